@@ -1,0 +1,93 @@
+"""Who may do what.
+
+Workspaces, API keys with scopes, people with roles, and a workspace's own settings.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from shared.domain.records import Collection, Query, Record, Unit
+from shared.domain.times import Timestamp
+
+Scope = Literal["submit", "review", "feedback", "serve", "monitor", "admin"]
+"""What a machine's key allows; `admin` allows everything."""
+
+Role = Literal["viewer", "reviewer", "admin"]
+"""What a person may do: look; look and review; everything."""
+
+SCOPES: tuple[Scope, ...] = ("submit", "review", "feedback", "serve", "monitor", "admin")
+ROLES: tuple[Role, ...] = ("viewer", "reviewer", "admin")
+
+LearningMode = Literal["collect", "manual", "automatic"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The verified sender of a request.
+
+    Args:
+        workspace: the only workspace whose records it can touch.
+        subject: who: `key:<key id>` for a machine, the token's `sub` for a person, `system:<job>`
+            for ourselves.
+        scopes: of a machine's key; empty for a person.
+        role: of a person; None for a machine.
+        system: True for the scheduler and the bus.
+    """
+
+    workspace: str
+    subject: str
+    scopes: frozenset[str] = frozenset()
+    role: Role | None = None
+    system: bool = False
+    rate_per_minute: int | None = None
+
+
+class Workspace(Record):
+    """A tenant; `id` is its name."""
+
+    created_at: Timestamp
+
+
+class ApiKey(Record):
+    """A machine's credential; `id` is the SHA-256 of the secret, which is stored nowhere.
+
+    `tenant` is its workspace.
+    """
+
+    key_id: str
+    tenant: str
+    name: str
+    scopes: list[Scope]
+    created_at: Timestamp
+    expires_at: Timestamp | None = None
+    revoked_at: Timestamp | None = None
+    rate_per_minute: int | None = 60
+    """Requests a minute; None for no limit."""
+
+
+class WorkspaceSettings(Record):
+    """What an operator may change without a deployment. `id` is always `settings`.
+
+    `two_approvals_above_risk` (0..1) asks for two people above that risk, None for never.
+    `learning_stopped`, `publishing_stopped` and `read_only` are the kill switches. `hold` says why
+    automatic learning waits for a person (after a rollback), None where it does not.
+    """
+
+    mode: LearningMode = "automatic"
+    learning_stopped: bool = False
+    publishing_stopped: bool = False
+    read_only: bool = False
+    two_approvals_above_risk: Unit | None = None
+    auto_rollback: bool = False
+    runs_after_conversations: int = Field(default=10, ge=1)
+    runs_after_feedback: int = Field(default=1000, ge=1)
+    hold: str | None = None
+
+
+WORKSPACES = Collection("workspaces", Workspace)
+API_KEYS = Collection(
+    "api_keys", ApiKey, queries=(Query(("tenant",), "created_at"),), columns=("key_id",)
+)
+SETTINGS = Collection("workspace_settings", WorkspaceSettings)

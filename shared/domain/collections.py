@@ -1,0 +1,43 @@
+"""Every collection there is.
+
+A new one is listed here and gets a migration; a test holds the schema against this list.
+"""
+
+from typing import Any
+
+from shared.domain import access, entries, feedback, operations
+from shared.domain.knowledge import publication
+from shared.domain.learning import runs
+from shared.domain.records import Collection
+
+ALL: tuple[Collection[Any], ...] = (
+    access.WORKSPACES,
+    access.API_KEYS,
+    access.SETTINGS,
+    entries.ENTRIES,
+    entries.REVISIONS,
+    entries.DECISIONS,
+    entries.CONTENT_KEYS,
+    entries.NEAR_KEYS,
+    publication.KNOWLEDGE_HEADS,
+    publication.PUBLICATIONS,
+    feedback.ROUTING_DECISIONS,
+    feedback.FEEDBACK,
+    feedback.AGENTS,
+    feedback.RECOMMENDATIONS,
+    feedback.OUTCOMES,
+    runs.RUNS,
+    runs.SNAPSHOTS,
+    runs.LEARNING_HEADS,
+    runs.PERFORMANCE,
+    runs.TRUST_ROWS,
+    runs.PATTERN_ROWS,
+    operations.IDEMPOTENCY,
+    operations.CONSUMED,
+    operations.DELIVERIES,
+    operations.TICKS,
+    operations.METRIC_POINTS,
+    operations.ALERTS,
+    operations.ALERT_KEYS,
+    operations.ALERT_RULES,
+)

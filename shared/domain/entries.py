@@ -1,0 +1,152 @@
+"""Entries: knowledge that a model submitted, and the one state machine that it moves through.
+
+    pending_approval ──approve──▶ approved ──new revision──▶ pending_approval (the old revision stays published
+        │  ▲   │                     │                        until the new one is approved: it is superseded)
+        │  │   └─reject─▶ rejected   └─retract─▶ retracted
+        │  └──new revision── revision_requested
+        └──request_revision──▶ revision_requested
+
+Invariant: one decision a revision; the submitter of a revision never decides it.
+"""
+
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from shared.domain.records import Collection, Query, Record, Unit
+from shared.domain.times import Timestamp
+
+EntryState = Literal["pending_approval", "approved", "rejected", "revision_requested", "retracted"]
+Verdict = Literal["approve", "reject", "request_revision"]
+RevisionState = Literal[
+    "pending_approval", "approved", "rejected", "revision_requested", "superseded", "retracted"
+]
+
+
+class Claim(Record):
+    """A reviewer's lease on an entry.
+
+    `id` is the reviewer; `token` is the fencing token, rising with each claim.
+    """
+
+    token: int
+    expires_at: Timestamp
+
+
+class Vote(Record):
+    """One of two approvals where the workspace asks for two. `id` is the reviewer."""
+
+    notes: str = ""
+    at: Timestamp
+
+
+class Entry(Record):
+    """An entry at its newest revision. `id` has the prefix `ent_`.
+
+    `published_revision` is the approved revision that search returns, None where there is none.
+    `claim` is the live or expired lease, `claims` counts how many were ever taken (the next fencing
+    token). `risk` (0..1) decides whether two people must approve, and orders the queue.
+    `near_duplicates` are ids found when this revision was submitted.
+    """
+
+    revision: int = 1
+    state: EntryState
+    topic: str
+    content: str
+    content_hash: str
+    confidence_score: Unit
+    risk: Unit
+    tags: list[str] = Field(default_factory=list)
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    submitter: str
+    submitted_by: str
+    submitted_at: Timestamp
+    created_at: Timestamp
+    updated_at: Timestamp
+    near_duplicates: list[str] = Field(default_factory=list)
+    claim: Claim | None = None
+    claims: int = 0
+    votes: list[Vote] = Field(default_factory=list)
+    published_revision: int | None = None
+    decided_at: Timestamp | None = None
+
+
+class Revision(Record):
+    """A revision as history keeps it; `id` is `<entry_id>:<revision, six digits>`.
+
+    Written when it is decided or replaced.
+    """
+
+    entry_id: str
+    revision: int
+    state: RevisionState
+    topic: str
+    content: str
+    content_hash: str
+    confidence_score: Unit
+    tags: list[str] = Field(default_factory=list)
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    submitter: str
+    submitted_by: str
+    submitted_at: Timestamp
+
+
+class Decision(Record):
+    """One reviewer's verdict on one revision.
+
+    `id` is `<entry_id>:<revision, six digits>`, so there can be only one.
+    """
+
+    entry_id: str
+    revision: int
+    content_hash: str
+    verdict: Verdict
+    reviewer: str
+    notes: str = ""
+    reviewers: list[str] = Field(default_factory=list)
+    seconds_to_decision: float
+    decided_at: Timestamp
+
+
+class ContentKey(Record):
+    """Makes exact duplicates one entry.
+
+    `id` is the content hash, `entry_id` the entry that came first.
+    """
+
+    entry_id: str
+
+
+class NearKey(Record):
+    """One band of an entry's text sketch.
+
+    Entries that share a `band` are near-duplicate candidates.
+    """
+
+    band: str
+    entry_id: str
+    submitted_at: Timestamp
+
+
+ENTRIES = Collection(
+    "entries",
+    Entry,
+    queries=(
+        Query(("state",), "submitted_at"),
+        Query(("state",), "confidence_score"),
+        Query(("state", "topic"), "submitted_at"),
+        Query(("state", "submitter"), "submitted_at"),
+    ),
+    columns=("tags", "revision", "created_at", "decided_at", "risk"),
+)
+REVISIONS = Collection("revisions", Revision, queries=(Query(("entry_id",), "revision"),))
+DECISIONS = Collection(
+    "decisions", Decision, queries=(Query(("entry_id",), "revision"),), columns=("decided_at",)
+)
+CONTENT_KEYS = Collection("content_keys", ContentKey)
+NEAR_KEYS = Collection("near_keys", NearKey, queries=(Query(("band",), "submitted_at"),))
+
+
+def revision_id(entry_id: str, revision: int) -> str:
+    """Returns the id of one revision of one entry; ids of an entry sort by revision."""
+    return f"{entry_id}:{revision:06d}"

@@ -1,0 +1,190 @@
+"""What comes back from use.
+
+Routing decisions, people's ratings of them, recommendations and their outcomes. Every rating and
+every settled recommendation also leaves a row in the evidence log. The log is append-only and its
+rows are signed: a replaced rating is taken back by a row with sign -1 that repeats the old figures,
+and the new one follows with +1. All figures are whole numbers, so that sums do not depend on the
+order or the batches they were added in.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from shared.domain.records import Collection, Query, Record, Unit
+from shared.domain.times import Timestamp
+
+RecommendationStatus = Literal["approved", "rejected", "partial"]
+
+
+class RoutingDecision(Record):
+    """Which model one request was sent to; `id` is the `req_` id.
+
+    `propensity` is the probability with which this choice was made. Costs are US dollars,
+    `cost_usd` None until known; `estimated_cost_usd` is what the price list says of the prompt.
+    `snapshot_id` None means the configured default policy.
+    """
+
+    pattern: str
+    complexity: Unit
+    provider: str
+    model: str
+    confidence: Unit
+    explored: bool
+    propensity: Unit
+    snapshot_id: str | None
+    reason: str
+    estimated_cost_usd: float | None = None
+    cost_usd: float | None = None
+    baseline_cost_usd: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    latency_ms: int | None = None
+    attempts: int = 1
+    failed: bool = False
+    decided_by: str = ""
+    decided_at: Timestamp
+
+
+class Rating(Record):
+    """What one person said about one routing decision, as it stands now."""
+
+    feedback_id: str
+    quality_score: int = Field(ge=1, le=5)
+    is_correct: bool
+    is_helpful: bool | None = None
+    comment: str = ""
+    rated_at: Timestamp
+
+
+class Feedback(Record):
+    """A person's rating of a routing decision; `id` is `<request_id>:<user_id>`.
+
+    `history` has the replaced ones, oldest first.
+    """
+
+    request_id: str
+    user_id: str
+    session_id: str | None = None
+    pattern: str
+    provider: str
+    model: str
+    snapshot_id: str | None = None
+    rating: Rating
+    history: list[Rating] = Field(default_factory=list)
+    updated_at: Timestamp
+
+
+class Agent(Record):
+    """An agent that recommended something; `id` is its agent_id."""
+
+    name: str
+    recommendation_types: list[str] = Field(default_factory=list)
+    first_seen_at: Timestamp
+    last_seen_at: Timestamp
+
+
+class Recommendation(Record):
+    """What an agent proposed inside a workflow; `id` is the `rec_` id.
+
+    `status` is None until an outcome settles it.
+    """
+
+    agent_id: str
+    agent_name: str
+    correlation_id: str
+    workflow_id: str
+    recommendation_type: str
+    content: str
+    content_hash: str
+    confidence_score: Unit
+    reasoning: str = ""
+    submitted_by: str
+    created_at: Timestamp
+    status: RecommendationStatus | None = None
+    quality_score: float | None = None
+    outcome_id: str | None = None
+    settled_at: Timestamp | None = None
+
+
+class Outcome(Record):
+    """The evaluation of a workflow; `id` is the workflow_id, so that a workflow is settled once."""
+
+    outcome_id: str
+    overall_quality_score: float = Field(ge=0, le=100)
+    feedback: str = ""
+    settled: list[str] = Field(default_factory=list)
+    missed: list[str] = Field(default_factory=list)
+    recorded_by: str
+    recorded_at: Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class RatingEvidence:
+    """One row of the ratings log. `sign` is +1, or -1 to take an earlier row back.
+
+    `day` is the day number of the rating. Cost in nano-dollars (1e-9 USD), 0 with `costed` 0 where
+    unknown; likewise latency.
+    """
+
+    at: Timestamp
+    day: int
+    feedback_id: str
+    request_id: str
+    rater: str
+    pattern: str
+    provider: str
+    model: str
+    snapshot_id: str
+    sign: int
+    quality: int
+    correct: int
+    cost_nanousd: int
+    costed: int
+    latency_ms: int
+    timed: int
+    propensity: float
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeEvidence:
+    """One row of the outcomes log.
+
+    One recommendation that its workflow's outcome settled or left out. `points` is 2 approved, 1
+    partial, 0 rejected; `completed` 0 where the outcome does not mention the recommendation (points
+    and quality are then 0 and count for nothing but reliability). `quality` is 0..100 in tenths
+    (0..1000). `timely` 1 where it came within the configured time of its workflow's first one.
+    `agreed` 1 where another agent recommended the same content for the same type in the same
+    workflow; `confident` 1 where the stated confidence is at or above the configured bar. `second`
+    is the time in whole seconds since 1970.
+    """
+
+    at: Timestamp
+    day: int
+    second: int
+    recommendation_id: str
+    workflow_id: str
+    agent_id: str
+    recommendation_type: str
+    completed: int
+    points: int
+    quality: int
+    timely: int
+    agreed: int
+    confident: int
+    confidence_millis: int
+
+
+ROUTING_DECISIONS = Collection(
+    "routing_decisions", RoutingDecision, columns=("decided_at", "provider", "model", "pattern")
+)
+FEEDBACK = Collection("feedback", Feedback, columns=("request_id", "user_id", "updated_at"))
+AGENTS = Collection("agents", Agent, queries=(Query((), "id"),))
+RECOMMENDATIONS = Collection(
+    "recommendations",
+    Recommendation,
+    queries=(Query(("workflow_id",), "created_at"), Query(("agent_id",), "created_at")),
+    columns=("status", "recommendation_type"),
+)
+OUTCOMES = Collection("outcomes", Outcome, columns=("recorded_at",))

@@ -1,0 +1,149 @@
+"""Training runs, the snapshots that they leave, and which snapshot is current."""
+
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from shared.domain.records import Collection, Query, Record
+from shared.domain.times import Timestamp
+
+RunStatus = Literal["queued", "running", "succeeded", "failed", "blocked"]
+
+
+class TrainingRun(Record):
+    """One fold of new evidence into learned state; `id` has the prefix `run_`.
+
+    `before` and `after` hold the same figures for the policy before and after: see
+    learning/evaluation. `changes` are the rows that differ, each with its reason and evidence.
+    """
+
+    status: RunStatus
+    dry_run: bool
+    trigger: str
+    requested_by: str
+    requested_at: Timestamp
+    started_at: Timestamp | None = None
+    finished_at: Timestamp | None = None
+    ratings_read: int = 0
+    outcomes_read: int = 0
+    snapshot_id: str | None = None
+    parent_id: str | None = None
+    before: dict[str, JsonValue] = Field(default_factory=dict)
+    after: dict[str, JsonValue] = Field(default_factory=dict)
+    changes: list[dict[str, JsonValue]] = Field(default_factory=list)
+    blocked_by: list[str] = Field(default_factory=list)
+    error: str | None = None
+
+
+class SnapshotInfo(Record):
+    """What is known of a snapshot without opening it.
+
+    `id` is `snap_` and the head of its content's SHA-256.
+    The content is the blob `blob_key`, the sums that it was made of are `state_key`.
+    """
+
+    parent_id: str | None
+    run_id: str
+    blob_key: str
+    state_key: str
+    checksum: str
+    ratings_watermark: int
+    outcomes_watermark: int
+    created_at: Timestamp
+    metrics: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class LearningHead(Record):
+    """Where learning stands; `id` is always `head`.
+
+    `current_id` is the snapshot that is served (the one atomic pointer), `tip_id` the newest that
+    was made: the next run folds on from there, also after a rollback. `lease_run_id` holds the
+    workspace until `lease_until`.
+    """
+
+    current_id: str | None = None
+    previous_id: str | None = None
+    current_since: Timestamp | None = None
+    tip_id: str | None = None
+    lease_run_id: str | None = None
+    lease_until: Timestamp | None = None
+
+
+class PerformanceRow(Record):
+    """What a snapshot said of one (pattern, provider, model).
+
+    `id` is `<snapshot_id>:<pattern>:<provider>:<model>`.
+    """
+
+    snapshot_id: str
+    pattern: str
+    provider: str
+    model: str
+    n: int
+    mean_quality: float
+    correctness: float
+    mean_cost_usd: float | None
+    tier: str
+    recorded_at: Timestamp
+
+
+class TrustRow(Record):
+    """An agent's trust as of the current snapshot, for operators.
+
+    `id` is `<agent_id>:<recommendation_type>`.
+    """
+
+    agent_id: str
+    recommendation_type: str
+    overall: float
+    n: int
+    snapshot_id: str
+    card: dict[str, JsonValue] = Field(default_factory=dict)
+    updated_at: Timestamp
+
+
+class PatternRow(Record):
+    """A pattern as of the current snapshot, for operators; `id` is the pattern's key."""
+
+    category: str
+    success_rate: float
+    n: int
+    snapshot_id: str
+    card: dict[str, JsonValue] = Field(default_factory=dict)
+    updated_at: Timestamp
+
+
+RUNS = Collection(
+    "training_runs",
+    TrainingRun,
+    queries=(Query((), "requested_at"),),
+    columns=("status", "dry_run"),
+)
+SNAPSHOTS = Collection("snapshots", SnapshotInfo, queries=(Query((), "created_at"),))
+LEARNING_HEADS = Collection("learning_heads", LearningHead)
+PERFORMANCE = Collection(
+    "performance",
+    PerformanceRow,
+    columns=(
+        "snapshot_id",
+        "pattern",
+        "provider",
+        "model",
+        "n",
+        "mean_quality",
+        "correctness",
+        "mean_cost_usd",
+        "tier",
+        "recorded_at",
+    ),
+)
+TRUST_ROWS = Collection(
+    "trust_rows",
+    TrustRow,
+    columns=("agent_id", "recommendation_type", "overall", "n", "snapshot_id", "updated_at"),
+)
+PATTERN_ROWS = Collection(
+    "pattern_rows",
+    PatternRow,
+    columns=("category", "success_rate", "n", "snapshot_id", "updated_at"),
+)

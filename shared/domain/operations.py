@@ -1,0 +1,129 @@
+"""What keeps the loop running.
+
+Idempotency keys, events and their deliveries, schedule ticks, metrics, alerts.
+"""
+
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from shared.domain.records import Collection, Query, Record
+from shared.domain.times import Timestamp
+
+Severity = Literal["critical", "warning", "info"]
+AlertState = Literal["open", "acknowledged", "resolved"]
+
+
+class IdempotencyRecord(Record):
+    """The first answer to an Idempotency-Key; `id` is the SHA-256 of caller, route and key."""
+
+    fingerprint: str
+    status: int
+    body: str
+    expires_at: Timestamp
+
+
+class Consumed(Record):
+    """Says that a consumer has handled an event; `id` is `<consumer>:<event_id>`."""
+
+    expires_at: Timestamp
+
+
+class Delivery(Record):
+    """An event that a consumer has not handled at the first try.
+
+    `id` is `<consumer>:<event_id>`.
+    """
+
+    consumer: str
+    event_id: str
+    event_type: str
+    tenant: str
+    event: str
+    state: Literal["retrying", "dead"]
+    attempts: int
+    last_error: str
+    next_attempt_at: Timestamp
+    created_at: Timestamp
+
+
+class Tick(Record):
+    """Says that a scheduled tick was taken; `id` is `<job>:<tick time>`."""
+
+    job: str
+    taken_at: Timestamp
+    expires_at: Timestamp
+
+
+class MetricPoint(Record):
+    """One logged measurement of a model."""
+
+    model: str
+    model_version: str
+    name: str
+    value: float
+    labels: dict[str, str] = Field(default_factory=dict)
+    at: Timestamp
+    expires_at: Timestamp
+
+
+class Alert(Record):
+    """A rule that fired; `id` has the prefix `alr_`.
+
+    `key` names what it is about: one open alert a key.
+    """
+
+    rule: str
+    key: str
+    severity: Severity
+    state: AlertState
+    summary: str
+    evidence: dict[str, JsonValue] = Field(default_factory=dict)
+    runbook: str
+    raised_at: Timestamp
+    updated_at: Timestamp
+    acknowledged_by: str | None = None
+    resolved_at: Timestamp | None = None
+
+
+class AlertKey(Record):
+    """Points from an alert's key to the alert that is open for it.
+
+    Deleted when that is resolved.
+    """
+
+    alert_id: str
+
+
+class AlertRule(Record):
+    """A threshold; `id` is the rule's name."""
+
+    description: str
+    severity: Severity
+    threshold: float
+    enabled: bool = True
+
+
+IDEMPOTENCY = Collection("idempotency_keys", IdempotencyRecord, expires="expires_at")
+CONSUMED = Collection("consumed_events", Consumed, expires="expires_at")
+DELIVERIES = Collection(
+    "deliveries",
+    Delivery,
+    queries=(Query(("state",), "next_attempt_at"), Query(("state", "tenant"), "next_attempt_at")),
+    columns=("consumer", "event_type"),
+)
+TICKS = Collection("ticks", Tick, queries=(Query(("job",), "taken_at"),), expires="expires_at")
+METRIC_POINTS = Collection(
+    "metric_points",
+    MetricPoint,
+    queries=(Query((), "at"), Query(("name",), "at")),
+    expires="expires_at",
+)
+ALERTS = Collection(
+    "alerts",
+    Alert,
+    queries=(Query((), "raised_at"), Query(("state",), "raised_at")),
+    columns=("rule", "severity"),
+)
+ALERT_KEYS = Collection("alert_keys", AlertKey)
+ALERT_RULES = Collection("alert_rules", AlertRule, queries=(Query((), "id"),))

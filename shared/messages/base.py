@@ -1,0 +1,82 @@
+"""What commands and answers have in common.
+
+A command is strict: unknown fields, wrong types, NaN, NUL bytes and lone surrogates are refused,
+and the error names the field. It is also the HTTP body, so that the documentation of the API is the
+documentation of the command.
+"""
+
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+MAX_PAGE = 500
+
+
+class Command(BaseModel):
+    """Something that a caller wants done, validated from JSON."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class QueryParams(BaseModel):
+    """Validated query parameters; all are optional or have a default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class PageParams(QueryParams):
+    """Which page of a list."""
+
+    limit: int = Field(default=50, ge=1, le=MAX_PAGE, description="How many items at most.")
+    cursor: str | None = Field(
+        default=None, max_length=2000, description="`next_cursor` of the page before."
+    )
+
+
+class Answer(BaseModel):
+    """What a service returns, sent as JSON."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+A = TypeVar("A")
+
+
+class Page(BaseModel, Generic[A]):
+    """One page of a list; `next_cursor` is null on the last."""
+
+    model_config = ConfigDict(frozen=True)
+
+    items: list[A]
+    next_cursor: str | None = None
+
+
+def _no_nul(text: str) -> str:
+    if "\x00" in text:
+        msg = "must not contain NUL characters"
+        raise ValueError(msg)
+    return text
+
+
+Text = Annotated[str, AfterValidator(_no_nul)]
+"""A string without NUL characters, which PostgreSQL could not store."""
+
+
+def _not_blank(text: str) -> str:
+    if not text or text.isspace():
+        msg = "must not be empty"
+        raise ValueError(msg)
+    return text
+
+
+FilledText = Annotated[Text, AfterValidator(_not_blank)]
+"""A string with at least one visible character."""
+
+Name = Annotated[FilledText, Field(max_length=200)]
+"""A short label: a topic, a tag, the name of an agent, a model or a person."""
+
+Identifier = Annotated[FilledText, Field(max_length=256)]
+"""An id, ours or the caller's."""
+
+Note = Annotated[Text, Field(max_length=4000)]
+"""A remark of a person."""
