@@ -1,0 +1,37 @@
+"""How much a day's evidence counts: old evidence fades with a half-life, exactly and without being touched again.
+
+Forward decay (Cormode, Shkapenyuk, Srivastava, Xu: "Forward Decay: A Practical Time Decay Model for Streaming
+Systems", ICDE 2009): instead of shrinking old rows as time passes, newer rows get larger weights, g(day - landmark).
+Means and effective sizes are ratios of weighted sums, so the landmark cancels out of them. Two things follow: the sums
+are additive, so no per-day rows are kept; and the passing of time alone changes nothing, only newer evidence does.
+
+Weights are whole numbers, so that the sums are exact and take-backs cancel to zero.
+"""
+
+from decimal import Context, Decimal
+from functools import lru_cache
+
+LANDMARK_DAY = 18262
+"""2020-01-01: the day of weight 2**SCALE_BITS. Part of the state's format: moving it means folding anew."""
+
+SCALE_BITS = 32
+"""Bits behind the binary point of a weight: a relative error of at most 2**-33."""
+
+_CONTEXT = Context(prec=40)
+
+
+@lru_cache(maxsize=8192)
+def weight(day: int, half_life_days: float) -> int:
+    """Returns round(2**((day - LANDMARK_DAY) / half_life_days) * 2**SCALE_BITS), and 1 where that is 0.
+
+    Computed in decimal arithmetic, which gives the same digits on every machine; the C library's `pow` does not.
+
+    Args:
+        day: days since 1970-01-01.
+        half_life_days: above 0.
+    """
+    exponent = _CONTEXT.divide(Decimal(day - LANDMARK_DAY), Decimal(repr(half_life_days)))
+    whole = int(exponent.to_integral_value(rounding="ROUND_FLOOR"))
+    part = _CONTEXT.power(Decimal(2), _CONTEXT.subtract(exponent, Decimal(whole)))
+    mantissa = int(_CONTEXT.multiply(part, Decimal(1 << SCALE_BITS)).to_integral_value())
+    return max(1, mantissa << whole if whole >= 0 else mantissa >> -whole)

@@ -1,0 +1,305 @@
+"""What learning remembers of the evidence: a few exact sums per group, and nothing per day or per row.
+
+The loop's fold: state' = fold(state, sums of the new evidence). Addition of whole numbers is associative and
+commutative, so neither the batches nor their order leave a trace, and a state rebuilt from the log is equal byte for
+byte. A take-back row (sign -1) repeats the day and figures of the row it takes back, so the two cancel exactly in the
+decayed sums too, and a group that comes to nothing vanishes.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from operator import add
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from shared.domain.learning.config import LearningConfig
+from shared.domain.learning.decay import weight
+from shared.domain.learning.sums import OutcomeSums, QualitySums, RatingSums
+from shared.errors import CorruptData
+
+FORMAT = 1
+"""Of the bytes, and of what the sums mean: a state of another format is folded anew."""
+
+SECONDS_PER_DAY = 86400
+
+
+class RatingKey(NamedTuple):
+    """A group of ratings."""
+
+    pattern: str
+    provider: str
+    model: str
+
+
+class OutcomeKey(NamedTuple):
+    """A group of outcomes; `agreed` and `confident` are 0 or 1."""
+
+    agent_id: str
+    recommendation_type: str
+    agreed: int
+    confident: int
+
+
+class RatingFigures(NamedTuple):
+    """Sums over ratings, units as in RatingSums."""
+
+    n: int = 0
+    quality: int = 0
+    quality_squared: int = 0
+    correct: int = 0
+    cost_nanousd: int = 0
+    costed: int = 0
+    latency_ms: int = 0
+    timed: int = 0
+
+
+class OutcomeFigures(NamedTuple):
+    """Sums over outcomes, units as in OutcomeSums; `time*` are those of x = seconds since 1970 over completed rows."""
+
+    attempted: int = 0
+    completed: int = 0
+    points: int = 0
+    points_squared: int = 0
+    quality: int = 0
+    quality_squared: int = 0
+    timely: int = 0
+    confidence_millis: int = 0
+    time: int = 0
+    time_squared: int = 0
+    time_points: int = 0
+
+
+class SquaredWeights(NamedTuple):
+    """Sums of squared weights: over all rows, over the completed ones, and the latter's times x and x squared."""
+
+    all: int = 0
+    completed: int = 0
+    time: int = 0
+    time_squared: int = 0
+
+
+class QualityFigures(NamedTuple):
+    """Sums over the ratings of what one snapshot routed."""
+
+    n: int = 0
+    quality: int = 0
+    quality_squared: int = 0
+    correct: int = 0
+
+
+F = TypeVar("F", RatingFigures, OutcomeFigures)
+
+
+class Evidence(NamedTuple, Generic[F]):
+    """One group's sums: as they are (`raw`), each row times its day's weight (`decayed`), and the squared weights."""
+
+    raw: F
+    decayed: F
+    squares: SquaredWeights
+    first_second: int = 0
+    last_second: int = 0
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether every sum is zero."""
+        return not (any(self.raw) or any(self.decayed) or any(self.squares))
+
+
+@dataclass(frozen=True, slots=True)
+class LearningState:
+    """The sums of all evidence up to the watermarks.
+
+    `last_day` is the newest day that evidence was seen of, None before any. Groups may stand below zero between a
+    take-back and the row it takes back; readers pass over those.
+    """
+
+    half_life_days: float
+    ratings_watermark: int = 0
+    outcomes_watermark: int = 0
+    last_day: int | None = None
+    ratings: Mapping[RatingKey, Evidence[RatingFigures]] = field(default_factory=dict)
+    outcomes: Mapping[OutcomeKey, Evidence[OutcomeFigures]] = field(default_factory=dict)
+    quality: Mapping[str, QualityFigures] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, config: LearningConfig) -> "LearningState":
+        """Returns the state before any evidence."""
+        return cls(half_life_days=float(config.half_life_days))
+
+    def fits(self, config: LearningConfig) -> bool:
+        """Returns whether the sums were made under `config`; if not, the evidence has to be folded from its start."""
+        return self.half_life_days == config.half_life_days
+
+
+def fold(
+    state: LearningState,
+    *,
+    ratings: Iterable[RatingSums] = (),
+    outcomes: Iterable[OutcomeSums] = (),
+    quality: Iterable[QualitySums] = (),
+    ratings_watermark: int = 0,
+    outcomes_watermark: int = 0,
+) -> LearningState:
+    """Returns the state with the sums of further evidence added; `state` stays as it was.
+
+    The caller sees to it that each row is folded once: the sums are of the rows in (old watermark, new watermark].
+
+    Args:
+        state: what was folded before.
+        ratings: sums of the new ratings, any order, any number of rows a group and day.
+        outcomes: sums of the new outcomes.
+        quality: sums of the new ratings by snapshot.
+        ratings_watermark: position of the last rating covered; one below the state's is passed over.
+        outcomes_watermark: likewise for outcomes.
+    """
+    half_life, days = state.half_life_days, set[int]()
+    if state.last_day is not None:
+        days.add(state.last_day)
+    by_model, by_agent, by_snapshot = dict(state.ratings), dict(state.outcomes), dict(state.quality)
+    for rating in ratings:
+        days.add(rating.day)
+        key = RatingKey(rating.pattern, rating.provider, rating.model)
+        _put(by_model, key, _rating_evidence(rating, weight(rating.day, half_life)))
+    for outcome in outcomes:
+        days.add(outcome.day)
+        group = OutcomeKey(outcome.agent_id, outcome.recommendation_type, outcome.agreed, outcome.confident)
+        _put(by_agent, group, _outcome_evidence(outcome, weight(outcome.day, half_life)))
+    for sums in quality:
+        total = QualityFigures(sums.n, sums.quality, sums.quality_squared, sums.correct)
+        merged = _plus(by_snapshot.get(sums.snapshot_id, QualityFigures()), total)
+        by_snapshot[sums.snapshot_id] = merged
+        if not any(merged):
+            del by_snapshot[sums.snapshot_id]
+    return LearningState(
+        half_life_days=half_life,
+        ratings_watermark=max(state.ratings_watermark, ratings_watermark),
+        outcomes_watermark=max(state.outcomes_watermark, outcomes_watermark),
+        last_day=max(days, default=None),
+        ratings=by_model,
+        outcomes=by_agent,
+        quality=by_snapshot,
+    )
+
+
+def _rating_evidence(sums: RatingSums, w: int) -> Evidence[RatingFigures]:
+    raw = RatingFigures(
+        sums.n,
+        sums.quality,
+        sums.quality_squared,
+        sums.correct,
+        sums.cost_nanousd,
+        sums.costed,
+        sums.latency_ms,
+        sums.timed,
+    )
+    squares = w * w * sums.n
+    return Evidence(raw, RatingFigures._make([w * figure for figure in raw]), SquaredWeights(squares, squares))
+
+
+def _outcome_evidence(sums: OutcomeSums, w: int) -> Evidence[OutcomeFigures]:
+    start = sums.day * SECONDS_PER_DAY
+    raw = OutcomeFigures(
+        sums.attempted,
+        sums.completed,
+        sums.points,
+        sums.points_squared,
+        sums.quality,
+        sums.quality_squared,
+        sums.timely,
+        sums.confidence_millis,
+        start * sums.completed + sums.offset,
+        start * start * sums.completed + 2 * start * sums.offset + sums.offset_squared,
+        start * sums.points + sums.offset_points,
+    )
+    ww = w * w
+    squares = SquaredWeights(ww * raw.attempted, ww * raw.completed, ww * raw.time, ww * raw.time_squared)
+    decayed = OutcomeFigures._make([w * figure for figure in raw])
+    return Evidence(raw, decayed, squares, sums.first_second, sums.last_second)
+
+
+V = TypeVar("V", RatingFigures, OutcomeFigures, SquaredWeights, QualityFigures)
+
+
+def _plus(one: V, other: V) -> V:
+    return type(one)._make(map(add, one, other))
+
+
+def combine(one: Evidence[F], other: Evidence[F]) -> Evidence[F]:
+    """Returns the sums over both; also how groups are merged for reading (all of an agent's, all of a type's)."""
+    firsts = [second for second in (one.first_second, other.first_second) if second]
+    return Evidence(
+        _plus(one.raw, other.raw),
+        _plus(one.decayed, other.decayed),
+        _plus(one.squares, other.squares),
+        min(firsts, default=0),
+        max(one.last_second, other.last_second),
+    )
+
+
+K = TypeVar("K")
+
+
+def _put(groups: dict[K, Evidence[F]], key: K, new: Evidence[F]) -> None:
+    old = groups.get(key)
+    merged = new if old is None else combine(old, new)
+    groups[key] = merged
+    if merged.is_nothing:
+        del groups[key]
+
+
+def to_json(state: LearningState) -> bytes:
+    """Returns the one spelling of a state: equal states give equal bytes.
+
+    Groups are in order of their key, raw sums are decimal, weighted ones hexadecimal (they can have thousands of
+    bits, which decimal conversion handles slowly and, beyond a limit, refuses).
+    """
+    document = {
+        "format": FORMAT,
+        "half_life_days": state.half_life_days,
+        "last_day": state.last_day,
+        "outcomes": [[*key, *_spell(state.outcomes[key])] for key in sorted(state.outcomes)],
+        "outcomes_watermark": state.outcomes_watermark,
+        "quality": [[key, *state.quality[key]] for key in sorted(state.quality)],
+        "ratings": [[*key, *_spell(state.ratings[key])] for key in sorted(state.ratings)],
+        "ratings_watermark": state.ratings_watermark,
+    }
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _spell(evidence: Evidence[F]) -> list[object]:
+    weighted = [f"{value:x}" for value in (*evidence.decayed, *evidence.squares)]
+    return [*evidence.raw, *weighted, evidence.first_second, evidence.last_second]
+
+
+def from_json(data: bytes) -> LearningState:
+    """Returns the state that `to_json` wrote.
+
+    Raises:
+        CorruptData: the bytes are no state, or one of another format.
+    """
+    try:
+        return _read(json.loads(data))
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        msg = f"not a learning state of format {FORMAT}: {error}; rebuild it from the evidence log"
+        raise CorruptData(msg) from error
+
+
+def _read(document: dict[str, Any]) -> LearningState:
+    if document["format"] != FORMAT:
+        msg = f"format {document['format']!r}"
+        raise ValueError(msg)
+    return LearningState(
+        half_life_days=float(document["half_life_days"]),
+        ratings_watermark=int(document["ratings_watermark"]),
+        outcomes_watermark=int(document["outcomes_watermark"]),
+        last_day=document["last_day"],
+        ratings={RatingKey(*row[:3]): _unspell(RatingFigures._make, row[3:]) for row in document["ratings"]},
+        outcomes={OutcomeKey(*row[:4]): _unspell(OutcomeFigures._make, row[4:]) for row in document["outcomes"]},
+        quality={row[0]: QualityFigures._make(row[1:]) for row in document["quality"]},
+    )
+
+
+def _unspell(make: Callable[[Iterable[int]], F], row: list[Any]) -> Evidence[F]:
+    size = (len(row) - len(SquaredWeights._fields) - 2) // 2
+    weighted: list[int] = [int(value, 16) for value in row[size:-2]]
+    return Evidence(make(row[:size]), make(weighted[:size]), SquaredWeights._make(weighted[size:]), row[-2], row[-1])
