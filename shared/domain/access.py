@@ -44,6 +44,18 @@ class Caller:
     rate_per_minute: int | None = None
 
 
+@dataclass(slots=True)
+class IdempotencyKey:
+    """A caller's promise that requests with this key are one. `id` covers caller, route and key, `fingerprint` the body.
+
+    `replayed` becomes True when the answer is the stored one.
+    """
+
+    id: str
+    fingerprint: str
+    replayed: bool = False
+
+
 class Workspace(Record):
     """A tenant; `id` is its name."""
 

@@ -79,15 +79,6 @@ class ChainCheck:
         for record in records:
             if self.first_broken is not None:
                 return
-            body = _body(
-                record.workspace,
-                record.seq,
-                record.at,
-                record.actor,
-                record.action,
-                record.subject,
-                record.data,
-            )
             holds = (
                 record.seq == self.checked + 1
                 and record.previous_hash == self.head

@@ -1,10 +1,13 @@
 """Entries: knowledge that a model submitted, and the one state machine that it moves through.
 
-    pending_approval ──approve──▶ approved ──new revision──▶ pending_approval (the old revision stays published
-        │  ▲   │                     │                        until the new one is approved: it is superseded)
+    pending_approval ──approve──▶ approved ──new revision──▶ pending_approval
+        │  ▲   │                     │
         │  │   └─reject─▶ rejected   └─retract─▶ retracted
         │  └──new revision── revision_requested
         └──request_revision──▶ revision_requested
+
+While a new revision of an approved entry waits, the old one stays published; it is superseded when
+the new one is approved.
 
 Invariant: one decision a revision; the submitter of a revision never decides it.
 """
