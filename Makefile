@@ -50,8 +50,7 @@ bench: env ## measure speed against baselines of the same run
 
 lock: env ## resolve requirements.lock from pyproject.toml again (ARGS=--upgrade for newer versions)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --all-extras \
-	  --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
-	  --output-file requirements.lock pyproject.toml $(ARGS)
+	  --generate-hashes --no-header --output-file requirements.lock pyproject.toml $(ARGS)
 	@scripts/environment
 
 openapi: env ## write shared/web/openapi.json from the routes
