@@ -41,7 +41,7 @@ def test_an_interpreter_that_is_too_old_is_refused_in_one_sentence(checkout: Pat
     old = executable(checkout / "python3.9", "exit 1")
     answer = run(checkout, PYTHON=str(old))
     assert answer.returncode == 1
-    assert answer.stderr == f"whetstone: PYTHON={old} is not a Python 3.11 or newer.\n"
+    assert answer.stderr == f"whetstone: PYTHON={old} does not run, or is older than Python 3.11.\n"
 
 
 def test_a_machine_without_a_new_python_is_told_what_it_has(checkout: Path) -> None:
@@ -70,6 +70,13 @@ def test_an_environment_whose_python_moved_is_made_again(checkout: Path) -> None
     assert "cannot make a virtual environment" in answer.stderr
     assert answer.returncode == 1
     assert not (checkout / ".venv").exists()
+
+
+def test_a_stale_environment_stays_where_no_python_could_make_it_again(checkout: Path) -> None:
+    executable(checkout / ".venv/bin/python", "exit 1")
+    answer = run(checkout, PYTHON=str(checkout / "none"))
+    assert answer.returncode == 1
+    assert (checkout / ".venv/bin/python").exists()
 
 
 def test_an_environment_made_in_another_folder_is_made_again(checkout: Path) -> None:
