@@ -28,6 +28,11 @@ def connect(path: Path, *, busy_timeout_s: float = 15.0) -> sqlite3.Connection:
     return connection
 
 
+def unreadable() -> Unavailable:
+    """Returns the error for a read that did not work now."""
+    return Unavailable("the store cannot be read now; try again")
+
+
 def migrations() -> list[tuple[int, str]]:
     """Returns each migration's number and SQL, in order."""
     return [(int(file.name[:4]), file.read_text("utf-8")) for file in sorted(_MIGRATIONS.glob("*.sql"))]

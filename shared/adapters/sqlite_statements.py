@@ -59,12 +59,11 @@ def row_of(workspace: str, collection: Collection[R], record: R) -> tuple[Scalar
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A SELECT of docs with its parameters, and what its cursors hold."""
+    """A SELECT of (order value, id, doc) with its parameters; `asked` is what its cursors belong to."""
 
     sql: str
     parameters: tuple[Scalar, ...]
-    order: Order
-    fingerprint: str
+    asked: tuple[str, str, Sequence[Filter], Order]
 
 
 def listing(
@@ -82,11 +81,11 @@ def listing(
         InvalidInput: the cursor belongs to another question.
     """
     order = _declared_order(collection, filters, order)
-    fingerprint = _fingerprint(workspace, collection, filters, order)
+    asked = (workspace, collection.name, filters, order)
     where, parameters = conditions(workspace, collection, filters)
     direction, beyond = ("DESC", "<") if order.descending else ("ASC", ">")
     if cursor is not None:
-        value, record_id = _open_cursor(cursor, fingerprint)
+        value, record_id = _open_cursor(cursor, _fingerprint(*asked))
         if order.field == "id":
             where += f" AND id {beyond} ?"
             parameters.append(record_id)
@@ -95,7 +94,7 @@ def listing(
             parameters += [value, record_id]
     keys = f"id {direction}" if order.field == "id" else f"{order.field} {direction}, id {direction}"
     sql = f"SELECT {order.field}, id, doc FROM {collection.name} WHERE {where} ORDER BY {keys} LIMIT ?"
-    return Listing(sql, (*parameters, limit + 1), order, fingerprint)
+    return Listing(sql, (*parameters, limit + 1), asked)
 
 
 def conditions(
@@ -118,7 +117,7 @@ def conditions(
 
 def make_cursor(found: Listing, value: Scalar, record_id: str) -> str:
     """Returns the cursor that continues behind the row with this order value and id."""
-    body = json.dumps([found.fingerprint, value, record_id], separators=(",", ":"))
+    body = json.dumps([_fingerprint(*found.asked), value, record_id], separators=(",", ":"))
     return base64.urlsafe_b64encode(body.encode()).decode().rstrip("=")
 
 
@@ -134,8 +133,8 @@ def _open_cursor(cursor: str, fingerprint: str) -> tuple[Scalar, str]:
     return value, record_id
 
 
-def _fingerprint(workspace: str, collection: Collection[R], filters: Sequence[Filter], order: Order) -> str:
-    asked = [workspace, collection.name, order.field, order.descending]
+def _fingerprint(workspace: str, collection: str, filters: Sequence[Filter], order: Order) -> str:
+    asked = [workspace, collection, order.field, order.descending]
     asked += sorted(f"{one.field}{one.operator}{one.value!r}" for one in filters)
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
 

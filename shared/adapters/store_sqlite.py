@@ -20,7 +20,7 @@ from shared.domain.audit import AuditEntry, AuditRecord
 from shared.domain.feedback import OutcomeEvidence, RatingEvidence
 from shared.domain.records import Collection, Filter, Order, R, Scalar
 from shared.domain.times import to_text
-from shared.errors import AlreadyExists, InvalidInput, Unavailable
+from shared.errors import AlreadyExists, InvalidInput
 from shared.messages.base import Page
 from shared.messages.events import Event
 from shared.ports import OutboxItem
@@ -277,8 +277,7 @@ class SqliteStore:
         try:
             return self._reading.execute(sql, parameters).fetchall()
         except sqlite3.OperationalError as error:
-            msg = "the store cannot be read now; try again"
-            raise Unavailable(msg) from error
+            raise sqlite_schema.unreadable() from error
 
 
 class _Statement:

@@ -56,3 +56,8 @@ def day_number(text: Timestamp) -> int:
 def day_text(day: int) -> str:
     """Returns `YYYY-MM-DD` for a day number."""
     return date.fromordinal(day + _EPOCH_DAY).isoformat()
+
+
+def second_text(second: int) -> Timestamp:
+    """Returns the time `second` whole seconds after 1970-01-01 UTC."""
+    return to_text(datetime.fromtimestamp(second, UTC))

@@ -8,6 +8,7 @@ from pydantic_core import to_json
 from shared.domain.entries import Decision, EntryState, Revision
 from shared.domain.times import Timestamp
 from shared.messages.base import Answer, Command, FilledText, Identifier, Name, Text
+from shared.messages.problems import ItemProblem
 
 CONTENT_BYTES = 100_000
 METADATA_BYTES = 16_384
@@ -87,14 +88,6 @@ class Submitted(Answer):
     content_hash: str
     duplicate: bool = False
     near_duplicates: list[str] = Field(default_factory=list)
-
-
-class ItemProblem(Answer):
-    """Why one item of a batch failed."""
-
-    status: int
-    detail: str
-    errors: list[dict[str, str]] = Field(default_factory=list)
 
 
 class BatchItem(Answer):

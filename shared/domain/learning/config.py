@@ -1,6 +1,7 @@
-"""What an operator may set about learning; every rule below reads its numbers from here and from nowhere else.
+"""What an operator may set about learning; every rule reads its numbers from here.
 
-The configuration is part of each snapshot, because a snapshot is a function of (evidence, configuration).
+The configuration is part of each snapshot, because a snapshot is a function of (evidence,
+configuration).
 """
 
 from typing import Annotated, NamedTuple
@@ -32,11 +33,13 @@ ModelField = Annotated[ModelId, PlainSerializer(_as_object, return_type=dict[str
 class Settings(BaseModel):
     """Base of the groups below: immutable, and a misspelt name is refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True
+    )
 
 
 class TierRule(Settings):
-    """What a group of ratings must show to reach a tier; the means are judged by their lower bounds."""
+    """What a group of ratings must show to reach a tier; its means are judged by lower bounds."""
 
     n: float = Field(ge=1, description="Least effective number of ratings.")
     quality: float = Field(ge=1, le=5, description="Bar for the mean quality, 1..5.")
@@ -46,62 +49,105 @@ class TierRule(Settings):
 class TrustConfig(Settings):
     """How agents earn trust."""
 
-    disable_below: Unit = Field(default=0.3, description="An agent whose overall trust is below this is disabled.")
-    disable_min_n: float = Field(default=10, ge=1, description="Least effective outcomes before that can happen.")
+    disable_below: Unit = Field(
+        default=0.3, description="An agent whose overall trust is below this is disabled."
+    )
+    disable_min_n: float = Field(
+        default=10, ge=1, description="Least effective outcomes before that can happen."
+    )
     timely_within_s: int = Field(
-        default=300, ge=1, description="A recommendation is timely within this of its workflow's first one, seconds."
+        default=300,
+        ge=1,
+        description="A recommendation is timely within this of its workflow's first one, seconds.",
     )
-    confident_at: Unit = Field(default=0.8, description="Stated confidence from which a recommendation is confident.")
+    confident_at: Unit = Field(
+        default=0.8, description="Stated confidence from which a recommendation is confident."
+    )
     prior_strength: float = Field(
-        default=5, gt=0, le=1000, description="How many imagined outcomes at 0.5 each score starts with."
+        default=5,
+        gt=0,
+        le=1000,
+        description="How many imagined outcomes at 0.5 each score starts with.",
     )
-    priority_above: float = Field(default=0.2, gt=0, le=0.5, description="Boost above which the priority is CRITICAL.")
-    priority_below: float = Field(default=-0.2, ge=-0.5, lt=0, description="Boost below which the priority is LOW.")
+    priority_above: float = Field(
+        default=0.2, gt=0, le=0.5, description="Boost above which the priority is CRITICAL."
+    )
+    priority_below: float = Field(
+        default=-0.2, ge=-0.5, lt=0, description="Boost below which the priority is LOW."
+    )
     trend_alpha: float = Field(
-        default=0.05, gt=0, le=0.5, description="Two-sided false-alarm rate of calling a level agent moving."
+        default=0.05,
+        gt=0,
+        le=0.5,
+        description="Two-sided false-alarm rate of calling a level agent moving.",
     )
-    trend_min_n: float = Field(default=10, ge=4, description="Least effective outcomes before a trend is tested.")
+    trend_min_n: float = Field(
+        default=10, ge=4, description="Least effective outcomes before a trend is tested."
+    )
 
 
 class PatternConfig(Settings):
     """When a regularity in the outcomes is worth stating."""
 
-    min_support: float = Field(default=10, ge=2, description="Least effective outcomes before a pattern is tried.")
-    false_discovery_rate: float = Field(
-        default=0.10, gt=0, lt=1, description="Share of false ones tolerated among the patterns that are stated."
+    min_support: float = Field(
+        default=10, ge=2, description="Least effective outcomes before a pattern is tried."
     )
-    expert_above: Unit = Field(default=0.75, description="An expert is right more often than this in a type.")
-    confidence_level: float = Field(default=0.95, gt=0.5, lt=1, description="One-sided level of the bounds.")
+    false_discovery_rate: float = Field(
+        default=0.10,
+        gt=0,
+        lt=1,
+        description="Share of false ones tolerated among the patterns that are stated.",
+    )
+    expert_above: Unit = Field(
+        default=0.75, description="An expert is right more often than this in a type."
+    )
+    confidence_level: float = Field(
+        default=0.95, gt=0.5, lt=1, description="One-sided level of the bounds."
+    )
 
 
 class RegressionConfig(Settings):
     """When quality after a run counts as fallen."""
 
-    drop: float = Field(default=0.10, gt=0, lt=1, description="Least relative fall of the mean quality.")
-    alpha: float = Field(default=0.01, gt=0, lt=0.5, description="One-sided false-alarm rate of the test.")
+    drop: float = Field(
+        default=0.10, gt=0, lt=1, description="Least relative fall of the mean quality."
+    )
+    alpha: float = Field(
+        default=0.01, gt=0, lt=0.5, description="One-sided false-alarm rate of the test."
+    )
     min_n: int = Field(default=20, ge=2, description="Least ratings before and after.")
 
 
 class LearningConfig(Settings):
     """Everything that learning can be told. The defaults are the product's promises.
 
-    `confidence_level` is one-sided and 0.80 on purpose: a rating's cost is small and a wrong switch is undone by the
-    next run, while at 0.95 even ten correct answers of ten would prove no more than 0.79 (Wilson) and no group could
-    be HIGH at the promised n of 10. At 0.80 ten of ten prove 0.93, nine of ten prove 0.79.
+    `confidence_level` is one-sided and 0.80 on purpose: a rating's cost is small and a wrong switch
+    is undone by the next run, while at 0.95 even ten correct answers of ten would prove no more
+    than 0.79 (Wilson) and no group could be HIGH at the promised n of 10. At 0.80 ten of ten prove
+    0.93, nine of ten prove 0.79.
     """
 
     high: TierRule = TierRule(n=10, quality=4.0, correctness=0.80)
     medium: TierRule = TierRule(n=5, quality=3.5, correctness=0.70)
-    confidence_level: float = Field(default=0.80, ge=0.5, lt=1, description="One-sided level of the lower bounds.")
-    half_life_days: float = Field(
-        default=30, ge=1, le=3650, description="A rating counts half as much as one that is this many days newer."
+    confidence_level: float = Field(
+        default=0.80, ge=0.5, lt=1, description="One-sided level of the lower bounds."
     )
-    exploration_rate: Unit = Field(default=0.05, description="Share of requests that try a random candidate.")
+    half_life_days: float = Field(
+        default=30,
+        ge=1,
+        le=3650,
+        description="A rating counts half as much as one that is this many days newer.",
+    )
+    exploration_rate: Unit = Field(
+        default=0.05, description="Share of requests that try a random candidate."
+    )
     quality_margin: Unit = Field(
-        default=0.03, description="A cheaper model may prove at worst this much below the best, on the 0..1 value."
+        default=0.03,
+        description="How far below the best a cheaper model may prove, on the 0..1 value.",
     )
     default_model: ModelField | None = Field(
-        default=None, description="What answers where nothing has qualified; null leaves it to the first candidate."
+        default=None,
+        description="What answers where nothing has qualified; null: the first candidate.",
     )
     trust: TrustConfig = TrustConfig()
     patterns: PatternConfig = PatternConfig()

@@ -1,9 +1,10 @@
-"""How much a day's evidence counts: old evidence fades with a half-life, exactly and without being touched again.
+"""How much a day's evidence counts: old evidence fades, exactly and without being touched again.
 
-Forward decay (Cormode, Shkapenyuk, Srivastava, Xu: "Forward Decay: A Practical Time Decay Model for Streaming
-Systems", ICDE 2009): instead of shrinking old rows as time passes, newer rows get larger weights, g(day - landmark).
-Means and effective sizes are ratios of weighted sums, so the landmark cancels out of them. Two things follow: the sums
-are additive, so no per-day rows are kept; and the passing of time alone changes nothing, only newer evidence does.
+Forward decay (Cormode, Shkapenyuk, Srivastava, Xu: "Forward Decay: A Practical Time Decay Model for
+Streaming Systems", ICDE 2009): instead of shrinking old rows as time passes, newer rows get larger
+weights, g(day - landmark). Means and effective sizes are ratios of weighted sums, so the landmark
+cancels out of them. Two things follow: the sums are additive, so no per-day rows are kept; and the
+passing of time alone changes nothing, only newer evidence does.
 
 Weights are whole numbers, so that the sums are exact and take-backs cancel to zero.
 """
@@ -12,7 +13,10 @@ from decimal import Context, Decimal
 from functools import lru_cache
 
 LANDMARK_DAY = 18262
-"""2020-01-01: the day of weight 2**SCALE_BITS. Part of the state's format: moving it means folding anew."""
+"""2020-01-01:
+
+the day of weight 2**SCALE_BITS. Part of the state's format: moving it means folding anew.
+"""
 
 SCALE_BITS = 32
 """Bits behind the binary point of a weight: a relative error of at most 2**-33."""
@@ -22,9 +26,10 @@ _CONTEXT = Context(prec=40)
 
 @lru_cache(maxsize=8192)
 def weight(day: int, half_life_days: float) -> int:
-    """Returns round(2**((day - LANDMARK_DAY) / half_life_days) * 2**SCALE_BITS), and 1 where that is 0.
+    """Returns round(2**((day - LANDMARK_DAY) / half_life_days) * 2**SCALE_BITS), at least 1.
 
-    Computed in decimal arithmetic, which gives the same digits on every machine; the C library's `pow` does not.
+    Computed in decimal arithmetic, which gives the same digits on every machine; the C library's
+    `pow` does not.
 
     Args:
         day: days since 1970-01-01.

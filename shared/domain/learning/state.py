@@ -1,9 +1,10 @@
-"""What learning remembers of the evidence: a few exact sums per group, and nothing per day or per row.
+"""What learning remembers of the evidence: a few exact sums per group, nothing per day or row.
 
-The loop's fold: state' = fold(state, sums of the new evidence). Addition of whole numbers is associative and
-commutative, so neither the batches nor their order leave a trace, and a state rebuilt from the log is equal byte for
-byte. A take-back row (sign -1) repeats the day and figures of the row it takes back, so the two cancel exactly in the
-decayed sums too, and a group that comes to nothing vanishes.
+The loop's fold: state' = fold(state, sums of the new evidence). Addition of whole numbers is
+associative and commutative, so neither the batches nor their order leave a trace, and a state
+rebuilt from the log is equal byte for byte. A take-back row (sign -1) repeats the day and figures
+of the row it takes back, so the two cancel exactly in the decayed sums too, and a group that comes
+to nothing vanishes.
 """
 
 import json
@@ -54,7 +55,7 @@ class RatingFigures(NamedTuple):
 
 
 class OutcomeFigures(NamedTuple):
-    """Sums over outcomes, units as in OutcomeSums; `time*` are those of x = seconds since 1970 over completed rows."""
+    """Sums over outcomes, units as in OutcomeSums; `time` sums the seconds since 1970."""
 
     attempted: int = 0
     completed: int = 0
@@ -70,7 +71,10 @@ class OutcomeFigures(NamedTuple):
 
 
 class SquaredWeights(NamedTuple):
-    """Sums of squared weights: over all rows, over the completed ones, and the latter's times x and x squared."""
+    """Sums of squared weights:
+
+    of all rows, of the completed ones, times their `time` and square.
+    """
 
     all: int = 0
     completed: int = 0
@@ -91,7 +95,10 @@ F = TypeVar("F", RatingFigures, OutcomeFigures)
 
 
 class Evidence(NamedTuple, Generic[F]):
-    """One group's sums: as they are (`raw`), each row times its day's weight (`decayed`), and the squared weights."""
+    """One group's sums:
+
+    plain (`raw`), each row times its day's weight (`decayed`), and w squared.
+    """
 
     raw: F
     decayed: F
@@ -109,8 +116,8 @@ class Evidence(NamedTuple, Generic[F]):
 class LearningState:
     """The sums of all evidence up to the watermarks.
 
-    `last_day` is the newest day that evidence was seen of, None before any. Groups may stand below zero between a
-    take-back and the row it takes back; readers pass over those.
+    `last_day` is the newest day that evidence was seen of, None before any. Groups may stand below
+    zero between a take-back and the row it takes back; readers pass over those.
     """
 
     half_life_days: float
@@ -127,7 +134,7 @@ class LearningState:
         return cls(half_life_days=float(config.half_life_days))
 
     def fits(self, config: LearningConfig) -> bool:
-        """Returns whether the sums were made under `config`; if not, the evidence has to be folded from its start."""
+        """Returns whether the sums were made under `config`; if not, fold from the log's start."""
         return self.half_life_days == config.half_life_days
 
 
@@ -142,14 +149,16 @@ def fold(
 ) -> LearningState:
     """Returns the state with the sums of further evidence added; `state` stays as it was.
 
-    The caller sees to it that each row is folded once: the sums are of the rows in (old watermark, new watermark].
+    The caller sees to it that each row is folded once: the sums are of the rows in (old watermark,
+    new watermark].
 
     Args:
         state: what was folded before.
         ratings: sums of the new ratings, any order, any number of rows a group and day.
         outcomes: sums of the new outcomes.
         quality: sums of the new ratings by snapshot.
-        ratings_watermark: position of the last rating covered; one below the state's is passed over.
+        ratings_watermark: position of the last rating covered; one below the state's is passed
+            over.
         outcomes_watermark: likewise for outcomes.
     """
     half_life, days = state.half_life_days, set[int]()
@@ -162,7 +171,9 @@ def fold(
         _put(by_model, key, _rating_evidence(rating, weight(rating.day, half_life)))
     for outcome in outcomes:
         days.add(outcome.day)
-        group = OutcomeKey(outcome.agent_id, outcome.recommendation_type, outcome.agreed, outcome.confident)
+        group = OutcomeKey(
+            outcome.agent_id, outcome.recommendation_type, outcome.agreed, outcome.confident
+        )
         _put(by_agent, group, _outcome_evidence(outcome, weight(outcome.day, half_life)))
     for sums in quality:
         total = QualityFigures(sums.n, sums.quality, sums.quality_squared, sums.correct)
@@ -193,7 +204,9 @@ def _rating_evidence(sums: RatingSums, w: int) -> Evidence[RatingFigures]:
         sums.timed,
     )
     squares = w * w * sums.n
-    return Evidence(raw, RatingFigures._make([w * figure for figure in raw]), SquaredWeights(squares, squares))
+    return Evidence(
+        raw, RatingFigures._make([w * figure for figure in raw]), SquaredWeights(squares, squares)
+    )
 
 
 def _outcome_evidence(sums: OutcomeSums, w: int) -> Evidence[OutcomeFigures]:
@@ -212,7 +225,9 @@ def _outcome_evidence(sums: OutcomeSums, w: int) -> Evidence[OutcomeFigures]:
         start * sums.points + sums.offset_points,
     )
     ww = w * w
-    squares = SquaredWeights(ww * raw.attempted, ww * raw.completed, ww * raw.time, ww * raw.time_squared)
+    squares = SquaredWeights(
+        ww * raw.attempted, ww * raw.completed, ww * raw.time, ww * raw.time_squared
+    )
     decayed = OutcomeFigures._make([w * figure for figure in raw])
     return Evidence(raw, decayed, squares, sums.first_second, sums.last_second)
 
@@ -225,7 +240,7 @@ def _plus(one: V, other: V) -> V:
 
 
 def combine(one: Evidence[F], other: Evidence[F]) -> Evidence[F]:
-    """Returns the sums over both; also how groups are merged for reading (all of an agent's, all of a type's)."""
+    """Returns the sums over both; also merges groups for reading (all of an agent, of a type)."""
     firsts = [second for second in (one.first_second, other.first_second) if second]
     return Evidence(
         _plus(one.raw, other.raw),
@@ -250,8 +265,8 @@ def _put(groups: dict[K, Evidence[F]], key: K, new: Evidence[F]) -> None:
 def to_json(state: LearningState) -> bytes:
     """Returns the one spelling of a state: equal states give equal bytes.
 
-    Groups are in order of their key, raw sums are decimal, weighted ones hexadecimal (they can have thousands of
-    bits, which decimal conversion handles slowly and, beyond a limit, refuses).
+    Groups are in order of their key, raw sums are decimal, weighted ones hexadecimal (they can have
+    thousands of bits, which decimal conversion handles slowly and, beyond a limit, refuses).
     """
     document = {
         "format": FORMAT,
@@ -266,9 +281,10 @@ def to_json(state: LearningState) -> bytes:
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _spell(evidence: Evidence[F]) -> list[object]:
-    weighted = [f"{value:x}" for value in (*evidence.decayed, *evidence.squares)]
-    return [*evidence.raw, *weighted, evidence.first_second, evidence.last_second]
+def _spell(evidence: Evidence[Any]) -> list[object]:
+    weighted = [*evidence.decayed, *evidence.squares]
+    spelled = [f"{value:x}" for value in weighted]
+    return [*evidence.raw, *spelled, evidence.first_second, evidence.last_second]
 
 
 def from_json(data: bytes) -> LearningState:
@@ -293,8 +309,14 @@ def _read(document: dict[str, Any]) -> LearningState:
         ratings_watermark=int(document["ratings_watermark"]),
         outcomes_watermark=int(document["outcomes_watermark"]),
         last_day=document["last_day"],
-        ratings={RatingKey(*row[:3]): _unspell(RatingFigures._make, row[3:]) for row in document["ratings"]},
-        outcomes={OutcomeKey(*row[:4]): _unspell(OutcomeFigures._make, row[4:]) for row in document["outcomes"]},
+        ratings={
+            RatingKey(*row[:3]): _unspell(RatingFigures._make, row[3:])
+            for row in document["ratings"]
+        },
+        outcomes={
+            OutcomeKey(*row[:4]): _unspell(OutcomeFigures._make, row[4:])
+            for row in document["outcomes"]
+        },
         quality={row[0]: QualityFigures._make(row[1:]) for row in document["quality"]},
     )
 
@@ -302,4 +324,10 @@ def _read(document: dict[str, Any]) -> LearningState:
 def _unspell(make: Callable[[Iterable[int]], F], row: list[Any]) -> Evidence[F]:
     size = (len(row) - len(SquaredWeights._fields) - 2) // 2
     weighted: list[int] = [int(value, 16) for value in row[size:-2]]
-    return Evidence(make(row[:size]), make(weighted[:size]), SquaredWeights._make(weighted[size:]), row[-2], row[-1])
+    return Evidence(
+        make(row[:size]),
+        make(weighted[:size]),
+        SquaredWeights._make(weighted[size:]),
+        row[-2],
+        row[-1],
+    )

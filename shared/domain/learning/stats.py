@@ -1,7 +1,8 @@
-"""The statistics that decisions rest on: bounds, tests and error control, from the standard library alone.
+"""The statistics that decisions rest on: bounds, tests and error control.
 
-Sizes are effective sizes and may be fractional. Degrees of freedom are rounded down, which errs on the side of
-caution and lets quantiles be looked up. Nothing here knows what the numbers mean.
+Sizes are effective sizes and may be fractional. Degrees of freedom are rounded down, which errs on
+the side of caution and lets quantiles be looked up. Only the standard library is used, so that a
+function starts fast. Nothing here knows what the numbers mean.
 """
 
 import math
@@ -26,8 +27,9 @@ def normal_quantile(level: float) -> float:
 def wilson(successes: float, n: float, level: float) -> tuple[float, float]:
     """Returns the lower and upper bound of a share, each of them one-sided at `level`.
 
-    Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927). Good at small n and
-    at shares of 0 and 1, where the textbook interval has no width. (0, 1) where there is no evidence.
+    Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
+    Good at small n and at shares of 0 and 1, where the textbook interval has no width. (0, 1) where
+    there is no evidence.
 
     Args:
         successes: in 0..n; need not be whole.
@@ -47,7 +49,8 @@ def wilson(successes: float, n: float, level: float) -> tuple[float, float]:
 def effective_size(weights: int, weights_squared: int) -> float:
     """Returns (sum of w)**2 / sum of w**2: how many equally weighted rows would be as precise.
 
-    Kish, "Survey Sampling" (1965). Does not change when all weights are multiplied alike; 0 where there is none.
+    Kish, "Survey Sampling" (1965). Does not change when all weights are multiplied alike; 0 where
+    there is none.
     """
     if weights <= 0 or weights_squared <= 0:
         return 0.0
@@ -68,34 +71,35 @@ class Sample:
         return math.sqrt(self.variance / self.n)
 
     def lower(self, level: float) -> float:
-        """Returns the one-sided lower bound of the mean by Student's t with n degrees of freedom."""
+        """Returns the one-sided lower bound of the mean by Student's t, n degrees of freedom."""
         return self.mean - t_quantile(level, self.n) * self.standard_error
 
     def upper(self, level: float) -> float:
-        """Returns the one-sided upper bound of the mean by Student's t with n degrees of freedom."""
+        """Returns the one-sided upper bound of the mean by Student's t, n degrees of freedom."""
         return self.mean + t_quantile(level, self.n) * self.standard_error
 
 
 def sample(n: float, mean: float, variance: float, prior_variance: float) -> Sample:
     """Returns a sample whose variance is not fooled by a few equal values.
 
-    The variance is the posterior scale of a normal model with one prior observation of variance `prior_variance`
-    (scaled inverse chi-squared; Gelman et al., "Bayesian Data Analysis", 3rd ed., section 2.6):
-    (n * variance + prior_variance) / n, with n degrees of freedom. So a constant sample still has a width, which
-    shrinks as 1/n.
+    The variance is the posterior scale of a normal model with one prior observation of variance
+    `prior_variance` (scaled inverse chi-squared; Gelman et al., "Bayesian Data Analysis", 3rd ed.,
+    section 2.6): (n * variance + prior_variance) / n, with n degrees of freedom. So a constant
+    sample still has a width, which shrinks as 1/n.
 
     Args:
         n: effective size, above 0.
         mean: the observed mean.
         variance: the observed mean squared deviation (divided by n, not n - 1).
-        prior_variance: what the spread is thought to be before anything is seen, in the data's units squared.
+        prior_variance: what the spread is thought to be before anything is seen, in the data's
+            units squared.
     """
     return Sample(n, mean, max(0.0, variance) + prior_variance / n)
 
 
 @dataclass(frozen=True, slots=True)
 class WelchTest:
-    """`difference` = first mean - second mean; `p_value` of the hypothesis that it is not above 0."""
+    """`difference` = first mean - second mean; `p_value` under "it is not above 0"."""
 
     difference: float
     standard_error: float
@@ -110,8 +114,8 @@ class WelchTest:
 def welch(first: Sample, second: Sample) -> WelchTest:
     """Returns the one-sided test that `first` has the larger mean, variances unequal.
 
-    Welch, "The generalization of Student's problem when several different population variances are involved",
-    Biometrika 34 (1947); degrees of freedom after Satterthwaite (1946).
+    Welch, "The generalization of Student's problem when several different population variances are
+    involved", Biometrika 34 (1947); degrees of freedom after Satterthwaite (1946).
     """
     a, b = first.variance / first.n, second.variance / second.n
     difference, error = first.mean - second.mean, math.sqrt(a + b)
@@ -124,7 +128,7 @@ def welch(first: Sample, second: Sample) -> WelchTest:
 
 @dataclass(frozen=True, slots=True)
 class RegressionSums:
-    """Exact weighted sums over points (x, y): w, wx, wxx, wy, wxy, wyy, and of squared weights ww, wwx, wwxx."""
+    """Exact weighted sums over points (x, y): `wxy` is the sum of w*x*y, `wwx` that of w*w*x."""
 
     w: int
     wx: int
@@ -139,7 +143,7 @@ class RegressionSums:
 
 @dataclass(frozen=True, slots=True)
 class SlopeTest:
-    """A fitted slope, y per x, with its two-sided interval and p-value (of the hypothesis that it is 0)."""
+    """A fitted slope, y per x, with its two-sided interval; `p_value` under "it is 0"."""
 
     slope: float
     low: float
@@ -149,12 +153,13 @@ class SlopeTest:
 
 
 def slope_test(sums: RegressionSums, alpha: float) -> SlopeTest | None:
-    """Returns the weighted least-squares slope and whether it differs from 0; None where no line can be fitted.
+    """Returns the weighted least-squares slope and its test; None where no line can be fitted.
 
-    Weights say how much a point matters, not how precise it is, so the variance of the slope is
-    s2 * sum(w**2 (x - mean)**2) / (sum(w (x - mean)**2))**2, with s2 the weighted mean squared residual times
-    n / (n - 2), n the effective size (Solon, Haider, Wooldridge, "What are we weighting for?", 2015, equation 4, for
-    equal error variances). Formed from exact whole numbers, so that large x lose no digits.
+    Weights say how much a point matters, not how precise it is, so the variance of the slope is s2
+    * sum(w**2 (x - mean)**2) / (sum(w (x - mean)**2))**2: the slope is a weighted sum of the y,
+    whose errors are taken as independent and of equal variance s2, the weighted mean squared
+    residual times n / (n - 2), n the effective size. Formed from exact whole numbers, so that large
+    x lose no digits.
 
     Args:
         sums: see RegressionSums.
@@ -176,9 +181,10 @@ def slope_test(sums: RegressionSums, alpha: float) -> SlopeTest | None:
 
 
 def benjamini_hochberg(p_values: Sequence[float], q: float) -> list[bool]:
-    """Returns which hypotheses to reject so that at most a share `q` of the rejected is expected to be false alarms.
+    """Returns which hypotheses to reject.
 
-    Benjamini, Hochberg, "Controlling the false discovery rate", JRSS B 57 (1995): the largest k with p(k) <= k/m * q,
+    At most a share `q` of the rejected is expected to be false alarms. Benjamini, Hochberg,
+    "Controlling the false discovery rate", JRSS B 57 (1995): the largest k with p(k) <= k/m * q,
     and all smaller ones. Same order as `p_values`.
     """
     bar, count = -1.0, len(p_values)
@@ -201,7 +207,7 @@ def binomial_tail(successes: float, n: float, share: float) -> float:
 
 
 def t_tail(t: float, df: float) -> float:
-    """Returns P(T > t) of Student's t with `df` degrees of freedom, by the incomplete beta function (DLMF 8.17)."""
+    """Returns P(T > t) of Student's t, by the incomplete beta function (DLMF 8.17)."""
     if df > _LARGE_DF:
         return _NORMAL.cdf(-t)
     tail = 0.5 * incomplete_beta(df / 2, 0.5, df / (df + t * t))
@@ -209,7 +215,7 @@ def t_tail(t: float, df: float) -> float:
 
 
 def t_quantile(level: float, df: float) -> float:
-    """Returns t with P(T <= t) = level for `df` rounded down to a whole number, at least 1; `level` in [0.5, 1)."""
+    """Returns t with P(T <= t) = level in [0.5, 1), for `df` rounded down, at least 1."""
     if df > _LARGE_DF:
         return normal_quantile(level)
     return _t_quantile(level, max(1, math.floor(df)))
@@ -221,7 +227,7 @@ def _t_quantile(level: float, df: int) -> float:
     low, high = normal_quantile(level), math.tan(math.pi * (level - 0.5))
     for _ in range(60):
         middle = (low + high) / 2
-        if high - low < 1e-10 * max(1.0, high):  # noqa: PLR2004 - far below what is ever shown
+        if high - low < 1e-10 * max(1.0, high):
             break
         low, high = (middle, high) if t_tail(middle, df) > 1 - level else (low, middle)
     return (low + high) / 2
@@ -235,12 +241,14 @@ def incomplete_beta(a: float, b: float, x: float) -> float:
         return 1.0
     if x > (a + 1) / (a + b + 2):
         return 1 - incomplete_beta(b, a, 1 - x)
-    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    log_front = (
+        math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    )
     return math.exp(log_front) / a * _beta_fraction(a, b, x)
 
 
 def _beta_fraction(a: float, b: float, x: float) -> float:
-    """Evaluates the continued fraction DLMF 8.17.22 by Lentz's method (as modified by Thompson and Barnett, 1986)."""
+    """Evaluates the continued fraction DLMF 8.17.22 by the modified method of Lentz."""
     c, d = 1.0, 1 / _away_from_zero(1 - (a + b) * x / (a + 1))
     value = d
     for m in range(1, 1000):

@@ -1,0 +1,119 @@
+"""What is in a file of the SQLite index, and the statements on it.
+
+A row's id is the version that added it, so that the order of equal scores and the digest do not
+depend on how the index got there. The callers hold the transaction.
+"""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Sequence
+
+from shared.ports import Hit, IndexDocument
+
+SCHEMA_VERSION = 1
+_SNIPPET_WORDS = 32
+_WEIGHTS = "2.0, 1.0, 1.5"
+"""How much a match in topic, content and tags counts."""
+
+_SCHEMA = (
+    "DROP TABLE IF EXISTS head",
+    "DROP TABLE IF EXISTS documents",
+    "DROP TABLE IF EXISTS document_tags",
+    "DROP TABLE IF EXISTS passages",
+    "CREATE TABLE head (version INTEGER NOT NULL)",
+    "INSERT INTO head VALUES (0)",
+    """CREATE TABLE documents (
+    id INTEGER PRIMARY KEY, entry_id TEXT NOT NULL UNIQUE, revision INTEGER NOT NULL,
+    topic TEXT NOT NULL, hash BLOB NOT NULL)""",
+    "CREATE INDEX documents_by_topic ON documents (topic)",
+    """CREATE TABLE document_tags (
+    tag TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (tag, id)) WITHOUT ROWID""",
+    "CREATE INDEX document_tags_by_id ON document_tags (id)",
+    """CREATE VIRTUAL TABLE passages USING fts5(
+    topic, content, tags, tokenize = 'porter unicode61 remove_diacritics 2')""",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Makes the tables anew, empty, at version 0."""
+    for statement in _SCHEMA:
+        connection.execute(statement)
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """Returns the newest version applied."""
+    version: int = connection.execute("SELECT version FROM head").fetchone()[0]
+    return version
+
+
+def remove(connection: sqlite3.Connection, entry_id: str) -> None:
+    """Takes an entry out; nothing happens where it is not in."""
+    row = connection.execute("SELECT id FROM documents WHERE entry_id = ?", (entry_id,)).fetchone()
+    if row is not None:
+        connection.execute("DELETE FROM documents WHERE id = ?", row)
+        connection.execute("DELETE FROM document_tags WHERE id = ?", row)
+        connection.execute("DELETE FROM passages WHERE rowid = ?", row)
+
+
+def add(connection: sqlite3.Connection, version: int, document: IndexDocument) -> None:
+    """Puts a document in, whose entry is not in."""
+    topic, content = _storable(document.topic), _storable(document.content)
+    tags = [_storable(tag) for tag in document.tags]
+    connection.execute(
+        "INSERT INTO documents (id, entry_id, revision, topic, hash) VALUES (?, ?, ?, ?, ?)",
+        (version, document.entry_id, document.revision, topic, _hash(document)),
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO document_tags (tag, id) VALUES (?, ?)",
+        [(tag, version) for tag in tags],
+    )
+    connection.execute(
+        "INSERT INTO passages (rowid, topic, content, tags) VALUES (?, ?, ?, ?)",
+        (version, topic, content, "\n".join(tags)),
+    )
+
+
+def _hash(document: IndexDocument) -> bytes:
+    fields = [
+        document.entry_id,
+        document.revision,
+        document.topic,
+        document.content,
+        *document.tags,
+    ]
+    return hashlib.sha256(json.dumps(fields).encode()).digest()
+
+
+def _storable(text: str) -> str:
+    """Returns `text` with what UTF-8 cannot carry (a lone surrogate) replaced."""
+    return text.encode(errors="replace").decode()
+
+
+def hits(
+    connection: sqlite3.Connection, query: str, limit: int, tags: Sequence[str], topic: str | None
+) -> tuple[Hit, ...]:
+    """Returns the best matches, best first, the older publication first where scores are equal."""
+    # The `+` keeps the full text outermost: a filter must not start it anew for each document.
+    filters = " AND +rowid IN (SELECT id FROM document_tags WHERE tag = ?)" * len(tags)
+    if topic is not None:
+        filters += " AND +rowid IN (SELECT id FROM documents WHERE topic = ?)"
+    best = connection.execute(
+        f"SELECT rowid, bm25(passages, {_WEIGHTS}) AS score FROM passages"
+        f" WHERE passages MATCH ?{filters} ORDER BY score, rowid LIMIT ?",
+        (query, *map(_storable, tags), *([] if topic is None else [_storable(topic)]), limit),
+    ).fetchall()
+    return tuple(_hit(connection, query, rowid, score) for rowid, score in best)
+
+
+def _hit(connection: sqlite3.Connection, query: str, rowid: int, score: float) -> Hit:
+    entry_id, revision = connection.execute(
+        "SELECT entry_id, revision FROM documents WHERE id = ?", (rowid,)
+    ).fetchone()
+    (passage,) = connection.execute(
+        "SELECT snippet(passages, -1, '**', '**', '…', ?) FROM passages"
+        " WHERE passages MATCH ? AND rowid = ?",
+        (_SNIPPET_WORDS, query, rowid),
+    ).fetchone()
+    return Hit(entry_id, revision, -score, (passage,))

@@ -1,0 +1,132 @@
+"""The one place that picks the concrete adapters, from the settings, at the first use.
+
+Every function asks here; what it is given is built once per process and lazily: importing this module reads and connects
+nothing.
+"""
+
+import os
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cache
+
+from shared import config
+from shared.adapters.analytics_sqlite import SqliteAnalytics
+from shared.adapters.blobs_folder import FolderBlobs
+from shared.adapters.bus_inprocess import InProcessBus, Retries
+from shared.adapters.clock_system import SystemClock
+from shared.adapters.ids_random import RandomIds
+from shared.adapters.index_sqlite import SqliteKnowledgeIndex
+from shared.adapters.notifier_log import LogNotifier
+from shared.adapters.provider_openai import OpenAIProvider
+from shared.adapters.store_sqlite import SqliteStore
+from shared.domain.models import Catalogue, ModelKey, Price
+from shared.messages.events import Event
+from shared.ports import CompletionProvider, Notifier
+from shared.services.deps import Deps, Options
+from shared.web.guard import Guard
+from shared.web.limits import RateLimits
+
+CONSUMERS: dict[str, Callable[[Event], Awaitable[None]]] = {}
+"""Handlers of events in this process, by function; the local server fills it for the embedded bus."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebGate:
+    """What the web layer needs: see `shared.web.endpoint.Gate`."""
+
+    guard: Guard
+    limits: RateLimits
+    body_bytes: int
+
+
+@cache
+def settings() -> config.Settings:
+    """Returns the settings, read once."""
+    return config.load()
+
+
+@cache
+def deps() -> Deps:
+    """Returns the ports of this process."""
+    chosen = settings()
+    root = chosen.data_dir
+    store = SqliteStore(root / "whetstone.db")
+    clock = SystemClock()
+    retries = Retries(chosen.events.attempts, chosen.events.first_backoff_s, chosen.events.longest_backoff_s)
+    return Deps(
+        store=store,
+        analytics=SqliteAnalytics(store.path),
+        blobs=FolderBlobs(root / "blobs"),
+        bus=InProcessBus(store, clock, CONSUMERS, retries),
+        index=SqliteKnowledgeIndex(root / "index"),
+        clock=clock,
+        ids=RandomIds(),
+        catalogue=_catalogue(chosen),
+        providers=_providers(chosen),
+        notifiers=_notifiers(chosen.notify),
+        options=Options(
+            learning=chosen.learning,
+            idempotency_hours=chosen.idempotency_hours,
+            snapshot_poll_s=chosen.serving.snapshot_poll_s,
+            completion_timeout_s=chosen.serving.completion_timeout_s,
+            completion_attempts=chosen.serving.completion_attempts,
+            expected_output_tokens=chosen.serving.expected_output_tokens,
+            console_url=chosen.notify.console_url,
+        ),
+    )
+
+
+@cache
+def gate() -> WebGate:
+    """Returns the guard and the limits of this process."""
+    limits = settings().limits
+    guard = Guard(deps().store, deps().clock, jwt_secret())
+    return WebGate(guard, RateLimits(limits.burst), limits.body_bytes)
+
+
+@cache
+def jwt_secret() -> str:
+    """Returns the secret that signs people's tokens; made, and kept beside the data, where none is set."""
+    given = settings().jwt_secret
+    if given is not None:
+        return given.get_secret_value()
+    path = settings().data_dir / "jwt_secret"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text("utf-8").strip()
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(secrets.token_urlsafe(48))
+        file.flush()
+        os.fsync(file.fileno())
+    return path.read_text("utf-8")
+
+
+def reset() -> None:
+    """Forgets what was built, so that the next use builds it anew; for tests and for a server that restarts in place."""
+    for built in (settings, deps, gate, jwt_secret):
+        built.cache_clear()
+    CONSUMERS.clear()
+
+
+def _catalogue(chosen: config.Settings) -> Catalogue:
+    return Catalogue(
+        {
+            ModelKey(provider.name, one.model): Price(one.usd_per_m_input, one.usd_per_m_output)
+            for provider in chosen.providers
+            for one in provider.models
+        }
+    )
+
+
+def _providers(chosen: config.Settings) -> dict[str, CompletionProvider]:
+    return {
+        one.name: OpenAIProvider(one.name, one.base_url, os.environ.get(one.api_key_env) if one.api_key_env else None)
+        for one in chosen.providers
+    }
+
+
+def _notifiers(chosen: config.NotifySettings) -> tuple[Notifier, ...]:
+    return (LogNotifier(),)

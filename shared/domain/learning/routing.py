@@ -1,0 +1,272 @@
+"""The routing policy: which model each pattern of prompts goes to, and on what evidence.
+
+Where the loop closes: ratings become a policy here, the policy decides requests (`decision.py`),
+those are rated. The policy is a function of (state, configuration) and of nothing else; a pattern
+in which no model has proved itself has no choice and stays with the default, so that without enough
+evidence nothing changes.
+"""
+
+from collections.abc import Iterable
+from functools import cached_property
+from itertools import groupby
+from typing import Literal, NamedTuple
+
+from shared.domain.learning.base import Figure, Learned
+from shared.domain.learning.config import LearningConfig, ModelField, ModelId, TierRule
+from shared.domain.learning.state import Evidence, LearningState, RatingFigures, RatingKey
+from shared.domain.learning.stats import Sample, effective_size, sample, welch, wilson
+
+Tier = Literal["high", "medium", "low"]
+
+NANO = 1e-9
+QUALITY_MIN, QUALITY_SPAN, QUALITY_MAX = 1.0, 4.0, 5.0
+QUALITY_PRIOR_VARIANCE = 1.0
+"""Spread of 1..5 ratings before any is seen: one point."""
+CORRECT_PRIOR_VARIANCE = 0.25
+"""Spread of a 0/1 flag before any is seen: that of a coin."""
+
+
+class ModelFigures(Learned):
+    """What the evidence says of one model in one pattern.
+
+    Means are decayed; bounds are one-sided lower ones.     `n` counts ratings, `n_effective` what
+    they are worth after decay. `value` is the mean of correctness and (mean_quality - 1) / 4, in
+    0..1; `confidence` is the same of their lower bounds.
+    """
+
+    provider: str
+    model: str
+    n: int
+    n_effective: Figure
+    mean_quality: Figure
+    quality_lower: Figure
+    correctness: Figure
+    correctness_lower: Figure
+    mean_cost_usd: float | None
+    mean_latency_ms: Figure | None
+    tier: Tier
+    value: Figure
+    confidence: Figure
+    holds_up: bool
+    why: str
+
+    @property
+    def id(self) -> ModelId:
+        """The model."""
+        return ModelId(self.provider, self.model)
+
+
+class PatternPolicy(Learned):
+    """The row of one pattern.
+
+    `ranking` is the fallback order: those that hold up by cost, then the rest by value.
+        `choice` None leaves the pattern with the default.
+    """
+
+    pattern: str
+    choice: ModelField | None
+    why: str
+    ranking: tuple[ModelFigures, ...]
+
+    @cached_property
+    def qualified(self) -> tuple[ModelId, ...]:
+        """The qualified models in fallback order; `choice` is the first."""
+        return tuple(row.id for row in self.ranking if row.tier != "low")
+
+    @cached_property
+    def confidence_of(self) -> dict[ModelId, float]:
+        """The confidence of every model that was ever rated here."""
+        return {row.id: row.confidence for row in self.ranking}
+
+
+class RoutingPolicy(Learned):
+    """The whole table, in order of pattern. `default_model` answers where a row has no choice."""
+
+    default_model: ModelField | None = None
+    rows: tuple[PatternPolicy, ...] = ()
+
+    @cached_property
+    def by_pattern(self) -> dict[str, PatternPolicy]:
+        """The rows by pattern."""
+        return {row.pattern: row for row in self.rows}
+
+    def choice(self, pattern: str) -> ModelId | None:
+        """Returns where requests of a pattern go unless they explore; None without a default."""
+        row = self.by_pattern.get(pattern)
+        return row.choice if row and row.choice else self.default_model
+
+
+class Standing(NamedTuple):
+    """A model's evidence in one pattern, as samples. `value` is what models are compared by."""
+
+    id: ModelId
+    n: int
+    quality: Sample
+    correctness: Sample
+    value: Sample
+    cost_usd: float | None
+    latency_ms: float | None
+
+
+def build_policy(state: LearningState, config: LearningConfig) -> RoutingPolicy:
+    """Returns the policy that the evidence supports; equal inputs give equal policies."""
+    rows = []
+    for pattern, keys in groupby(sorted(state.ratings), key=lambda key: key.pattern):
+        standings = [found for key in keys if (found := standing(key, state.ratings[key]))]
+        if standings:
+            rows.append(_row(pattern, standings, config))
+    return RoutingPolicy(default_model=config.default_model, rows=tuple(rows))
+
+
+def standing(key: RatingKey, evidence: Evidence[RatingFigures]) -> Standing | None:
+    """Returns a group's means and their uncertainty, None where all its ratings were taken back.
+
+    The sums hold no product of quality and correctness, so the spread of `value` is bounded from
+    above by (sd of correctness + sd of quality / 4) / 2, which is exact where the two go together,
+    as they mostly do.
+    """
+    sums, weight = evidence.decayed, evidence.decayed.n
+    n = effective_size(weight, evidence.squares.all)
+    if evidence.raw.n <= 0 or n <= 0:
+        return None
+    quality_variance = (weight * sums.quality_squared - sums.quality**2) / weight**2
+    quality = sample(n, sums.quality / weight, quality_variance, QUALITY_PRIOR_VARIANCE)
+    share = sums.correct / weight
+    correctness = sample(n, share, share * (1 - share), CORRECT_PRIOR_VARIANCE)
+    spread = (correctness.variance**0.5 + quality.variance**0.5 / QUALITY_SPAN) / 2
+    mean = (share + (quality.mean - QUALITY_MIN) / QUALITY_SPAN) / 2
+    return Standing(
+        id=ModelId(key.provider, key.model),
+        n=evidence.raw.n,
+        quality=quality,
+        correctness=correctness,
+        value=Sample(n, mean, spread**2),
+        cost_usd=sums.cost_nanousd / sums.costed * NANO if sums.costed > 0 else None,
+        latency_ms=sums.latency_ms / sums.timed if sums.timed > 0 else None,
+    )
+
+
+class Judged(NamedTuple):
+    """A standing with its lower bounds and what they earn it."""
+
+    standing: Standing
+    quality_lower: float
+    correctness_lower: float
+    tier: Tier
+    shortfall: str
+
+
+def judge(found: Standing, config: LearningConfig) -> Judged:
+    """Returns the tier that the lower bounds reach; `shortfall` says what a LOW one misses."""
+    level, n = config.confidence_level, found.value.n
+    quality = min(QUALITY_MAX, max(QUALITY_MIN, found.quality.lower(level)))
+    correctness = wilson(found.correctness.mean * n, n, level)[0]
+    if not _misses(n, quality, correctness, config.high):
+        return Judged(found, quality, correctness, "high", "")
+    shortfall = _misses(n, quality, correctness, config.medium)
+    return Judged(found, quality, correctness, "low" if shortfall else "medium", shortfall)
+
+
+def _misses(n: float, quality: float, correctness: float, rule: TierRule) -> str:
+    if n < rule.n * (1 - 1e-9):
+        return f"{n:.1f} effective ratings of {rule.n:g}"
+    if quality < rule.quality:
+        return f"quality proves {quality:.2f} of {rule.quality:g}"
+    if correctness < rule.correctness:
+        return f"correctness proves {correctness:.2f} of {rule.correctness:g}"
+    return ""
+
+
+def _row(pattern: str, standings: Iterable[Standing], config: LearningConfig) -> PatternPolicy:
+    """Ranks a pattern's models: the cheapest that holds up against the best comes first."""
+    judged = [judge(found, config) for found in standings]
+    qualified = [one for one in judged if one.tier != "low"]
+    if not qualified:
+        ranking = [_figures(one, f"low: {one.shortfall}") for one in _by_value(judged)]
+        why = f"No model has proved itself for {pattern} yet, so the default stays."
+        return PatternPolicy(pattern=pattern, choice=None, why=why, ranking=tuple(ranking))
+    best = _by_value(qualified)[0]
+    margins = {one.standing.id: _margin(one, best, config) for one in qualified}
+    holding = [one for one in qualified if margins[one.standing.id] >= -config.quality_margin]
+    holding.sort(key=_by_cost)
+    rest = [one for one in _by_value(qualified) if one not in holding]
+    low = [one for one in _by_value(judged) if one.tier == "low"]
+    ranking = [
+        *(_figures(one, _why_holding(one, best, margins), holds_up=True) for one in holding),
+        *(_figures(one, _why_rest(one, best, margins, config)) for one in rest),
+        *(_figures(one, f"low: {one.shortfall}") for one in low),
+    ]
+    why = _why_row(pattern, holding, best)
+    return PatternPolicy(
+        pattern=pattern, choice=holding[0].standing.id, why=why, ranking=tuple(ranking)
+    )
+
+
+def _by_value(judged: Iterable[Judged]) -> list[Judged]:
+    return sorted(judged, key=lambda one: (-one.standing.value.mean, _by_cost(one)))
+
+
+def _by_cost(one: Judged) -> tuple[float, float, ModelId]:
+    """Orders by cost, an unknown one last; equally dear ones by value, then by name."""
+    cost = one.standing.cost_usd
+    return (float("inf") if cost is None else cost, -one.standing.value.mean, one.standing.id)
+
+
+def _margin(one: Judged, best: Judged, config: LearningConfig) -> float:
+    """Returns the lower bound of `one`'s value less `best`'s; 0 for the best itself.
+
+    A non-inferiority test (Piaggio et al., CONSORT extension, JAMA 308, 2012) by Welch's bound.
+    """
+    if one is best:
+        return 0.0
+    return welch(one.standing.value, best.standing.value).lower(config.confidence_level)
+
+
+def _why_holding(one: Judged, best: Judged, margins: dict[ModelId, float]) -> str:
+    if one is best:
+        return f"{one.tier}: highest value, {one.standing.value.mean:.3f}"
+    loss = max(0.0, -margins[one.standing.id])
+    return f"{one.tier}: at worst {loss:.3f} of value below {best.standing.id}"
+
+
+def _why_rest(
+    one: Judged, best: Judged, margins: dict[ModelId, float], config: LearningConfig
+) -> str:
+    loss = -margins[one.standing.id]
+    return (
+        f"{one.tier}: may be {loss:.3f} of value below {best.standing.id}, "
+        f"more than {config.quality_margin:g}"
+    )
+
+
+def _why_row(pattern: str, holding: list[Judged], best: Judged) -> str:
+    first = holding[0]
+    value = f"{first.standing.value.mean:.3f}"
+    if len(holding) == 1:
+        return f"{best.standing.id} has the highest proven value for {pattern} ({value})."
+    return (
+        f"{first.standing.id} is the cheapest of {len(holding)} models for {pattern} whose value "
+        f"({value}) holds up against the best, {best.standing.id} ({best.standing.value.mean:.3f})."
+    )
+
+
+def _figures(one: Judged, why: str, *, holds_up: bool = False) -> ModelFigures:
+    found = one.standing
+    proven = (one.quality_lower - QUALITY_MIN) / QUALITY_SPAN
+    return ModelFigures(
+        provider=found.id.provider,
+        model=found.id.model,
+        n=found.n,
+        n_effective=found.value.n,
+        mean_quality=found.quality.mean,
+        quality_lower=one.quality_lower,
+        correctness=found.correctness.mean,
+        correctness_lower=one.correctness_lower,
+        mean_cost_usd=None if found.cost_usd is None else round(found.cost_usd, 9),
+        mean_latency_ms=found.latency_ms,
+        tier=one.tier,
+        value=found.value.mean,
+        confidence=(one.correctness_lower + proven) / 2,
+        holds_up=holds_up,
+        why=why,
+    )

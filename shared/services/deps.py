@@ -1,0 +1,40 @@
+"""What every use case is given: the ports, and the settings that concern it as plain values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from shared.domain.access import WorkspaceSettings
+from shared.domain.learning.config import LearningConfig
+from shared.domain.models import Catalogue
+from shared.ports import Analytics, Blobs, Bus, Clock, CompletionProvider, Ids, KnowledgeIndex, Notifier, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Settings of the use cases; see shared/config.py for what each one means."""
+
+    learning: LearningConfig = field(default_factory=LearningConfig)
+    idempotency_hours: int = 48
+    snapshot_poll_s: float = 1.0
+    completion_timeout_s: float = 60.0
+    completion_attempts: int = 3
+    expected_output_tokens: int = 256
+    console_url: str = "http://127.0.0.1:8080"
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """The ports of one running system. `settings_seen` caches workspace settings with the second they were read in."""
+
+    store: Store
+    analytics: Analytics
+    blobs: Blobs
+    bus: Bus
+    index: KnowledgeIndex
+    clock: Clock
+    ids: Ids
+    catalogue: Catalogue
+    providers: Mapping[str, CompletionProvider]
+    notifiers: tuple[Notifier, ...]
+    options: Options
+    settings_seen: dict[str, tuple[float, WorkspaceSettings]] = field(default_factory=dict)

@@ -1,0 +1,61 @@
+"""Agents' recommendations: recorded with what the agent was sure of, and settled later by their workflow's outcome."""
+
+import hashlib
+
+from shared.domain.access import Caller, IdempotencyKey
+from shared.domain.feedback import AGENTS, RECOMMENDATIONS, Agent, Recommendation
+from shared.messages.submitting import RecommendationSubmitted, SubmitRecommendation
+from shared.ports import Transaction
+from shared.services.deps import Deps
+from shared.services.unit import audited, once, writable
+
+
+async def submit_recommendation(
+    deps: Deps, caller: Caller, command: SubmitRecommendation, key: IdempotencyKey | None
+) -> RecommendationSubmitted:
+    """Stores a recommendation, and its agent where it was not known."""
+    await writable(deps, caller.workspace)
+    recommendation_id = deps.ids.new("rec")
+    now = deps.clock.now_text()
+
+    async def work(tx: Transaction) -> RecommendationSubmitted:
+        agent = await tx.get(AGENTS, command.agent_id)
+        seen = _seen(agent, command, now)
+        if seen is not agent:
+            tx.put(AGENTS, seen)
+        tx.create(RECOMMENDATIONS, _recommendation(recommendation_id, caller, command, now))
+        tx.audit(
+            audited(caller, now, "recommendation.submitted", recommendation_id, agent_id=command.agent_id)
+        )
+        return RecommendationSubmitted(recommendation_id=recommendation_id)
+
+    return await once(deps, caller, key, RecommendationSubmitted, work)
+
+
+def _seen(agent: Agent | None, command: SubmitRecommendation, now: str) -> Agent:
+    """Returns the agent as it is known from now on; itself where nothing is new, so that busy agents cost no write."""
+    kind = command.recommendation_type
+    if agent is None:
+        return Agent(
+            id=command.agent_id,
+            name=command.agent_name,
+            recommendation_types=[kind],
+            first_seen_at=now,
+            last_seen_at=now,
+        )
+    if agent.name == command.agent_name and kind in agent.recommendation_types:
+        return agent
+    kinds = sorted({*agent.recommendation_types, kind})
+    return agent.model_copy(update={"name": command.agent_name, "recommendation_types": kinds, "last_seen_at": now})
+
+
+def _recommendation(
+    recommendation_id: str, caller: Caller, command: SubmitRecommendation, now: str
+) -> Recommendation:
+    return Recommendation(
+        id=recommendation_id,
+        **command.model_dump(),
+        content_hash=hashlib.sha256(" ".join(command.content.lower().split()).encode()).hexdigest(),
+        submitted_by=caller.subject,
+        created_at=now,
+    )

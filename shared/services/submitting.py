@@ -1,0 +1,249 @@
+"""Submit: models hand in knowledge and recommendations. Nothing here is published; a person decides first.
+
+Invariant: the same content in a workspace is one entry, however many hand it in at once.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from shared.domain.access import Caller, IdempotencyKey
+from shared.domain.entries import (
+    CONTENT_KEYS,
+    DECISIONS,
+    ENTRIES,
+    NEAR_KEYS,
+    REVISIONS,
+    ContentKey,
+    Entry,
+    NearKey,
+    Revision,
+    RevisionState,
+    revision_id,
+)
+from shared.domain.knowledge import sketch
+from shared.domain.records import Filter, Order
+from shared.errors import Conflict, NotFound, WhetstoneError
+from shared.messages.problems import item_problem
+from shared.messages.submitting import (
+    BatchItem,
+    BatchResult,
+    EntryView,
+    ReviseEntry,
+    SubmitBatch,
+    SubmitEntry,
+    Submitted,
+)
+from shared.ports import Transaction
+from shared.services.deps import Deps
+from shared.services.unit import audited, event, once, writable
+
+NEAR_SHOWN = 5
+"""Near duplicates named in an answer, at most."""
+
+_HISTORY = 500
+
+
+def content_hash(topic: str, content: str) -> str:
+    """Returns the SHA-256 of topic and content: what makes two entries the same, and what a reviewer saw."""
+    return hashlib.sha256(f"{topic}\x00{content}".encode()).hexdigest()
+
+
+async def submit_entry(deps: Deps, caller: Caller, command: SubmitEntry, key: IdempotencyKey | None) -> Submitted:
+    """Stores a new entry for approval; where the same content is there already, returns that entry, `duplicate` true."""
+    await writable(deps, caller.workspace)
+    digest = content_hash(command.topic, command.content)
+    entry_id = deps.ids.new("ent")
+    near_bands = sketch.bands(command.content)
+    now = deps.clock.now_text()
+
+    async def work(tx: Transaction) -> Submitted:
+        known = await tx.get(CONTENT_KEYS, digest)
+        if known is not None:
+            first = await tx.get(ENTRIES, known.entry_id)
+            if first is not None:
+                return _submitted(first, duplicate=True)
+        near = await _near(tx, near_bands, command.content)
+        entry = _new_entry(entry_id, digest, command, caller, now, near)
+        tx.create(ENTRIES, entry)
+        _write_keys(tx, entry, near_bands)
+        tx.add("review", {"pending_approval": 1})
+        tx.audit(audited(caller, now, "entry.submitted", entry_id, content_hash=digest, submitter=entry.submitter))
+        tx.emit(event(deps, caller, now, "entry.submitted", entry_id, topic=entry.topic, revision=1))
+        return _submitted(entry)
+
+    return await once(deps, caller, key, Submitted, work)
+
+
+async def submit_batch(deps: Deps, caller: Caller, command: SubmitBatch, key: IdempotencyKey | None) -> BatchResult:
+    """Stores up to 500 entries one by one; a bad one does not keep the others out.
+
+    With a key each item gets a key of its own, so a batch that was cut short goes on where it stopped.
+    """
+    items = []
+    for index, raw in enumerate(command.entries):
+        item_key = None if key is None else _item_key(key, index)
+        try:
+            entry = await submit_entry(deps, caller, SubmitEntry.model_validate(raw), item_key)
+            items.append(BatchItem(index=index, entry=entry))
+        except (ValidationError, WhetstoneError) as error:
+            items.append(BatchItem(index=index, problem=item_problem(error)))
+    accepted = sum(item.entry is not None for item in items)
+    return BatchResult(items=items, accepted=accepted, failed=len(items) - accepted)
+
+
+async def revise_entry(
+    deps: Deps, caller: Caller, entry_id: str, command: ReviseEntry, key: IdempotencyKey | None
+) -> Submitted:
+    """Stores the next revision of an entry for approval.
+
+    Raises:
+        NotFound: no such entry in this workspace.
+        Conflict: the entry does not wait for a revision, or `expected_revision` is not the newest.
+    """
+    await writable(deps, caller.workspace)
+    digest = content_hash(command.topic, command.content)
+    near_bands = sketch.bands(command.content)
+    now = deps.clock.now_text()
+
+    async def work(tx: Transaction) -> Submitted:
+        entry = await tx.get(ENTRIES, entry_id)
+        if entry is None:
+            raise NotFound(f"there is no entry {entry_id} in this workspace")
+        _check_revisable(entry, command, digest)
+        same = await tx.get(CONTENT_KEYS, digest)
+        if same is not None and same.entry_id != entry_id:
+            raise Conflict(f"entry {same.entry_id} has this content already", facts={"entry_id": same.entry_id})
+        near = [other for other in await _near(tx, near_bands, command.content) if other != entry_id]
+        revised = _next_revision(entry, digest, command, caller, now, near)
+        tx.put(REVISIONS, _archived(entry))
+        tx.put(ENTRIES, revised)
+        _write_keys(tx, revised, near_bands)
+        tx.add("review", {"pending_approval": 1, entry.state: -1})
+        tx.audit(
+            audited(caller, now, "entry.revised", entry_id, revision=revised.revision, content_hash=digest)
+        )
+        tx.emit(event(deps, caller, now, "entry.submitted", entry_id, topic=revised.topic, revision=revised.revision))
+        return _submitted(revised)
+
+    return await once(deps, caller, key, Submitted, work)
+
+
+async def view_entry(deps: Deps, caller: Caller, entry_id: str) -> EntryView:
+    """Returns an entry with its revisions and decisions.
+
+    Raises:
+        NotFound: no such entry in this workspace.
+    """
+    store, workspace = deps.store, caller.workspace
+    entry = await store.get(workspace, ENTRIES, entry_id)
+    if entry is None:
+        raise NotFound(f"there is no entry {entry_id} in this workspace")
+    mine = Filter("entry_id", "==", entry_id)
+    revisions = await store.find(workspace, REVISIONS, mine, order=Order("revision"), limit=_HISTORY)
+    decisions = await store.find(workspace, DECISIONS, mine, order=Order("revision"), limit=_HISTORY)
+    history = [one for one in revisions.items if one.revision != entry.revision]
+    fields = entry.model_dump(include=EntryView.model_fields.keys() - {"entry_id", "revisions", "decisions"})
+    return EntryView(
+        entry_id=entry.id, **fields, revisions=[*history, _archived(entry)], decisions=decisions.items
+    )
+
+
+def _new_entry(
+    entry_id: str, digest: str, command: SubmitEntry, caller: Caller, now: str, near: Sequence[str]
+) -> Entry:
+    return Entry(
+        id=entry_id,
+        state="pending_approval",
+        topic=command.topic,
+        content=command.content,
+        content_hash=digest,
+        confidence_score=command.confidence_score,
+        risk=_risk(command.confidence_score, near),
+        tags=command.tags,
+        metadata=command.metadata,
+        submitter=command.submitter or caller.subject,
+        submitted_by=caller.subject,
+        submitted_at=now,
+        created_at=now,
+        updated_at=now,
+        near_duplicates=list(near),
+    )
+
+
+def _next_revision(
+    entry: Entry, digest: str, command: ReviseEntry, caller: Caller, now: str, near: Sequence[str]
+) -> Entry:
+    fresh = _new_entry(entry.id, digest, command, caller, now, near)
+    return fresh.model_copy(
+        update={
+            "revision": entry.revision + 1,
+            "created_at": entry.created_at,
+            "published_revision": entry.published_revision,
+            "claims": entry.claims,
+        }
+    )
+
+
+def _risk(confidence_score: float, near: Sequence[str]) -> float:
+    """Returns 0..1: the doubt that the submitter states, at least 0.5 where the text is close to another entry's."""
+    return round(max(1 - confidence_score, 0.5 if near else 0.0), 6)
+
+
+def _check_revisable(entry: Entry, command: ReviseEntry, digest: str) -> None:
+    if command.expected_revision not in (None, entry.revision):
+        raise Conflict(
+            f"entry {entry.id} is at revision {entry.revision}, not {command.expected_revision}; read it again",
+            facts={"revision": entry.revision},
+        )
+    if entry.state not in ("revision_requested", "approved"):
+        raise Conflict(
+            f"entry {entry.id} is {entry.state}; a new revision is possible after request_revision or approval",
+            facts={"state": entry.state},
+        )
+    if digest == entry.content_hash:
+        raise Conflict(f"revision {entry.revision} of entry {entry.id} has this topic and content already")
+
+
+def _archived(entry: Entry) -> Revision:
+    """Returns the entry's newest revision as history keeps it."""
+    state: RevisionState = entry.state
+    fields = entry.model_dump(include=Revision.model_fields.keys() - {"id", "entry_id", "state"})
+    return Revision(id=revision_id(entry.id, entry.revision), entry_id=entry.id, state=state, **fields)
+
+
+async def _near(tx: Transaction, near_bands: Sequence[str], content: str) -> list[str]:
+    """Returns the ids of entries whose content is a near duplicate, in order of id."""
+    candidates: set[str] = set()
+    for band in near_bands:
+        keys = await tx.find(NEAR_KEYS, Filter("band", "==", band), limit=NEAR_SHOWN)
+        candidates.update(key.entry_id for key in keys)
+    near = []
+    for candidate in sorted(candidates)[: 2 * NEAR_SHOWN]:
+        entry = await tx.get(ENTRIES, candidate)
+        if entry is not None and sketch.similarity(content, entry.content) >= sketch.NEAR:
+            near.append(candidate)
+    return near[:NEAR_SHOWN]
+
+
+def _write_keys(tx: Transaction, entry: Entry, near_bands: Sequence[str]) -> None:
+    tx.put(CONTENT_KEYS, ContentKey(id=entry.content_hash, entry_id=entry.id))
+    for band in near_bands:
+        key = NearKey(id=f"{band}:{entry.id}", band=band, entry_id=entry.id, submitted_at=entry.submitted_at)
+        tx.put(NEAR_KEYS, key)
+
+
+def _submitted(entry: Entry, *, duplicate: bool = False) -> Submitted:
+    return Submitted(
+        entry_id=entry.id,
+        revision=entry.revision,
+        state=entry.state,
+        content_hash=entry.content_hash,
+        duplicate=duplicate,
+        near_duplicates=entry.near_duplicates,
+    )
+
+
+def _item_key(key: IdempotencyKey, index: int) -> IdempotencyKey:
+    return IdempotencyKey(f"{key.id}:{index}", key.fingerprint)

@@ -1,0 +1,113 @@
+"""One change, once: a transaction that an Idempotency-Key makes safe to retry, with its audit record and its events."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from pydantic import JsonValue
+
+from shared.domain.access import SETTINGS, Caller, IdempotencyKey, WorkspaceSettings
+from shared.domain.audit import AuditEntry
+from shared.domain.operations import IDEMPOTENCY, IdempotencyRecord
+from shared.domain.times import plus
+from shared.errors import FieldProblem, InvalidInput, Unavailable
+from shared.messages.base import Answer
+from shared.messages.events import Event, EventType
+from shared.ports import Transaction
+from shared.services.deps import Deps
+
+A = TypeVar("A", bound=Answer)
+
+SETTINGS_AGE_S = 1.0
+"""How long a process may go on with settings that were changed elsewhere, in seconds."""
+
+
+async def once(
+    deps: Deps,
+    caller: Caller,
+    key: IdempotencyKey | None,
+    answer: type[A],
+    work: Callable[[Transaction], Awaitable[A]],
+) -> A:
+    """Runs `work` in a transaction of the caller's workspace and returns its answer; with a key, at most once.
+
+    Raises:
+        InvalidInput: the key was used before with another body.
+        Unavailable: the workspace is read-only.
+    """
+    if key is None:
+        return await deps.store.transact(caller.workspace, work)
+    return await deps.store.transact(caller.workspace, _keyed(deps, key, answer, work))
+
+
+def _keyed(
+    deps: Deps, key: IdempotencyKey, answer: type[A], work: Callable[[Transaction], Awaitable[A]]
+) -> Callable[[Transaction], Awaitable[A]]:
+    now = deps.clock.now_text()
+
+    async def run(tx: Transaction) -> A:
+        known = await tx.get(IDEMPOTENCY, key.id)
+        if known is not None and known.expires_at > now:
+            key.replayed = True
+            return answer.model_validate_json(_same_request(known, key).body)
+        result = await work(tx)
+        tx.put(
+            IDEMPOTENCY,
+            IdempotencyRecord(
+                id=key.id,
+                fingerprint=key.fingerprint,
+                status=0,
+                body=result.model_dump_json(),
+                expires_at=plus(now, deps.options.idempotency_hours * 3600),
+            ),
+        )
+        return result
+
+    return run
+
+
+def _same_request(known: IdempotencyRecord, key: IdempotencyKey) -> IdempotencyRecord:
+    if known.fingerprint != key.fingerprint:
+        detail = "this Idempotency-Key was used with another request; use a new key for a new request"
+        raise InvalidInput(detail, problems=[FieldProblem("Idempotency-Key", detail)])
+    return known
+
+
+async def settings_of(deps: Deps, workspace: str) -> WorkspaceSettings:
+    """Returns the workspace's settings, at most `SETTINGS_AGE_S` old; the defaults where none were set."""
+    now = deps.clock.monotonic_s()
+    seen = deps.settings_seen.get(workspace)
+    if seen is not None and now - seen[0] < SETTINGS_AGE_S:
+        return seen[1]
+    settings = await deps.store.get(workspace, SETTINGS, "settings") or WorkspaceSettings(id="settings")
+    deps.settings_seen[workspace] = (now, settings)
+    return settings
+
+
+async def writable(deps: Deps, workspace: str) -> WorkspaceSettings:
+    """Returns the workspace's settings.
+
+    Raises:
+        Unavailable: the workspace is read-only.
+    """
+    settings = await settings_of(deps, workspace)
+    if settings.read_only:
+        msg = "this workspace is read-only for now; nothing was changed"
+        raise Unavailable(msg)
+    return settings
+
+
+def audited(caller: Caller, now: str, action: str, subject: str, **data: JsonValue) -> AuditEntry:
+    """Returns the audit record of something that `caller` did."""
+    return AuditEntry(caller.subject, action, subject, now, data)
+
+
+def event(deps: Deps, caller: Caller, now: str, type: EventType, subject: str, **data: JsonValue) -> Event:
+    """Returns a new event of the caller's workspace."""
+    return Event.model_construct(
+        event_id=deps.ids.new("evt"),
+        type=type,
+        workspace=caller.workspace,
+        occurred_at=now,
+        subject=subject,
+        data=data,
+    )

@@ -1,0 +1,173 @@
+"""Makes a function's app: a FastAPI app whose routes are Endpoints.
+
+Invariant: a route cannot be added without saying what it needs of its caller.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeVar
+
+from fastapi import FastAPI, Query
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from shared.errors import InvalidInput, NotFound, WhetstoneError
+from shared.messages.base import Answer, QueryParams
+from shared.messages.events import Event, FunctionName
+from shared.web import events, problems
+from shared.web.aliases import AliasTable
+from shared.web.endpoint import Call, Endpoint, Gate, Receive, Scope, Send
+from shared.web.guard import SYSTEM, Needs
+
+H = TypeVar("H", bound=Callable[..., Awaitable[Any]])
+Consumer = Callable[[Event], Awaitable[None]]
+
+_PROBLEM = {
+    "description": "A problem document (RFC 9457)",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
+
+class _EndpointRoute(APIRoute):
+    """A FastAPI route that documents a handler and hands requests to its Endpoint."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        self.app = endpoint.endpoint_app  # type: ignore[attr-defined]
+
+
+class Handled(Answer):
+    """Says that an event was taken, and need not be delivered again."""
+
+    event_id: str
+    status: Literal["handled"] = "handled"
+
+
+class Api(FastAPI):
+    """A function's app.
+
+    Args:
+        function: its name.
+        gate: gives the guard and the limits at the first request; nothing is built before.
+    """
+
+    def __init__(self, function: FunctionName, gate: Callable[[], Gate]) -> None:
+        super().__init__(
+            title=f"Whetstone {function}", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
+        )
+        self.function = function
+        self.endpoints: dict[tuple[str, str], Endpoint] = {}
+        self.consume: Consumer | None = None
+        self.router.route_class = _EndpointRoute
+        self.add_exception_handler(HTTPException, _http_problem)  # type: ignore[arg-type]
+        self._gate = gate
+        self._aliases = AliasTable(function)
+
+    def endpoint(  # noqa: PLR0913 -- a route has this many properties
+        self,
+        method: str,
+        path: str,
+        *,
+        needs: Needs,
+        status: int = 200,
+        answers: Sequence[int] = (),
+        media: Mapping[str, Any] | None = None,
+    ) -> Callable[[H], H]:
+        """Registers a handler for a method and a path; see `shared.web.endpoint` for its parameters.
+
+        Args:
+            method: GET, POST, PUT.
+            path: with `{name}` for its parts.
+            needs: what the caller must show.
+            status: of a good answer.
+            answers: further statuses that this route has problems for, beyond the usual ones.
+            media: OpenAPI content of the good answer, where it is not JSON.
+        """
+
+        def register(handler: H) -> H:
+            app = Endpoint(self.function, self._gate, method, path, handler, needs, status)
+            shim = _documented(handler, app)
+            extra: dict[str, Any] = {} if needs.public else {"security": [{"ApiKey": []}, {"Bearer": []}]}
+            usual = [422] if needs.public else [401, 403, 422, 429]
+            responses: dict[int | str, dict[str, Any]] = {
+                code: _PROBLEM for code in sorted({*usual, *answers, *([404] if "{" in path else [])})
+            }
+            if media is not None:
+                responses[status] = {"description": "Successful Response", "content": dict(media)}
+            self.router.add_api_route(
+                path,
+                shim,
+                methods=[method],
+                status_code=status,
+                tags=[self.function],
+                summary=handler.__name__.replace("_", " ").capitalize(),
+                description=inspect.getdoc(handler),
+                operation_id=handler.__name__,
+                responses=responses,
+                openapi_extra=extra,
+                response_model=None if media is not None else inspect.signature(handler, eval_str=True).return_annotation,
+            )
+            self.endpoints[method, path] = app
+            return handler
+
+        return register
+
+    def consumer(self, handler: Consumer) -> Consumer:
+        """Registers the handler of this function's events: behind POST /events/<function>, and for the embedded bus."""
+
+        async def handle_event(call: Call, body: bytes) -> Handled:
+            """Take one event: a raw Pub/Sub push body, or a CloudEvent."""
+            event = events.decode(call.request_headers, body)
+            await handler(event)
+            return Handled(event_id=event.event_id)
+
+        self.endpoint("POST", f"/events/{self.function}", needs=SYSTEM)(handle_event)
+        self.consume = handler
+        return handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request: exact paths at once, the others through the router."""
+        if scope["type"] == "http":
+            endpoint = self.endpoints.get((scope["method"], scope["path"]))
+            if endpoint is not None:
+                await endpoint(scope, receive, send)
+                return
+            if self._aliases.serves(scope):
+                await self._aliases.answer(self, scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
+
+
+def _documented(handler: Callable[..., Any], app: Endpoint) -> Callable[..., Any]:
+    """Returns a stand-in with the handler's signature as FastAPI reads it: without the call, query models marked."""
+
+    async def shim() -> None:
+        """Never runs: the Endpoint answers."""
+
+    signature = inspect.signature(handler, eval_str=True)
+    parameters = [
+        one.replace(annotation=Annotated[one.annotation, Query()]) if _is_query(one.annotation) else one
+        for one in signature.parameters.values()
+        if one.annotation not in (Call, bytes)
+    ]
+    shim.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    shim.__name__ = handler.__name__
+    shim.endpoint_app = app  # type: ignore[attr-defined]
+    return shim
+
+
+def _is_query(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, QueryParams)
+
+
+async def _http_problem(request: Request, error: HTTPException) -> Response:
+    if error.status_code == 404:
+        own: WhetstoneError = NotFound(f"there is nothing at {request.url.path}")
+    else:
+        own = InvalidInput(f"{request.method} is not possible at {request.url.path}")
+    _, body, _ = problems.problem(own)
+    if error.status_code != 404:
+        body = body.replace(b'"status": 422', b'"status": 405').replace(b"Unprocessable Content", b"Method Not Allowed")
+    return Response(body, error.status_code, dict(error.headers or {}), problems.MEDIA_TYPE.decode())

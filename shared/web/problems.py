@@ -1,0 +1,74 @@
+"""Errors as RFC 9457 problem documents: the only place that knows HTTP status codes."""
+
+import json
+from http import HTTPStatus
+
+from pydantic import ValidationError
+
+from shared.errors import (
+    AlreadyExists,
+    Conflict,
+    CorruptData,
+    InvalidInput,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    RateLimited,
+    TooLarge,
+    Unavailable,
+    UnsupportedMedia,
+    WhetstoneError,
+)
+from shared.messages.problems import code_of, field_problems
+
+STATUS: dict[type[WhetstoneError], int] = {
+    InvalidInput: 422,
+    UnsupportedMedia: 415,
+    TooLarge: 413,
+    NotAuthenticated: 401,
+    NotAllowed: 403,
+    NotFound: 404,
+    Conflict: 409,
+    AlreadyExists: 409,
+    RateLimited: 429,
+    Unavailable: 503,
+    CorruptData: 500,
+}
+
+MEDIA_TYPE = b"application/problem+json"
+
+Headers = list[tuple[bytes, bytes]]
+
+
+def problem(error: WhetstoneError) -> tuple[int, bytes, Headers]:
+    """Returns the status, the body and the extra headers that tell `error`."""
+    status = STATUS.get(type(error), 500)
+    body = {
+        "type": f"urn:whetstone:problem:{code_of(error)}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": error.detail,
+        "errors": [{"pointer": one.pointer, "detail": one.detail} for one in error.problems],
+        **error.facts,
+    }
+    return status, json.dumps(body).encode(), _headers(error)
+
+
+def invalid(error: ValidationError, *, query: bool = False) -> InvalidInput:
+    """Returns a failed validation of a body (or of the query) as our own error."""
+    problems = field_problems(error)
+    if query:
+        problems = [type(one)("?" + one.pointer.removeprefix("/"), one.detail) for one in problems]
+    first = problems[0]
+    where = first.pointer or "the body"
+    return InvalidInput(f"{where}: {first.detail}", problems=problems)
+
+
+def _headers(error: WhetstoneError) -> Headers:
+    if isinstance(error, RateLimited):
+        return [(b"retry-after", str(max(1, round(error.retry_after_s + 0.5))).encode())]
+    if isinstance(error, NotAuthenticated):
+        return [(b"www-authenticate", b'Bearer realm="whetstone"')]
+    if isinstance(error, Unavailable):
+        return [(b"retry-after", b"1")]
+    return []
