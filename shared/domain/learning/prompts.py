@@ -39,9 +39,8 @@ _TELLING: Mapping[Pattern, Mapping[float, str]] = {
         3: "python javascript typescript java kotlin golang rust sql regex html css bash traceback "
         "dataframe stacktrace pytest npm dockerfile segfault nullpointerexception async await",
         2: "code function bug debug refactor compile compiler algorithm api script program "
-        "programming implement unittest "
-        "recursion repository backend frontend exception git docker kubernetes "
-        "codebase endpoint runtime subarray linked_list leetcode",
+        "programming implement unittest recursion repository backend frontend exception git docker "
+        "kubernetes codebase endpoint runtime subarray linked_list leetcode",
         1: "class method array string loop variable library server thread pointer cache query test "
         "tests return returns stack input output website file files error",
     },

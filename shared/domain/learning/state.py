@@ -71,10 +71,7 @@ class OutcomeFigures(NamedTuple):
 
 
 class SquaredWeights(NamedTuple):
-    """Sums of squared weights:
-
-    of all rows, of the completed ones, times their `time` and square.
-    """
+    """Sums of squared weights: of all rows, the completed ones, those times `time` (squared)."""
 
     all: int = 0
     completed: int = 0
@@ -95,10 +92,7 @@ F = TypeVar("F", RatingFigures, OutcomeFigures)
 
 
 class Evidence(NamedTuple, Generic[F]):
-    """One group's sums:
-
-    plain (`raw`), each row times its day's weight (`decayed`), and w squared.
-    """
+    """One group's sums: `raw` as they are, `decayed` times the day's weight, `squares` of those."""
 
     raw: F
     decayed: F
