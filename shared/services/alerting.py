@@ -1,0 +1,200 @@
+"""Alerts: a rule fired, and people should know; at most one open alert for each key.
+
+Invariant: an alert is open exactly as long as its `AlertKey` points to it, so that raising it again
+neither makes a second one nor tells people twice.
+"""
+
+import hashlib
+from collections.abc import Mapping
+
+from pydantic import JsonValue
+
+from shared.domain.access import Caller, IdempotencyKey
+from shared.domain.alerts import RULES, RuleName, default_rule, runbook
+from shared.domain.operations import (
+    ALERT_KEYS,
+    ALERT_RULES,
+    ALERTS,
+    Alert,
+    AlertKey,
+    AlertRule,
+    Severity,
+)
+from shared.errors import Conflict, NotFound
+from shared.messages.monitoring import AlertView
+from shared.ports import Transaction
+from shared.services.deps import Deps
+from shared.services.unit import audited, event, once, writable
+
+
+async def raise_alert(
+    deps: Deps,
+    workspace: str,
+    *,
+    rule: RuleName,
+    key: str,
+    summary: str,
+    evidence: Mapping[str, JsonValue],
+    severity: Severity | None = None,
+) -> Alert | None:
+    """Opens an alert and tells people, or brings the open one of this key up to date.
+
+    An open alert changes only where its summary or severity does, so put the figures that matter
+    into the summary, and none that changes at each look.
+
+    Args:
+        deps: the ports.
+        workspace: whose alert it is.
+        rule: which rule fired.
+        key: what it is about, for example `agent_disabled:pricing-agent`.
+        summary: one line for people.
+        evidence: the figures behind it.
+        severity: None for the rule's own.
+
+    Returns:
+        The open alert; None where the workspace has turned the rule off.
+    """
+    chosen = await rule_of(deps, workspace, rule)
+    if not chosen.enabled:
+        return None
+    fresh = _new_alert(deps, rule, key, severity or chosen.severity, summary, evidence)
+    caller = _ourselves(workspace)
+
+    async def work(tx: Transaction) -> Alert:
+        pointer = await tx.get(ALERT_KEYS, _key_id(key))
+        known = None if pointer is None else await tx.get(ALERTS, pointer.alert_id)
+        if known is not None:
+            return _update(tx, caller, known, fresh)
+        tx.create(ALERTS, fresh)
+        tx.put(ALERT_KEYS, AlertKey(id=_key_id(key), alert_id=fresh.id))
+        tx.audit(audited(caller, fresh.raised_at, "alert.raised", fresh.id, rule=rule, key=key))
+        tx.emit(event(deps, caller, fresh.raised_at, "alert.raised", fresh.id, **_facts(fresh)))
+        return fresh
+
+    return await deps.store.transact(workspace, work)
+
+
+async def resolve_alert(deps: Deps, workspace: str, *, key: str, reason: str) -> Alert | None:
+    """Closes the open alert of a key and tells people; returns None where none is open."""
+    if await deps.store.get(workspace, ALERT_KEYS, _key_id(key)) is None:
+        return None
+    now = deps.clock.now_text()
+    caller = _ourselves(workspace)
+
+    async def work(tx: Transaction) -> Alert | None:
+        pointer = await tx.get(ALERT_KEYS, _key_id(key))
+        known = None if pointer is None else await tx.get(ALERTS, pointer.alert_id)
+        if known is None:
+            return None
+        changes = {"state": "resolved", "resolved_at": now, "updated_at": now}
+        resolved = known.model_copy(update=changes)
+        tx.put(ALERTS, resolved)
+        tx.delete(ALERT_KEYS, _key_id(key))
+        tx.audit(audited(caller, now, "alert.resolved", known.id, key=key, reason=reason))
+        facts = {**_facts(resolved), "reason": reason}
+        tx.emit(event(deps, caller, now, "alert.resolved", known.id, **facts))
+        return resolved
+
+    return await deps.store.transact(workspace, work)
+
+
+async def acknowledge(
+    deps: Deps, caller: Caller, alert_id: str, key: IdempotencyKey | None
+) -> AlertView:
+    """Notes that someone looks after an alert; the first to say so stays named.
+
+    Raises:
+        NotFound: no such alert in this workspace.
+        Conflict: it is resolved already.
+    """
+    await writable(deps, caller.workspace)
+    now = deps.clock.now_text()
+
+    async def work(tx: Transaction) -> AlertView:
+        alert = await tx.get(ALERTS, alert_id)
+        if alert is None:
+            raise NotFound(f"there is no alert {alert_id} in this workspace")
+        if alert.state == "resolved":
+            raise Conflict(f"alert {alert_id} was resolved at {alert.resolved_at}")
+        if alert.state == "acknowledged":
+            return view(alert)
+        changes = {"state": "acknowledged", "acknowledged_by": caller.subject, "updated_at": now}
+        acknowledged = alert.model_copy(update=changes)
+        tx.put(ALERTS, acknowledged)
+        tx.audit(audited(caller, now, "alert.acknowledged", alert_id, key=alert.key))
+        return view(acknowledged)
+
+    return await once(deps, caller, key, AlertView, work)
+
+
+async def rule_of(deps: Deps, workspace: str, name: RuleName) -> AlertRule:
+    """Returns a rule as the workspace has set it, as it ships where it has not."""
+    return await deps.store.get(workspace, ALERT_RULES, name) or default_rule(name)
+
+
+async def rules_of(deps: Deps, workspace: str) -> dict[RuleName, AlertRule]:
+    """Returns every rule as the workspace has it, by name, in the order of `RULES`."""
+    stored = await deps.store.get_many(workspace, ALERT_RULES, list(RULES))
+    return {name: known or default_rule(name) for name, known in zip(RULES, stored, strict=True)}
+
+
+def view(alert: Alert) -> AlertView:
+    """Returns an alert as the API shows it."""
+    return AlertView(alert_id=alert.id, **alert.model_dump(exclude={"id"}))
+
+
+def _update(tx: Transaction, caller: Caller, known: Alert, fresh: Alert) -> Alert:
+    if (known.summary, known.severity) == (fresh.summary, fresh.severity):
+        return known
+    changes = {
+        "summary": fresh.summary,
+        "severity": fresh.severity,
+        "evidence": fresh.evidence,
+        "updated_at": fresh.updated_at,
+    }
+    updated = known.model_copy(update=changes)
+    tx.put(ALERTS, updated)
+    tx.audit(audited(caller, fresh.updated_at, "alert.updated", known.id, severity=fresh.severity))
+    return updated
+
+
+def _new_alert(
+    deps: Deps,
+    rule: RuleName,
+    key: str,
+    severity: Severity,
+    summary: str,
+    evidence: Mapping[str, JsonValue],
+) -> Alert:
+    now = deps.clock.now_text()
+    return Alert(
+        id=deps.ids.new("alr"),
+        rule=rule,
+        key=key,
+        severity=severity,
+        state="open",
+        summary=summary,
+        evidence=dict(evidence),
+        runbook=runbook(rule),
+        raised_at=now,
+        updated_at=now,
+    )
+
+
+def _facts(alert: Alert) -> dict[str, JsonValue]:
+    return {
+        "rule": alert.rule,
+        "key": alert.key,
+        "severity": alert.severity,
+        "summary": alert.summary,
+        "runbook": alert.runbook,
+    }
+
+
+def _ourselves(workspace: str) -> Caller:
+    return Caller(workspace, "system:alerting", system=True)
+
+
+def _key_id(key: str) -> str:
+    """Returns an id for any text, as some stores restrict the characters of ids."""
+    return hashlib.sha256(key.encode()).hexdigest()
