@@ -59,8 +59,8 @@ class ModelFigures(Learned):
 class PatternPolicy(Learned):
     """The row of one pattern.
 
-    `ranking` is the fallback order: those that hold up by cost, then the rest by value.
-        `choice` None leaves the pattern with the default.
+    `ranking` is the fallback order: those that hold up by cost, then the rest by proven value.
+    `choice` None leaves the pattern with the default.
     """
 
     pattern: str
@@ -155,6 +155,11 @@ class Judged(NamedTuple):
     tier: Tier
     shortfall: str
 
+    @property
+    def proven(self) -> float:
+        """The value (0..1) that the lower bounds prove; a lucky few ratings prove little."""
+        return (self.correctness_lower + (self.quality_lower - QUALITY_MIN) / QUALITY_SPAN) / 2
+
 
 def judge(found: Standing, config: LearningConfig) -> Judged:
     """Returns the tier that the lower bounds reach; `shortfall` says what a LOW one misses."""
@@ -182,15 +187,15 @@ def _row(pattern: str, standings: Iterable[Standing], config: LearningConfig) ->
     judged = [judge(found, config) for found in standings]
     qualified = [one for one in judged if one.tier != "low"]
     if not qualified:
-        ranking = [_figures(one, f"low: {one.shortfall}") for one in _by_value(judged)]
+        ranking = [_figures(one, f"low: {one.shortfall}") for one in _by_proof(judged)]
         why = f"No model has proved itself for {pattern} yet, so the default stays."
         return PatternPolicy(pattern=pattern, choice=None, why=why, ranking=tuple(ranking))
-    best = _by_value(qualified)[0]
+    best = _by_proof(qualified)[0]
     margins = {one.standing.id: _margin(one, best, config) for one in qualified}
     holding = [one for one in qualified if margins[one.standing.id] >= -config.quality_margin]
     holding.sort(key=_by_cost)
-    rest = [one for one in _by_value(qualified) if one not in holding]
-    low = [one for one in _by_value(judged) if one.tier == "low"]
+    rest = [one for one in _by_proof(qualified) if one not in holding]
+    low = [one for one in _by_proof(judged) if one.tier == "low"]
     ranking = [
         *(_figures(one, _why_holding(one, best, margins), holds_up=True) for one in holding),
         *(_figures(one, _why_rest(one, best, margins, config)) for one in rest),
@@ -202,14 +207,14 @@ def _row(pattern: str, standings: Iterable[Standing], config: LearningConfig) ->
     )
 
 
-def _by_value(judged: Iterable[Judged]) -> list[Judged]:
-    return sorted(judged, key=lambda one: (-one.standing.value.mean, _by_cost(one)))
+def _by_proof(judged: Iterable[Judged]) -> list[Judged]:
+    return sorted(judged, key=lambda one: (-one.proven, _by_cost(one)))
 
 
 def _by_cost(one: Judged) -> tuple[float, float, ModelId]:
-    """Orders by cost, an unknown one last; equally dear ones by value, then by name."""
+    """Orders by cost, an unknown one last; equally dear ones by proof, then by name."""
     cost = one.standing.cost_usd
-    return (float("inf") if cost is None else cost, -one.standing.value.mean, one.standing.id)
+    return (float("inf") if cost is None else cost, -one.proven, one.standing.id)
 
 
 def _margin(one: Judged, best: Judged, config: LearningConfig) -> float:
@@ -224,7 +229,7 @@ def _margin(one: Judged, best: Judged, config: LearningConfig) -> float:
 
 def _why_holding(one: Judged, best: Judged, margins: dict[ModelId, float]) -> str:
     if one is best:
-        return f"{one.tier}: highest value, {one.standing.value.mean:.3f}"
+        return f"{one.tier}: highest proven value, {one.proven:.3f}"
     loss = max(0.0, -margins[one.standing.id])
     return f"{one.tier}: at worst {loss:.3f} of value below {best.standing.id}"
 
@@ -241,9 +246,9 @@ def _why_rest(
 
 def _why_row(pattern: str, holding: list[Judged], best: Judged) -> str:
     first = holding[0]
-    value = f"{first.standing.value.mean:.3f}"
     if len(holding) == 1:
-        return f"{best.standing.id} has the highest proven value for {pattern} ({value})."
+        return f"{best.standing.id} has the highest proven value for {pattern} ({best.proven:.3f})."
+    value = f"{first.standing.value.mean:.3f}"
     return (
         f"{first.standing.id} is the cheapest of {len(holding)} models for {pattern} whose value "
         f"({value}) holds up against the best, {best.standing.id} ({best.standing.value.mean:.3f})."
@@ -252,7 +257,6 @@ def _why_row(pattern: str, holding: list[Judged], best: Judged) -> str:
 
 def _figures(one: Judged, why: str, *, holds_up: bool = False) -> ModelFigures:
     found = one.standing
-    proven = (one.quality_lower - QUALITY_MIN) / QUALITY_SPAN
     return ModelFigures(
         provider=found.id.provider,
         model=found.id.model,
@@ -266,7 +270,7 @@ def _figures(one: Judged, why: str, *, holds_up: bool = False) -> ModelFigures:
         mean_latency_ms=found.latency_ms,
         tier=one.tier,
         value=found.value.mean,
-        confidence=(one.correctness_lower + proven) / 2,
+        confidence=one.proven,
         holds_up=holds_up,
         why=why,
     )

@@ -1,0 +1,101 @@
+"""Makes sums of evidence for the tests of this folder, from single rows as the log has them."""
+
+from collections.abc import Iterable, Sequence
+
+from shared.domain.learning.config import LearningConfig
+from shared.domain.learning.state import SECONDS_PER_DAY, LearningState, fold
+from shared.domain.learning.sums import OutcomeSums, QualitySums, RatingSums
+
+DAY = 20700
+
+
+def rating(
+    pattern: str = "code",
+    model: str = "m",
+    *,
+    provider: str = "p",
+    day: int = DAY,
+    quality: int = 5,
+    correct: int = 1,
+    cost_nanousd: int | None = 1_000_000,
+    times: int = 1,
+    sign: int = 1,
+) -> RatingSums:
+    """Returns the sums of `times` equal ratings."""
+    n = sign * times
+    return RatingSums(
+        pattern=pattern,
+        provider=provider,
+        model=model,
+        day=day,
+        n=n,
+        quality=n * quality,
+        quality_squared=n * quality**2,
+        correct=n * correct,
+        cost_nanousd=n * (cost_nanousd or 0),
+        costed=0 if cost_nanousd is None else n,
+        latency_ms=n * 500,
+        timed=n,
+    )
+
+
+def outcome(
+    agent: str = "a",
+    kind: str = "t",
+    *,
+    points: int = 2,
+    completed: int = 1,
+    day: int = DAY,
+    offset: int = 100,
+    quality: int = 800,
+    timely: int = 1,
+    agreed: int = 0,
+    confident: int = 0,
+    confidence_millis: int = 700,
+    times: int = 1,
+) -> OutcomeSums:
+    """Returns the sums of `times` equal outcomes; one that was not completed counts as attempted only."""
+    done = times * completed
+    earned = day * SECONDS_PER_DAY + offset if done and points else 0
+    return OutcomeSums(
+        agent_id=agent,
+        recommendation_type=kind,
+        agreed=agreed,
+        confident=confident,
+        day=day,
+        attempted=times,
+        completed=done,
+        points=done * points,
+        points_squared=done * points**2,
+        quality=done * quality,
+        quality_squared=done * quality**2,
+        timely=done * timely,
+        confidence_millis=done * confidence_millis,
+        offset=done * offset,
+        offset_squared=done * offset**2,
+        offset_points=done * offset * points,
+        first_second=earned,
+        last_second=earned,
+    )
+
+
+def quality_of(scores: Sequence[int], snapshot_id: str = "snap_1") -> QualitySums:
+    """Returns the sums of ratings with these scores; those of 4 and above were correct."""
+    return QualitySums(
+        snapshot_id=snapshot_id,
+        n=len(scores),
+        quality=sum(scores),
+        quality_squared=sum(score**2 for score in scores),
+        correct=sum(score >= 4 for score in scores),
+    )
+
+
+def state_of(
+    *,
+    ratings: Iterable[RatingSums] = (),
+    outcomes: Iterable[OutcomeSums] = (),
+    config: LearningConfig | None = None,
+) -> LearningState:
+    """Returns the state after this evidence and no other."""
+    start = LearningState.empty(config or LearningConfig())
+    return fold(start, ratings=ratings, outcomes=outcomes)

@@ -1,0 +1,209 @@
+"""The fold is exact: batches, order and take-backs leave no trace, and neither does a round trip."""
+
+import json
+from dataclasses import fields, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.learning.config import LearningConfig
+from shared.domain.learning.state import (
+    SECONDS_PER_DAY,
+    LearningState,
+    OutcomeKey,
+    QualityFigures,
+    RatingKey,
+    fold,
+    from_json,
+    to_json,
+)
+from shared.domain.learning.sums import RatingSums
+from shared.errors import CorruptData
+from tests.unit.domain.learning.evidence import DAY, outcome, quality_of, rating, state_of
+
+EMPTY = LearningState.empty(LearningConfig())
+
+few = st.integers(0, 2)
+days = st.integers(DAY - 400, DAY + 400)
+ratings = st.builds(
+    rating,
+    pattern=st.sampled_from(["code", "math"]),
+    model=st.sampled_from(["m", "n", "o"]),
+    day=days,
+    quality=st.integers(1, 5),
+    correct=st.integers(0, 1),
+    cost_nanousd=st.none() | st.integers(0, 10**10),
+    times=st.integers(1, 1000),
+    sign=st.sampled_from([1, 1, 1, -1]),
+)
+outcomes = st.builds(
+    outcome,
+    agent=st.sampled_from(["a", "b"]),
+    kind=st.sampled_from(["t", "u"]),
+    points=few,
+    completed=st.integers(0, 1),
+    day=days,
+    offset=st.integers(0, 86399),
+    quality=st.integers(0, 1000),
+    agreed=st.integers(0, 1),
+    confident=st.integers(0, 1),
+    times=st.integers(1, 50),
+)
+scores = st.builds(
+    quality_of, st.lists(st.integers(1, 5), min_size=1, max_size=5), st.sampled_from(["", "snap_1"])
+)
+batches = st.tuples(
+    st.lists(ratings, max_size=8), st.lists(outcomes, max_size=8), st.lists(scores, max_size=3)
+)
+
+
+def folded(state, batch, watermark=0):
+    return fold(
+        state,
+        ratings=batch[0],
+        outcomes=batch[1],
+        quality=batch[2],
+        ratings_watermark=watermark,
+        outcomes_watermark=watermark,
+    )
+
+
+def negated(row):
+    figures = {
+        one.name: -getattr(row, one.name)
+        for one in fields(row)
+        if one.name not in ("pattern", "provider", "model", "day")
+    }
+    return replace(row, **figures)
+
+
+@given(batches, batches, batches)
+def test_fold_leaves_no_trace_of_its_batches(first, second, third):
+    stepwise = folded(folded(folded(EMPTY, first, 1), second, 2), third, 3)
+    at_once = [one + two + three for one, two, three in zip(first, second, third, strict=True)]
+    assert to_json(stepwise) == to_json(folded(EMPTY, at_once, 3))
+
+
+@given(batches, st.randoms(use_true_random=False))
+def test_fold_leaves_no_trace_of_the_order(batch, random):
+    shuffled = [random.sample(part, len(part)) for part in batch]
+    assert to_json(folded(EMPTY, shuffled)) == to_json(folded(EMPTY, batch))
+
+
+@given(batches, st.lists(ratings, min_size=1, max_size=5))
+def test_rows_taken_back_leave_no_trace(batch, mistaken):
+    plain = folded(EMPTY, batch)
+    with_mistakes = fold(plain, ratings=mistaken)
+    corrected = fold(with_mistakes, ratings=[negated(row) for row in mistaken])
+    assert to_json(replace(corrected, last_day=plain.last_day)) == to_json(plain)
+
+
+def test_group_that_comes_to_nothing_vanishes():
+    state = state_of(ratings=[rating(day=DAY - 90, times=3)])
+    assert fold(state, ratings=[rating(day=DAY - 90, times=3, sign=-1)]).ratings == {}
+
+
+def test_take_back_may_come_before_its_row():
+    early = state_of(ratings=[rating(sign=-1)])
+    assert early.ratings[RatingKey("code", "p", "m")].raw.n == -1
+    assert fold(early, ratings=[rating()]).ratings == {}
+
+
+def test_take_back_under_another_figure_is_not_forgotten():
+    state = state_of(ratings=[rating(quality=5), rating(quality=4, sign=-1)])
+    assert state.ratings[RatingKey("code", "p", "m")].raw.quality == 1
+
+
+def test_snapshot_whose_ratings_come_to_nothing_vanishes():
+    minus = replace(quality_of([5]), n=-1, quality=-5, quality_squared=-25, correct=-1)
+    assert fold(EMPTY, quality=[quality_of([5]), minus]).quality == {}
+    assert fold(EMPTY, quality=[quality_of([5, 2])]).quality == {
+        "snap_1": QualityFigures(2, 7, 29, 1)
+    }
+
+
+@given(batches)
+def test_state_survives_its_bytes(batch):
+    state = folded(EMPTY, batch, 7)
+    assert from_json(to_json(state)) == state
+    assert to_json(from_json(to_json(state))) == to_json(state)
+
+
+def test_state_with_huge_weights_survives_its_bytes():
+    config = LearningConfig(half_life_days=1)
+    state = state_of(ratings=[rating(day=60_000)], outcomes=[outcome(day=60_000)], config=config)
+    assert max(state.ratings[RatingKey("code", "p", "m")].squares).bit_length() > 14_300
+    assert from_json(to_json(state)) == state
+
+
+def test_fold_leaves_the_state_before_as_it_was():
+    before = state_of(ratings=[rating()], outcomes=[outcome()])
+    kept = to_json(before)
+    fold(before, ratings=[rating()], outcomes=[outcome()], quality=[quality_of([1])])
+    assert to_json(before) == kept
+
+
+def test_times_are_sums_of_seconds_since_1970():
+    state = state_of(outcomes=[outcome(day=10, offset=5, points=2), outcome(day=12, offset=7, points=1)])
+    x = [10 * SECONDS_PER_DAY + 5, 12 * SECONDS_PER_DAY + 7]
+    evidence = state.outcomes[OutcomeKey("a", "t", 0, 0)]
+    assert evidence.raw.time == sum(x)
+    assert evidence.raw.time_squared == sum(one * one for one in x)
+    assert evidence.raw.time_points == 2 * x[0] + x[1]
+    assert (evidence.first_second, evidence.last_second) == tuple(x)
+
+
+def test_time_of_an_outcome_without_points_confirms_nothing():
+    evidence = state_of(outcomes=[outcome(points=0)]).outcomes[OutcomeKey("a", "t", 0, 0)]
+    assert (evidence.first_second, evidence.last_second) == (0, 0)
+
+
+def test_left_out_recommendation_counts_as_attempted_only():
+    evidence = state_of(outcomes=[outcome(completed=0)]).outcomes[OutcomeKey("a", "t", 0, 0)]
+    assert evidence.raw == (1, *[0] * 10)
+
+
+def test_last_day_is_that_of_the_newest_evidence():
+    assert EMPTY.last_day is None
+    assert state_of(ratings=[rating(day=5)], outcomes=[outcome(day=9)]).last_day == 9
+    assert fold(state_of(ratings=[rating(day=9)]), ratings=[rating(day=5)]).last_day == 9
+
+
+def test_watermarks_never_go_back():
+    state = fold(EMPTY, ratings_watermark=5, outcomes_watermark=9)
+    again = fold(state, ratings_watermark=3)
+    assert (again.ratings_watermark, again.outcomes_watermark) == (5, 9)
+
+
+def test_state_of_another_half_life_does_not_fit():
+    assert EMPTY.fits(LearningConfig(exploration_rate=0.5))
+    assert not EMPTY.fits(LearningConfig(half_life_days=7))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda document: document | {"format": 0},
+        lambda document: {key: document[key] for key in document if key != "ratings"},
+        lambda document: document | {"ratings": [["code"]]},
+        lambda document: document | {"outcomes": 5},
+        lambda _: [],
+    ],
+)
+def test_damaged_state_is_refused(damage):
+    document = json.loads(to_json(state_of(ratings=[rating()], outcomes=[outcome()])))
+    with pytest.raises(CorruptData, match="rebuild it"):
+        from_json(json.dumps(damage(document)).encode())
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff"])
+def test_bytes_that_are_no_json_are_refused(data):
+    with pytest.raises(CorruptData):
+        from_json(data)
+
+
+def test_rows_of_equal_group_and_day_add_up():
+    one = state_of(ratings=[rating(times=2), rating(times=3)])
+    assert one.ratings == state_of(ratings=[rating(times=5)]).ratings
+    assert isinstance(rating(), RatingSums)
