@@ -6,25 +6,32 @@ nothing.
 
 import os
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from shared import config
 from shared.adapters.analytics_sqlite import SqliteAnalytics
 from shared.adapters.blobs_folder import FolderBlobs
 from shared.adapters.bus_inprocess import InProcessBus, Retries
 from shared.adapters.clock_system import SystemClock
-from shared.adapters.ids_random import RandomIds
+from shared.adapters.commit_git import read_commit
+from shared.adapters.ids_sortable import SortableIds
 from shared.adapters.index_sqlite import SqliteKnowledgeIndex
 from shared.adapters.notifier_log import LogNotifier
+from shared.adapters.notifier_slack import SlackNotifier
+from shared.adapters.notifier_smtp import SmtpNotifier
+from shared.adapters.notifier_webhook import WebhookNotifier
 from shared.adapters.provider_openai import OpenAIProvider
 from shared.adapters.store_sqlite import SqliteStore
+from shared.domain.access import DEFAULT_WORKSPACE
 from shared.domain.models import Catalogue, ModelKey, Price
 from shared.messages.events import Event
-from shared.ports import CompletionProvider, Notifier
+from shared.ports import Clock, CompletionProvider, Notifier
 from shared.services.deps import Deps, Options
 from shared.web.guard import Guard
+from shared.web.health import Check
 from shared.web.limits import RateLimits
 
 CONSUMERS: dict[str, Callable[[Event], Awaitable[None]]] = {}
@@ -38,6 +45,8 @@ class WebGate:
     guard: Guard
     limits: RateLimits
     body_bytes: int
+    version: str
+    checks: Mapping[str, Check]
 
 
 @cache
@@ -61,15 +70,16 @@ def deps() -> Deps:
         bus=InProcessBus(store, clock, CONSUMERS, retries),
         index=SqliteKnowledgeIndex(root / "index"),
         clock=clock,
-        ids=RandomIds(),
+        ids=SortableIds(),
         catalogue=_catalogue(chosen),
         providers=_providers(chosen),
-        notifiers=_notifiers(chosen.notify),
+        notifiers=_notifiers(chosen.notify, clock),
         options=Options(
             learning=chosen.learning,
             idempotency_hours=chosen.idempotency_hours,
             snapshot_poll_s=chosen.serving.snapshot_poll_s,
             completion_timeout_s=chosen.serving.completion_timeout_s,
+            completion_deadline_s=chosen.serving.completion_deadline_s,
             completion_attempts=chosen.serving.completion_attempts,
             expected_output_tokens=chosen.serving.expected_output_tokens,
             console_url=chosen.notify.console_url,
@@ -82,7 +92,18 @@ def gate() -> WebGate:
     """Returns the guard and the limits of this process."""
     limits = settings().limits
     guard = Guard(deps().store, deps().clock, jwt_secret())
-    return WebGate(guard, RateLimits(limits.burst), limits.body_bytes)
+    checks: dict[str, Check] = {
+        "store": deps().store.ping,
+        "blobs": deps().blobs.ping,
+        "index": lambda: deps().index.version(DEFAULT_WORKSPACE),
+    }
+    return WebGate(guard, RateLimits(limits.burst), limits.body_bytes, config.VERSION, checks)
+
+
+@cache
+def commit() -> str | None:
+    """Returns the commit that runs: as set when it was built, else that of the checkout; None where neither tells."""
+    return settings().commit or read_commit(Path(__file__).resolve().parents[1])
 
 
 @cache
@@ -106,7 +127,7 @@ def jwt_secret() -> str:
 
 def reset() -> None:
     """Forgets what was built, so that the next use builds it anew; for tests and for a server that restarts in place."""
-    for built in (settings, deps, gate, jwt_secret):
+    for built in (settings, deps, gate, jwt_secret, commit):
         built.cache_clear()
     CONSUMERS.clear()
 
@@ -128,5 +149,25 @@ def _providers(chosen: config.Settings) -> dict[str, CompletionProvider]:
     }
 
 
-def _notifiers(chosen: config.NotifySettings) -> tuple[Notifier, ...]:
-    return (LogNotifier(),)
+def _notifiers(chosen: config.NotifySettings, clock: Clock) -> tuple[Notifier, ...]:
+    found: list[Notifier] = [LogNotifier()]
+    if chosen.smtp_host and chosen.mail_to:
+        found.append(_mail(chosen.smtp_host, chosen))
+    if chosen.slack_webhook_url is not None:
+        found.append(SlackNotifier(chosen.slack_webhook_url.get_secret_value()))
+    if chosen.webhook_url is not None and chosen.webhook_secret is not None:
+        url, secret = chosen.webhook_url, chosen.webhook_secret
+        found.append(WebhookNotifier(url.get_secret_value(), secret.get_secret_value(), clock))
+    return tuple(found)
+
+
+def _mail(host: str, chosen: config.NotifySettings) -> SmtpNotifier:
+    return SmtpNotifier(
+        host,
+        chosen.smtp_port,
+        chosen.mail_from,
+        chosen.mail_to,
+        security="starttls" if chosen.smtp_starttls else "none",
+        username=chosen.smtp_user,
+        password=chosen.smtp_password.get_secret_value() if chosen.smtp_password else "",
+    )

@@ -7,10 +7,10 @@ A wrong or unknown value stops the start with a message that names it. Secrets c
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -21,6 +21,9 @@ from shared.domain.learning.config import LearningConfig
 from shared.errors import InvalidInput
 
 PREFIX = "WHETSTONE_"
+
+VERSION = "0.1.0"
+"""What runs; a test holds it against pyproject.toml."""
 
 CLIENT_VARIABLES = frozenset({"WHETSTONE_URL", "WHETSTONE_API_KEY"})
 """Read by clients (the demo, the benchmarks), not by the system itself."""
@@ -52,6 +55,7 @@ class ServingSettings(_Section):
 
     snapshot_poll_s: float = Field(default=1.0, gt=0, le=2, description="Seconds between looks for a new snapshot.")
     completion_timeout_s: float = Field(default=60.0, gt=0, le=600, description="Seconds that one provider may take.")
+    completion_deadline_s: float = Field(default=120.0, gt=0, le=3600, description="Seconds that all of them together may take.")
     completion_attempts: int = Field(default=3, ge=1, le=10, description="Models to try before giving up.")
     expected_output_tokens: int = Field(default=256, ge=1, description="Assumed length of an answer when estimating cost.")
 
@@ -70,6 +74,16 @@ class NotifySettings(_Section):
     webhook_url: SecretStr | None = Field(default=None, description="Receiver of signed JSON notifications.")
     webhook_secret: SecretStr | None = Field(default=None, description="Key of their signature.")
     console_url: str = Field(default="http://127.0.0.1:8080", description="What links in notifications start with.")
+
+    @model_validator(mode="after")
+    def _whole_channels(self) -> Self:
+        if self.mail_to and not self.smtp_host:
+            raise ValueError("mail_to needs smtp_host as well")
+        if self.webhook_url and not self.webhook_secret:
+            raise ValueError("webhook_url needs webhook_secret as well, to sign what is sent")
+        if self.smtp_user and not self.smtp_starttls:
+            raise ValueError("smtp_user needs smtp_starttls: the password would go in the clear")
+        return self
 
 
 class LimitSettings(_Section):
@@ -98,6 +112,7 @@ class Settings(BaseSettings):
     config_file: Path = Field(default=Path("whetstone.yaml"), description="The settings file.")
     bootstrap_api_key: SecretStr | None = Field(default=None, description="The first admin key, of workspace `default`.")
     jwt_secret: SecretStr | None = Field(default=None, description="Signs people's tokens (HS256); 32 bytes or more.")
+    commit: str | None = Field(default=None, max_length=64, description="The commit that was built, where no checkout tells.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least severe log line.")
     schedule_enabled: bool = Field(default=True, description="Run the in-process schedule (embedded only).")
     idempotency_hours: int = Field(default=48, ge=24, description="How long an Idempotency-Key is remembered.")

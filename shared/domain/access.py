@@ -20,6 +20,9 @@ Role = Literal["viewer", "reviewer", "admin"]
 SCOPES: tuple[Scope, ...] = ("submit", "review", "feedback", "serve", "monitor", "admin")
 ROLES: tuple[Role, ...] = ("viewer", "reviewer", "admin")
 
+DEFAULT_WORKSPACE = "default"
+"""Made at the first start; alerts about the whole system belong to it."""
+
 LearningMode = Literal["collect", "manual", "automatic"]
 
 

@@ -16,10 +16,11 @@ from starlette.responses import Response
 from shared.errors import InvalidInput, NotFound, WhetstoneError
 from shared.messages.base import Answer, QueryParams
 from shared.messages.events import Event, FunctionName
-from shared.web import events, problems
+from shared.web import events, health, problems, telemetry
 from shared.web.aliases import AliasTable
 from shared.web.endpoint import Call, Endpoint, Gate, Receive, Scope, Send
-from shared.web.guard import SYSTEM, Needs
+from shared.web.guard import PUBLIC, SYSTEM, Needs, needs
+from shared.web.health import HealthReport
 
 H = TypeVar("H", bound=Callable[..., Awaitable[Any]])
 Consumer = Callable[[Event], Awaitable[None]]
@@ -48,6 +49,9 @@ class Handled(Answer):
 class Api(FastAPI):
     """A function's app.
 
+    Every function serves /health, /ready and /metrics; `peers` are the functions of the same process
+    that its /health also tells about.
+
     Args:
         function: its name.
         gate: gives the guard and the limits at the first request; nothing is built before.
@@ -62,8 +66,10 @@ class Api(FastAPI):
         self.consume: Consumer | None = None
         self.router.route_class = _EndpointRoute
         self.add_exception_handler(HTTPException, _http_problem)  # type: ignore[arg-type]
+        self.peers: tuple[FunctionName, ...] = ()
         self._gate = gate
         self._aliases = AliasTable(function)
+        self._serve_health()
 
     def endpoint(  # noqa: PLR0913 -- a route has this many properties
         self,
@@ -126,6 +132,27 @@ class Api(FastAPI):
         self.endpoint("POST", f"/events/{self.function}", needs=SYSTEM)(handle_event)
         self.consume = handler
         return handler
+
+    def _serve_health(self) -> None:
+        gate = self._gate
+
+        async def health_report(call: Call) -> HealthReport:  # noqa: ARG001 -- public
+            """Tell how this function and what it depends on are: `ok` or `degraded`, with latencies."""
+            return await health.report(self.function, gate().version, gate().checks, self.peers)
+
+        async def readiness(call: Call) -> HealthReport:  # noqa: ARG001 -- public
+            """Answer 200 where this function can work, 503 where something that it needs does not answer."""
+            return await health.ready(self.function, gate().version, gate().checks)
+
+        async def metrics(call: Call) -> Response:  # noqa: ARG001 -- the guard has looked
+            """Read every metric of this process as OpenMetrics text."""
+            body, media = telemetry.openmetrics()
+            return Response(body, headers={"content-type": media, "cache-control": "no-store"})
+
+        text = {"application/openmetrics-text": {"schema": {"type": "string"}}}
+        self.endpoint("GET", "/health", needs=PUBLIC)(health_report)
+        self.endpoint("GET", "/ready", needs=PUBLIC, answers=[503])(readiness)
+        self.endpoint("GET", "/metrics", needs=needs("monitor", role="viewer"), media=text)(metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request: exact paths at once, the others through the router."""

@@ -32,6 +32,7 @@ from shared.errors import (
 from shared.messages.base import Command, QueryParams
 from shared.web import problems, telemetry
 from shared.web.guard import Guard, Needs, authorize
+from shared.web.health import Check
 from shared.web.limits import RateLimits
 
 Message = MutableMapping[str, Any]
@@ -46,11 +47,16 @@ logger = logging.getLogger("whetstone.web")
 
 
 class Gate(Protocol):
-    """What the web needs of the running system; built at the first request."""
+    """What the web needs of the running system; built at the first request.
+
+    `checks` try each dependency, by name; see `shared.web.health`.
+    """
 
     guard: Guard
     limits: RateLimits
     body_bytes: int
+    version: str
+    checks: Mapping[str, Check]
 
 
 @dataclass(slots=True)
