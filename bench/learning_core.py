@@ -1,8 +1,8 @@
 """Times the pure learning core: decision, classifier, and a fold of many groups into a snapshot.
 
-Run from the root: `python bench/learning_core.py`. Each line names the baseline that it was measured
-against in the same run: json.dumps of the answer for the two on the hot path, a plain dictionary
-addition over the same rows for the fold.
+Run from the root: `python bench/learning_core.py`. Each line names the baseline that it was
+measured against in the same run: json.dumps of the answer for the two on the hot path, a plain
+dictionary addition over the same rows for the fold.
 """
 
 import json
@@ -24,10 +24,10 @@ from shared.domain.learning.sums import RatingSums
 
 GROUPS, DAYS, MODELS = 10_000, 5, 10
 PROMPT = (
-    "A small shop sells apples for 1.20 each and pears for 0.90 each. On Monday it sold three times "
-    "as many apples as pears and took 153 in all. How many pears were sold, and what share of the "
-    "takings came from apples? Show each step, and state any assumption that you make on the way to "
-    "your answer."
+    "A small shop sells apples for 1.20 each and pears for 0.90 each. On Monday it sold three "
+    "times as many apples as pears and took 153 in all. How many pears were sold, and what share of the "
+    "takings came from apples? Show each step, and state any assumption that you make on the "
+    "way to your answer."
 )
 
 

@@ -52,8 +52,10 @@ class TrustConfig(Settings):
     disable_below: Unit = Field(
         default=0.3, description="An agent whose overall trust is below this is disabled."
     )
-    disable_min_n: float = Field(
-        default=10, ge=1, description="Least effective outcomes before that can happen."
+    min_n: float = Field(
+        default=10,
+        ge=1,
+        description="Least outcomes before an agent is disabled or its moves are told.",
     )
     timely_within_s: int = Field(
         default=300,

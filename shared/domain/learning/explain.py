@@ -38,7 +38,7 @@ def changes(old: Snapshot | None, new: Snapshot) -> list[Change]:
     """
     return [
         *_routing_changes(old.policy if old else None, new.policy),
-        *_trust_changes(old.trust if old else (), new.trust),
+        *_trust_changes(old.trust if old else (), new.trust, new.config.trust.min_n),
         *_pattern_changes(old.patterns if old else (), new.patterns),
     ]
 
@@ -78,12 +78,16 @@ def _model(model: ModelId | None) -> JsonValue:
     return {"provider": model.provider, "model": model.model} if model else None
 
 
-def _trust_changes(old: Sequence[TrustCard], new: Sequence[TrustCard]) -> list[Change]:
+def _trust_changes(
+    old: Sequence[TrustCard], new: Sequence[TrustCard], min_n: float
+) -> list[Change]:
     before, after = _by(old, _card_key), _by(new, _card_key)
     found = []
     for key in sorted({*before, *after}):
         was, now = before.get(key, neutral(*key)), after.get(key, neutral(*key))
-        if was.disabled != now.disabled or abs(was.overall - now.overall) > TRUST_MOVED:
+        proven = max(was.attempted, now.attempted) >= min_n
+        moved = proven and abs(was.overall - now.overall) > TRUST_MOVED
+        if moved or was.disabled != now.disabled:
             found.append(_trust_change(was, now))
     return found
 

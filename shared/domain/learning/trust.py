@@ -136,7 +136,7 @@ def card(
         trend=trend(evidence, config),
         boost=boost,
         priority=_priority(boost, config),
-        disabled=scores["overall"] < config.disable_below and n >= config.disable_min_n,
+        disabled=scores["overall"] < config.disable_below and n >= config.min_n,
     )
 
 

@@ -54,7 +54,7 @@ def outcome(
     confidence_millis: int = 700,
     times: int = 1,
 ) -> OutcomeSums:
-    """Returns the sums of `times` equal outcomes; one that was not completed counts as attempted only."""
+    """Returns the sums of `times` equal outcomes; one not completed counts as attempted only."""
     done = times * completed
     earned = day * SECONDS_PER_DAY + offset if done and points else 0
     return OutcomeSums(

@@ -108,7 +108,9 @@ def test_repeated_candidates_get_no_more_tries():
 
 
 def test_without_exploration_chance_has_no_say():
-    choices = {picked(decide(POLICY, "code", [A, B], u=u, exploration_rate=0)) for u in (0, 0.999999)}
+    choices = {
+        picked(decide(POLICY, "code", [A, B], u=u, exploration_rate=0)) for u in (0, 0.999999)
+    }
     assert choices == {B}
 
 

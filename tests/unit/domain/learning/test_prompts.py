@@ -1,4 +1,4 @@
-"""The classifier names what is plain, admits what is not, and its cost does not grow with the prompt."""
+"""The classifier names what is plain, admits what is not, and reads no more than it must."""
 
 import pytest
 from hypothesis import given
@@ -42,7 +42,8 @@ def test_plain_tasks_are_named(prompt, pattern):
 
 
 @pytest.mark.parametrize(
-    "prompt", ["", "   ", "asdf qwer", "blue", "今日は何をしましょうか", "Guten Tag", "2024-01-31", "\ud800"]
+    "prompt",
+    ["", "   ", "asdf qwer", "blue", "今日は何をしましょうか", "Guten Tag", "2024-01-31", "\ud800"],
 )
 def test_unclear_prompts_are_other(prompt):
     assert classify(prompt)[0] == "other"
@@ -82,11 +83,12 @@ def test_empty_prompt_is_trivial():
 def test_demanding_prompts_are_more_complex():
     simple = classify("Who wrote Faust?")[1]
     hard = classify(
-        "Design a fault-tolerant replication protocol. You must justify each step, compare at least "
-        "three alternatives, derive the message complexity, and prove safety assuming crash faults. "
-        "Which constraints can be relaxed, and why? What are the implications?" * 3
+        "Design a fault-tolerant replication protocol. You must justify each step, compare at "
+        "least three alternatives, derive the message complexity, and prove safety assuming crash "
+        "faults. Which constraints can be relaxed, and why? What are the implications?" * 3
     )[1]
-    assert simple < 0.35 < 0.7 < hard
+    assert simple < 0.35
+    assert hard > 0.7
 
 
 def test_words_inside_other_words_tell_nothing():

@@ -77,7 +77,9 @@ def test_low_row_says_what_it_misses():
     assert figures(only_row(rating(times=4)), "m").why == "low: 4.0 effective ratings of 5"
     assert "quality proves" in figures(only_row(rating(quality=2, times=20)), "m").why
     assert "correctness proves" in figures(only_row(rating(correct=0, times=20)), "m").why
-    assert only_row(rating()).why == "No model has proved itself for code yet, so the default stays."
+    assert (
+        only_row(rating()).why == "No model has proved itself for code yet, so the default stays."
+    )
 
 
 def test_cheapest_that_holds_up_is_chosen():
@@ -170,7 +172,7 @@ def test_newer_ratings_outweigh_older_ones():
 
 @given(st.integers(1, 4000))
 def test_time_alone_changes_nothing(elapsed):
-    """The same evidence, all of it longer ago; and old evidence beside another pattern's new one."""
+    """The same evidence, all of it longer ago; and beside another pattern's new one."""
     rows = [rating(times=10), rating(quality=3, day=DAY - 20, times=7)]
     moved = [replace(row, day=row.day - elapsed % 2000) for row in rows]
     now, then = figures(only_row(*rows), "m"), figures(only_row(*moved), "m")

@@ -1,4 +1,7 @@
-"""The fold is exact: batches, order and take-backs leave no trace, and neither does a round trip."""
+"""The fold is exact:
+
+batches, order and take-backs leave no trace, and neither does a round trip.
+"""
 
 import json
 from dataclasses import fields, replace
@@ -145,7 +148,9 @@ def test_fold_leaves_the_state_before_as_it_was():
 
 
 def test_times_are_sums_of_seconds_since_1970():
-    state = state_of(outcomes=[outcome(day=10, offset=5, points=2), outcome(day=12, offset=7, points=1)])
+    state = state_of(
+        outcomes=[outcome(day=10, offset=5, points=2), outcome(day=12, offset=7, points=1)]
+    )
     x = [10 * SECONDS_PER_DAY + 5, 12 * SECONDS_PER_DAY + 7]
     evidence = state.outcomes[OutcomeKey("a", "t", 0, 0)]
     assert evidence.raw.time == sum(x)

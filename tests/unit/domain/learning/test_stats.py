@@ -76,9 +76,7 @@ def test_incomplete_beta_of_a_worked_example():
 @given(st.integers(1, 40), st.integers(0, 40), st.floats(0.01, 0.99))
 def test_binomial_tail_is_the_sum_of_its_terms(n, successes, share):
     successes = min(successes, n)
-    terms = [
-        math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(successes, n + 1)
-    ]
+    terms = [math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(successes, n + 1)]
     assert binomial_tail(successes, n, share) == pytest.approx(sum(terms), abs=1e-9)
 
 

@@ -1,0 +1,172 @@
+"""Every change is told with its reason and figures, and nothing where nothing changed."""
+
+import json
+
+from shared.domain.learning.config import LearningConfig, ModelId
+from shared.domain.learning.evaluation import evaluate
+from shared.domain.learning.explain import changes, insights
+from shared.domain.learning.snapshot import build_snapshot
+from tests.unit.domain.learning.evidence import outcome, rating, state_of
+
+CONFIG = LearningConfig(default_model=ModelId("p", "dear"))
+DEAR = [rating(model="dear", cost_nanousd=9_000_000, times=300)]
+CHEAP = [rating(model="cheap", cost_nanousd=1_000_000, times=300)]
+GOOD, BAD = outcome(times=40), outcome(agent="b", points=0, times=40)
+
+
+def snapshot_of(ratings=(), outcomes=(), config=CONFIG):
+    return build_snapshot(state_of(ratings=ratings, outcomes=outcomes, config=config), config)
+
+
+def kinds(found):
+    return [(one["kind"], one["subject"], one.get("change")) for one in found]
+
+
+def test_same_snapshot_has_no_changes():
+    snapshot = snapshot_of(DEAR + CHEAP, [GOOD, BAD])
+    assert changes(snapshot, snapshot) == []
+
+
+def test_first_snapshot_without_proof_changes_nothing():
+    assert changes(None, snapshot_of([rating(times=3)], [outcome()])) == []
+
+
+def test_first_snapshot_is_compared_with_the_default():
+    assert changes(None, snapshot_of(DEAR)) == []
+    (change,) = changes(None, snapshot_of(DEAR + CHEAP))
+    assert change["old"] == {"provider": "p", "model": "dear"}
+    assert change["new"] == {"provider": "p", "model": "cheap"}
+    assert change["pattern"] == change["subject"] == "code"
+    assert "p/cheap is the cheapest of 2 models" in change["why"]
+    assert change["evidence"]["old"]["n"] == change["evidence"]["new"]["n"] == 300
+
+
+def test_change_from_no_model_has_no_old_one():
+    config = LearningConfig()
+    (change,) = changes(None, snapshot_of(DEAR, config=config))
+    assert change["old"] is None
+    assert change["evidence"]["old"] is None
+
+
+def test_pattern_that_lost_its_evidence_goes_back_to_the_default():
+    (change,) = changes(snapshot_of(DEAR + CHEAP), snapshot_of())
+    assert change["new"] == {"provider": "p", "model": "dear"}
+    assert "no evidence on code any more" in change["why"]
+    assert change["evidence"] == {"old": None, "new": None}
+
+
+def test_disabled_and_enabled_agents_are_told():
+    good, bad = (
+        snapshot_of(outcomes=[outcome(points=1, times=40)]),
+        snapshot_of(outcomes=[outcome(points=0, times=40)]),
+    )
+    down, up = changes(good, bad), changes(bad, good)
+    assert kinds(down) == [("trust", "a", "disabled")] * 2
+    assert kinds(up) == [("trust", "a", "enabled")] * 2
+    assert down[0]["why"].startswith("Trust in a over all types went from 0.")
+    assert down[0]["why"].endswith(
+        "0% of 40 completed recommendations were approved, so it is disabled."
+    )
+    assert "in t went" in down[1]["why"]
+    assert up[0]["why"].endswith("so it is enabled again.")
+
+
+def test_trust_that_moved_little_is_not_told():
+    before = snapshot_of(outcomes=[outcome(points=1, times=100)])
+    little = snapshot_of(outcomes=[outcome(points=1, times=100), outcome(times=3)])
+    more = snapshot_of(outcomes=[outcome(points=1, times=100), outcome(times=60)])
+    assert changes(before, little) == []
+    assert kinds(changes(before, more)) == [("trust", "a", "moved")] * 2
+
+
+def test_agent_without_completed_work_is_told_plainly():
+    found = changes(None, snapshot_of(outcomes=[outcome(completed=0, times=60)]))
+    assert "none of 0 completed" in found[0]["why"]
+
+
+def test_new_agent_is_compared_with_neutral_trust():
+    found = changes(None, snapshot_of(outcomes=[GOOD]))
+    assert found[0]["old"] == 0.5
+    assert found[0]["new"] > 0.9
+
+
+def test_patterns_are_discovered_and_retired():
+    none, some = snapshot_of(outcomes=[BAD]), snapshot_of(outcomes=[GOOD, BAD])
+    discovered = [one for one in changes(none, some) if one["kind"] == "pattern"]
+    retired = [one for one in changes(some, none) if one["kind"] == "pattern"]
+    assert kinds(discovered) == [("pattern", "expert:t:a", "discovered")]
+    assert (discovered[0]["old"], discovered[0]["new"]) == (None, 1.0)
+    assert kinds(retired) == [("pattern", "expert:t:a", "retired")]
+    assert (retired[0]["old"], retired[0]["new"]) == (1.0, None)
+    assert "no longer stands out" in retired[0]["why"]
+
+
+def test_every_change_is_json_with_a_sentence():
+    found = changes(None, snapshot_of(DEAR + CHEAP, [GOOD, BAD]))
+    assert {one["kind"] for one in found} == {"routing", "trust", "pattern"}
+    for one in found:
+        assert one["why"].endswith(".")
+        assert one["evidence"]
+        assert {"kind", "subject", "old", "new", "why", "evidence"} <= one.keys()
+    assert json.loads(json.dumps(found)) == found
+
+
+def told(ratings, outcomes, old=None):
+    state = state_of(ratings=ratings, outcomes=outcomes, config=CONFIG)
+    snapshot = build_snapshot(state, CONFIG)
+    before = evaluate(old.policy if old else None, state).figures()
+    return insights(
+        snapshot, changes(old, snapshot), before, evaluate(snapshot.policy, state).figures()
+    )
+
+
+def test_insights_count_and_say_what_happened():
+    overconfident = outcome(agent="c", points=1, confidence_millis=950, times=60)
+    unpriced = rating("math", "free", cost_nanousd=None, times=20)
+    found = told([*DEAR, *CHEAP, rating("poetry"), unpriced], [GOOD, BAD, overconfident])
+    assert found["rules_updated"] == 2
+    assert (found["patterns_discovered"], found["patterns_confirmed"]) == (1, 0)
+    assert found["patterns_retired"] == 0
+    sentences = " ".join(found["key_insights"])
+    assert "so it is disabled" in found["key_insights"][0]
+    assert "p/cheap is the cheapest" in sentences
+    assert "The expected cost per 1,000 requests goes from $" in sentences
+    assert "a is an expert in t" in sentences
+    actions = " ".join(found["recommended_actions"])
+    assert "Review b" in actions
+    assert "Ask c to lower its stated confidence: it says 95% and 50% are approved." in actions
+    assert "Collect more ratings for poetry" in actions
+    assert "Set prices for p/free" in actions
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_insights_pool_each_models_accuracy():
+    wrong = rating("math", "cheap", correct=0, quality=2, times=100)
+    found = told([*DEAR, *CHEAP, wrong], [])["model_accuracy"]
+    assert [one["model"] for one in found] == ["dear", "cheap"]
+    assert found[1] == {
+        "provider": "p",
+        "model": "cheap",
+        "n": 400,
+        "correctness": 0.75,
+        "mean_quality": 4.25,
+    }
+
+
+def test_patterns_that_stay_are_confirmed():
+    found = told([], [GOOD, BAD], old=snapshot_of(outcomes=[GOOD, BAD]))
+    assert (found["patterns_discovered"], found["patterns_confirmed"]) == (0, 1)
+
+
+def test_moving_agents_are_named():
+    rows = [
+        outcome(agent="z", points=2 * (day % 60 < day), day=20_600 + day, offset=day)
+        for day in range(100)
+    ]
+    assert "z is improving." in told([], rows)["key_insights"]
+
+
+def test_nothing_learned_says_nothing():
+    found = told([], [])
+    assert found["key_insights"] == found["recommended_actions"] == found["model_accuracy"] == []
+    assert found["rules_updated"] == 0

@@ -1,0 +1,195 @@
+"""Trust is earned slowly, lost by being wrong, and moves only with evidence."""
+
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.learning.config import LearningConfig
+from shared.domain.learning.state import fold
+from shared.domain.learning.trust import ALL_TYPES, WEIGHTS, build_cards, neutral
+from tests.unit.domain.learning.evidence import DAY, outcome, state_of
+
+CONFIG = LearningConfig()
+SCORES = ("accuracy", "consistency", "timeliness", "reliability", "overall")
+
+
+def cards_of(*rows, config=CONFIG):
+    found = build_cards(state_of(outcomes=rows, config=config), config)
+    return {(one.agent_id, one.recommendation_type): one for one in found}
+
+
+def card_of(*rows):
+    return cards_of(*rows)["a", "t"]
+
+
+outcomes = st.builds(
+    outcome,
+    points=st.integers(0, 2),
+    completed=st.integers(0, 1),
+    day=st.integers(DAY - 300, DAY),
+    quality=st.integers(0, 1000),
+    timely=st.integers(0, 1),
+    agreed=st.integers(0, 1),
+    confident=st.integers(0, 1),
+    times=st.integers(1, 60),
+)
+
+
+def test_unknown_agent_is_neutral():
+    card = neutral("x", "t")
+    assert [getattr(card, name) for name in SCORES] == [0.5] * 5
+    assert (card.boost, card.priority, card.disabled) == (0.0, "NORMAL", False)
+    assert (card.approval_low, card.approval_high) == (0, 1)
+    assert card.trend.direction == "stable"
+
+
+@given(st.lists(outcomes, min_size=1, max_size=6))
+def test_scores_and_boost_stay_within_their_ranges(rows):
+    for card in cards_of(*rows).values():
+        assert all(0 < getattr(card, name) < 1 for name in SCORES)
+        assert -0.5 <= card.boost <= 0.5
+        if card.approval_rate is not None:
+            assert card.approval_low <= card.approval_rate <= card.approval_high
+
+
+def test_partial_approval_counts_half():
+    card = card_of(
+        outcome(points=2, times=10), outcome(points=1, times=10), outcome(points=0, times=20)
+    )
+    assert card.approval_rate == 0.375
+    assert card.n == 40
+
+
+def test_little_evidence_says_little():
+    boosts = [card_of(outcome(times=n)).boost for n in (1, 3, 10, 100)]
+    assert boosts == sorted(boosts)
+    assert boosts[0] < 0.1
+    assert boosts[3] > 0.45
+
+
+@pytest.mark.parametrize(
+    ("points", "times", "priority"),
+    [(2, 2, "NORMAL"), (2, 20, "CRITICAL"), (0, 2, "NORMAL"), (0, 20, "LOW"), (1, 50, "NORMAL")],
+)
+def test_priority_follows_the_boost(points, times, priority):
+    assert card_of(outcome(points=points, times=times)).priority == priority
+
+
+def test_agent_that_is_wrong_often_enough_is_disabled_however_prompt_it_is():
+    card = card_of(outcome(points=0, times=20))
+    assert card.timeliness > 0.8
+    assert card.overall < 0.3
+    assert card.disabled
+
+
+def test_agent_is_not_disabled_on_little_evidence():
+    config = LearningConfig.model_validate({"trust": {"prior_strength": 0.1}})
+    few = cards_of(outcome(points=0, times=9), config=config)["a", "t"]
+    assert few.overall < 0.3
+    assert not few.disabled
+    assert cards_of(outcome(points=0, times=10), config=config)["a", "t"].disabled
+
+
+def test_disabled_agent_comes_back_by_being_right():
+    state = state_of(outcomes=[outcome(points=0, day=DAY - 60, times=20)])
+    assert build_cards(state, CONFIG)[0].disabled
+    assert not build_cards(fold(state, outcomes=[outcome(times=20)]), CONFIG)[0].disabled
+
+
+def test_consistency_falls_with_the_spread_of_quality():
+    even = card_of(outcome(quality=600, times=40))
+    uneven = card_of(outcome(quality=100, times=20), outcome(quality=900, times=20))
+    assert even.consistency == pytest.approx((40 + 2.5) / 45, abs=1e-6)
+    assert uneven.consistency == pytest.approx((0.2 * 40 + 2.5) / 45, abs=1e-6)
+    assert even.mean_quality == 60
+    assert uneven.mean_quality == 50
+
+
+def test_timeliness_is_the_share_of_timely_ones():
+    card = card_of(outcome(timely=1, times=30), outcome(timely=0, times=10))
+    assert card.timeliness == pytest.approx((30 + 2.5) / 45, abs=1e-6)
+
+
+def test_reliability_counts_what_was_left_out():
+    card = card_of(outcome(times=30), outcome(completed=0, times=10))
+    assert card.reliability == pytest.approx((30 + 2.5) / 45, abs=1e-6)
+    assert (card.attempted, card.n) == (40, 30)
+
+
+def test_agent_that_never_completes_loses_reliability_only():
+    card = card_of(outcome(completed=0, times=30))
+    assert card.reliability < 0.1
+    assert card.approval_rate is None
+    assert card.accuracy == 0.5
+    assert card.overall < 0.5
+    assert not card.disabled
+
+
+def test_overall_of_equal_sides_is_that_side():
+    assert sum(WEIGHTS.values()) == pytest.approx(1)
+    assert neutral("x").overall == 0.5
+
+
+def test_every_agent_has_an_overall_card_and_one_per_type():
+    cards = cards_of(
+        outcome(kind="t", times=3),
+        outcome(kind="u", points=0, agreed=1, times=5),
+        outcome(agent="b", confident=1),
+    )
+    assert list(cards) == [("a", ALL_TYPES), ("a", "t"), ("a", "u"), ("b", ALL_TYPES), ("b", "t")]
+    assert cards["a", ALL_TYPES].n == 8
+    assert cards["a", ALL_TYPES].approval_rate == 3 / 8
+
+
+def test_other_agents_do_not_matter():
+    alone, beside = (
+        cards_of(outcome(times=7)),
+        cards_of(outcome(times=7), outcome(agent="b", points=0)),
+    )
+    assert beside["a", "t"] == alone["a", "t"]
+
+
+@given(st.lists(outcomes, min_size=1, max_size=5), st.integers(1, 2000))
+def test_time_alone_changes_no_trust(rows, elapsed):
+    moved = [replace(row, day=row.day - elapsed) for row in rows]
+    now, then = card_of(*rows), card_of(*moved)
+    for name in (*SCORES, "boost", "n_effective"):
+        assert getattr(now, name) == pytest.approx(getattr(then, name), abs=3e-6)
+
+
+def history(shares, *, seed):
+    """One outcome every half day, approved with the probability that `shares` has for its place."""
+    chance, rows = random.Random(seed), []
+    for place, share in enumerate(shares):
+        points = 2 * (chance.random() < share)
+        rows.append(outcome(points=points, day=DAY + place // 2, offset=40_000 * (place % 2)))
+    return rows
+
+
+def test_trend_is_seen_where_there_is_one():
+    rising = [0.1 + 0.8 * place / 79 for place in range(80)]
+    up, down = (
+        card_of(*history(rising, seed=1)).trend,
+        card_of(*history(rising[::-1], seed=1)).trend,
+    )
+    assert up.direction == "improving"
+    assert down.direction == "declining"
+    assert 0 < up.low < up.per_30_days < up.high
+    assert up.per_30_days == pytest.approx(0.6, abs=0.3)
+    assert up.p_value < 0.05
+
+
+def test_level_agents_are_called_stable_nearly_always():
+    moving = sum(
+        card_of(*history([0.7] * 60, seed=seed)).trend.direction != "stable" for seed in range(200)
+    )
+    assert moving <= 22
+
+
+def test_few_outcomes_have_no_trend():
+    trend = card_of(*history([0, 0, 0, 0, 1, 1, 1, 1, 1], seed=1)).trend
+    assert trend.direction == "stable"
+    assert trend.per_30_days is None
