@@ -23,14 +23,17 @@ class HttpClient:
     def __init__(self) -> None:
         self._client: httpx.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._making = asyncio.Lock()
 
     async def get(self) -> "httpx.AsyncClient":
         """Returns the running loop's client; the first call loads the library, in a thread."""
         loop = asyncio.get_running_loop()
-        if self._client is None or self._loop is not loop:
-            client = await asyncio.to_thread(_make_client)
-            self._client, self._loop = client, loop
-        return self._client
+        if self._loop is not loop:
+            self._client, self._loop, self._making = None, loop, asyncio.Lock()
+        async with self._making:
+            if self._client is None:
+                self._client = await asyncio.to_thread(_make_client)
+            return self._client
 
     async def close(self) -> None:
         """Closes the connections; the next call opens new ones."""
