@@ -23,6 +23,9 @@ ROLES: tuple[Role, ...] = ("viewer", "reviewer", "admin")
 DEFAULT_WORKSPACE = "default"
 """Made at the first start; alerts about the whole system belong to it."""
 
+KEY_PREFIX = "wsk_"
+"""How the secrets of API keys start, so that scanners and people know one when they see it."""
+
 LearningMode = Literal["collect", "manual", "automatic"]
 
 
@@ -49,9 +52,10 @@ class Caller:
 
 @dataclass(slots=True)
 class IdempotencyKey:
-    """A caller's promise that requests with this key are one. `id` covers caller, route and key, `fingerprint` the body.
+    """A caller's promise that requests with this key are one.
 
-    `replayed` becomes True when the answer is the stored one.
+    `id` covers caller, route and key, `fingerprint` the body. `replayed` becomes True when the
+    answer is the stored one.
     """
 
     id: str
@@ -101,7 +105,7 @@ class WorkspaceSettings(Record):
     hold: str | None = None
 
 
-WORKSPACES = Collection("workspaces", Workspace)
+WORKSPACES = Collection("workspaces", Workspace, queries=(Query((), "id"),))
 API_KEYS = Collection(
     "api_keys", ApiKey, queries=(Query(("tenant",), "created_at"),), columns=("key_id",)
 )

@@ -9,6 +9,8 @@ from typing import Annotated, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from shared.domain.times import from_text, to_text
+
 MAX_PAGE = 500
 
 
@@ -80,3 +82,15 @@ Identifier = Annotated[FilledText, Field(max_length=256)]
 
 Note = Annotated[Text, Field(max_length=4000)]
 """A remark of a person."""
+
+
+def _moment(text: str) -> str:
+    try:
+        return to_text(from_text(text))
+    except (ValueError, OverflowError):
+        msg = "must be a time with a zone, for example 2026-01-31T09:30:00Z"
+        raise ValueError(msg) from None
+
+
+Moment = Annotated[str, Field(max_length=40), AfterValidator(_moment)]
+"""An RFC 3339 time with a zone, kept as a `Timestamp`."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import jwt
 
-from shared.domain.access import API_KEYS, ROLES, ApiKey, Caller, Role, Scope
+from shared.domain.access import API_KEYS, KEY_PREFIX, ROLES, ApiKey, Caller, Role, Scope
 from shared.domain.records import SYSTEM_WORKSPACE
 from shared.errors import NotAllowed, NotAuthenticated
 from shared.ports import Clock, Store
@@ -20,7 +20,6 @@ from shared.ports import Clock, Store
 KEY_AGE_S = 5.0
 """How long a process trusts what it has read of a key, in seconds."""
 
-KEY_PREFIX = "wsk_"
 _CACHED_KEYS = 10_000
 _ALGORITHM = "HS256"
 
