@@ -144,7 +144,7 @@ def _catalogue(chosen: config.Settings) -> Catalogue:
 
 def _providers(chosen: config.Settings) -> dict[str, CompletionProvider]:
     return {
-        one.name: OpenAIProvider(one.name, one.base_url, os.environ.get(one.api_key_env) if one.api_key_env else None)
+        one.name: OpenAIProvider(one.name, one.base_url, os.environ.get(one.api_key_env or "", ""))
         for one in chosen.providers
     }
 

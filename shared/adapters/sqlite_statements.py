@@ -6,17 +6,18 @@ Every statement names the workspace first: there is no statement that reads two 
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
+from typing import Any
+
+from pydantic_core import to_json
 
 from shared.domain.records import Collection, Filter, Order, Query, R, Scalar
 from shared.errors import InvalidInput
 
 _COMPARE = {"==": "{field} IS ?", ">=": "{field} >= ?", "contains": "EXISTS (SELECT 1 FROM json_each({field}) WHERE value = ?)"}
-
-
-_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,17 @@ def columns_of(collection: Collection[R]) -> tuple[str, ...]:
 def row_of(workspace: str, collection: Collection[R], record: R) -> tuple[Scalar, ...]:
     """Returns the parameters that write `record`."""
     doc = record.__pydantic_serializer__.to_json(record).decode()
-    columns = [getattr(record, name) for name in columns_of(collection)]
-    return (workspace, record.id, *[_to_json(one) if type(one) is list else one for one in columns], doc)
+    if not columns_of(collection):
+        return (workspace, record.id, doc)
+    values = _columns(collection)(record)
+    return (workspace, record.id, *[to_json(one).decode() if type(one) is list else one for one in values], doc)
+
+
+@cache
+def _columns(collection: Collection[R]) -> Callable[[R], tuple[Any, ...]]:
+    names = columns_of(collection)
+    read = attrgetter(*names)
+    return read if len(names) > 1 else lambda record: (read(record),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +90,7 @@ def listing(
         ValueError: the collection does not declare this question.
         InvalidInput: the cursor belongs to another question.
     """
-    order = _declared_order(collection, filters, order)
+    order = _declared_order(collection, tuple(one.field for one in filters if one.operator == "=="), order)
     asked = (workspace, collection.name, filters, order)
     where, parameters = conditions(workspace, collection, filters)
     direction, beyond = ("DESC", "<") if order.descending else ("ASC", ">")
@@ -139,9 +149,9 @@ def _fingerprint(workspace: str, collection: str, filters: Sequence[Filter], ord
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
 
 
-def _declared_order(collection: Collection[R], filters: Sequence[Filter], order: Order | None) -> Order:
-    equal = {one.field for one in filters if one.operator == "=="}
-    fits = [query for query in (*collection.queries, Query((), "id")) if equal.issuperset(query.equal)]
+@cache
+def _declared_order(collection: Collection[R], equal: tuple[str, ...], order: Order | None) -> Order:
+    fits = [query for query in (*collection.queries, Query((), "id")) if set(query.equal) <= set(equal)]
     fits = [query for query in fits if order is None or query.order == order.field]
     if not fits:
         msg = f"{collection.name} declares no query on {sorted(equal)} ordered by {order}"

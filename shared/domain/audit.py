@@ -1,20 +1,18 @@
 """The audit log: who did what to what, when and why, hash-chained within its workspace.
 
 Each record's hash covers its own content and the hash before it, so that a record that was changed,
-removed or put in later breaks the chain from there on.
+removed or put in later breaks the chain from there on. The content is hashed as JSON with the keys of `data` in the order in which they were
+written; a store keeps that order.
 """
 
 import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pydantic import JsonValue
+from pydantic_core import to_json
 
 from shared.domain.times import Timestamp
-
-canonical_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), sort_keys=True).encode
-"""The one text of a JSON value: sorted keys, no spaces, ASCII."""
 
 GENESIS = "0" * 64
 """The hash before the first record."""
@@ -105,4 +103,4 @@ def _hash_of(record: AuditRecord) -> str:
 
 
 def _hash(previous_hash: str, *parts: object) -> str:
-    return hashlib.sha256(previous_hash.encode() + canonical_json(parts).encode()).hexdigest()
+    return hashlib.sha256(previous_hash.encode() + to_json(parts)).hexdigest()

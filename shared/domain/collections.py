@@ -18,7 +18,7 @@ ALL: tuple[Collection[Any], ...] = (
     entries.REVISIONS,
     entries.DECISIONS,
     entries.CONTENT_KEYS,
-    entries.NEAR_KEYS,
+    entries.NEAR_BANDS,
     publication.KNOWLEDGE_HEADS,
     publication.PUBLICATIONS,
     feedback.ROUTING_DECISIONS,

@@ -120,15 +120,13 @@ class ContentKey(Record):
     entry_id: str
 
 
-class NearKey(Record):
-    """One band of an entry's text sketch.
+class NearBand(Record):
+    """The entries that share one band of a text sketch.
 
-    Entries that share a `band` are near-duplicate candidates.
+    `id` is the band, `entry_ids` the newest few of them, newest first. They are near-duplicate candidates.
     """
 
-    band: str
-    entry_id: str
-    submitted_at: Timestamp
+    entry_ids: list[str]
 
 
 ENTRIES = Collection(
@@ -137,17 +135,15 @@ ENTRIES = Collection(
     queries=(
         Query(("state",), "submitted_at"),
         Query(("state",), "confidence_score"),
-        Query(("state", "topic"), "submitted_at"),
-        Query(("state", "submitter"), "submitted_at"),
     ),
-    columns=("tags", "revision", "created_at", "decided_at", "risk"),
+    columns=("topic", "submitter", "tags", "revision", "created_at", "decided_at", "risk"),
 )
 REVISIONS = Collection("revisions", Revision, queries=(Query(("entry_id",), "revision"),))
 DECISIONS = Collection(
     "decisions", Decision, queries=(Query(("entry_id",), "revision"),), columns=("decided_at",)
 )
 CONTENT_KEYS = Collection("content_keys", ContentKey)
-NEAR_KEYS = Collection("near_keys", NearKey, queries=(Query(("band",), "submitted_at"),))
+NEAR_BANDS = Collection("near_bands", NearBand)
 
 
 def revision_id(entry_id: str, revision: int) -> str:

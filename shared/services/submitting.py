@@ -13,11 +13,11 @@ from shared.domain.entries import (
     CONTENT_KEYS,
     DECISIONS,
     ENTRIES,
-    NEAR_KEYS,
+    NEAR_BANDS,
     REVISIONS,
     ContentKey,
     Entry,
-    NearKey,
+    NearBand,
     Revision,
     RevisionState,
     revision_id,
@@ -64,10 +64,11 @@ async def submit_entry(deps: Deps, caller: Caller, command: SubmitEntry, key: Id
             first = await tx.get(ENTRIES, known.entry_id)
             if first is not None:
                 return _submitted(first, duplicate=True)
-        near = await _near(tx, near_bands, command.content)
+        bands = await _bands(tx, near_bands)
+        near = await _near(tx, bands, command.content)
         entry = _new_entry(entry_id, digest, command, caller, now, near)
         tx.create(ENTRIES, entry)
-        _write_keys(tx, entry, near_bands)
+        _write_keys(tx, entry, bands)
         tx.add("review", {"pending_approval": 1})
         tx.audit(audited(caller, now, "entry.submitted", entry_id, content_hash=digest, submitter=entry.submitter))
         tx.emit(event(deps, caller, now, "entry.submitted", entry_id, topic=entry.topic, revision=1))
@@ -115,11 +116,12 @@ async def revise_entry(
         same = await tx.get(CONTENT_KEYS, digest)
         if same is not None and same.entry_id != entry_id:
             raise Conflict(f"entry {same.entry_id} has this content already", facts={"entry_id": same.entry_id})
-        near = [other for other in await _near(tx, near_bands, command.content) if other != entry_id]
+        bands = await _bands(tx, near_bands)
+        near = [other for other in await _near(tx, bands, command.content) if other != entry_id]
         revised = _next_revision(entry, digest, command, caller, now, near)
         tx.put(REVISIONS, _archived(entry))
         tx.put(ENTRIES, revised)
-        _write_keys(tx, revised, near_bands)
+        _write_keys(tx, revised, bands)
         tx.add("review", {"pending_approval": 1, entry.state: -1})
         tx.audit(
             audited(caller, now, "entry.revised", entry_id, revision=revised.revision, content_hash=digest)
@@ -213,25 +215,27 @@ def _archived(entry: Entry) -> Revision:
     return Revision(id=revision_id(entry.id, entry.revision), entry_id=entry.id, state=state, **fields)
 
 
-async def _near(tx: Transaction, near_bands: Sequence[str], content: str) -> list[str]:
+async def _bands(tx: Transaction, keys: Sequence[str]) -> list[NearBand]:
+    """Returns the bands of a text with the entries that share them, empty ones where no entry does."""
+    found = await tx.get_many(NEAR_BANDS, keys)
+    return [band or NearBand(id=key, entry_ids=[]) for key, band in zip(keys, found, strict=True)]
+
+
+async def _near(tx: Transaction, bands: Sequence[NearBand], content: str) -> list[str]:
     """Returns the ids of entries whose content is a near duplicate, in order of id."""
-    candidates: set[str] = set()
-    for band in near_bands:
-        keys = await tx.find(NEAR_KEYS, Filter("band", "==", band), limit=NEAR_SHOWN)
-        candidates.update(key.entry_id for key in keys)
-    near = []
-    for candidate in sorted(candidates)[: 2 * NEAR_SHOWN]:
-        entry = await tx.get(ENTRIES, candidate)
-        if entry is not None and sketch.similarity(content, entry.content) >= sketch.NEAR:
-            near.append(candidate)
-    return near[:NEAR_SHOWN]
+    candidates = sorted({entry_id for band in bands for entry_id in band.entry_ids})
+    if not candidates:
+        return []
+    entries = await tx.get_many(ENTRIES, candidates)
+    near = [one for one in entries if one and sketch.similarity(content, one.content) >= sketch.NEAR]
+    return [one.id for one in near[:NEAR_SHOWN]]
 
 
-def _write_keys(tx: Transaction, entry: Entry, near_bands: Sequence[str]) -> None:
+def _write_keys(tx: Transaction, entry: Entry, bands: Sequence[NearBand]) -> None:
     tx.put(CONTENT_KEYS, ContentKey(id=entry.content_hash, entry_id=entry.id))
-    for band in near_bands:
-        key = NearKey(id=f"{band}:{entry.id}", band=band, entry_id=entry.id, submitted_at=entry.submitted_at)
-        tx.put(NEAR_KEYS, key)
+    for band in bands:
+        others = [other for other in band.entry_ids if other != entry.id]
+        tx.put(NEAR_BANDS, NearBand(id=band.id, entry_ids=[entry.id, *others[: NEAR_SHOWN - 1]]))
 
 
 def _submitted(entry: Entry, *, duplicate: bool = False) -> Submitted:

@@ -65,6 +65,26 @@ def _keyed(
     return run
 
 
+async def remembered(
+    deps: Deps, caller: Caller, key: IdempotencyKey | None, answer: type[A]
+) -> A | None:
+    """Returns the answer that this key has had already, None where it is new or there is no key.
+
+    For work that must not run inside a transaction; `once` still has the last word.
+
+    Raises:
+        InvalidInput: the key was used before with another body.
+    """
+    if key is None:
+        return None
+    known = await deps.store.get(caller.workspace, IDEMPOTENCY, key.id)
+    if known is None or known.expires_at <= deps.clock.now_text():
+        return None
+    body = _same_request(known, key).body
+    key.replayed = True
+    return answer.model_validate_json(body)
+
+
 def _same_request(known: IdempotencyRecord, key: IdempotencyKey) -> IdempotencyRecord:
     if known.fingerprint != key.fingerprint:
         detail = "this Idempotency-Key was used with another request; use a new key for a new request"
@@ -103,7 +123,7 @@ def audited(caller: Caller, now: str, action: str, subject: str, **data: JsonVal
 
 def event(deps: Deps, caller: Caller, now: str, type: EventType, subject: str, **data: JsonValue) -> Event:
     """Returns a new event of the caller's workspace."""
-    return Event.model_construct(
+    return Event(
         event_id=deps.ids.new("evt"),
         type=type,
         workspace=caller.workspace,

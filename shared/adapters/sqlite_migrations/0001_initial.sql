@@ -40,11 +40,10 @@ CREATE TABLE entries (
     risk REAL NOT NULL,
     doc TEXT NOT NULL,
     PRIMARY KEY (workspace, id)
-);
-CREATE INDEX entries_by_state_submitted_at ON entries (workspace, state, submitted_at, id);
-CREATE INDEX entries_by_state_confidence_score ON entries (workspace, state, confidence_score, id);
-CREATE INDEX entries_by_state_topic_submitted_at ON entries (workspace, state, topic, submitted_at, id);
-CREATE INDEX entries_by_state_submitter_submitted_at ON entries (workspace, state, submitter, submitted_at, id);
+) WITHOUT ROWID;
+-- The queue is walked along these; topic and submitter are in them so that filters on them need not open the rows.
+CREATE INDEX entries_by_state_submitted_at ON entries (workspace, state, submitted_at, id, topic, submitter);
+CREATE INDEX entries_by_state_confidence_score ON entries (workspace, state, confidence_score, id, topic, submitter);
 
 CREATE TABLE revisions (
     workspace TEXT NOT NULL,
@@ -74,15 +73,12 @@ CREATE TABLE content_keys (
     PRIMARY KEY (workspace, id)
 ) WITHOUT ROWID;
 
-CREATE TABLE near_keys (
+CREATE TABLE near_bands (
     workspace TEXT NOT NULL,
     id TEXT NOT NULL,
-    band TEXT NOT NULL,
-    submitted_at TEXT NOT NULL,
     doc TEXT NOT NULL,
     PRIMARY KEY (workspace, id)
 ) WITHOUT ROWID;
-CREATE INDEX near_keys_by_band_submitted_at ON near_keys (workspace, band, submitted_at, id);
 
 CREATE TABLE knowledge_heads (
     workspace TEXT NOT NULL,
@@ -112,6 +108,7 @@ CREATE TABLE routing_decisions (
     doc TEXT NOT NULL,
     PRIMARY KEY (workspace, id)
 ) WITHOUT ROWID;
+CREATE INDEX routing_decisions_by_decided_at ON routing_decisions (workspace, decided_at, id);
 
 CREATE TABLE feedback (
     workspace TEXT NOT NULL,
@@ -140,7 +137,7 @@ CREATE TABLE recommendations (
     recommendation_type TEXT NOT NULL,
     doc TEXT NOT NULL,
     PRIMARY KEY (workspace, id)
-);
+) WITHOUT ROWID;
 CREATE INDEX recommendations_by_workflow_id_created_at ON recommendations (workspace, workflow_id, created_at, id);
 CREATE INDEX recommendations_by_agent_id_created_at ON recommendations (workspace, agent_id, created_at, id);
 
