@@ -97,71 +97,22 @@ _TELLING: Mapping[Pattern, Mapping[float, str]] = {
     },
 }
 
-_TELLING_PHRASES: Mapping[Pattern, Mapping[float, tuple[str, ...]]] = {
-    "code": {
-        4: (
-            "```",
-            "#include",
-            "();",
-            "=> {",
-            "</div",
-            "select * from",
-            "stack trace",
-            "pull request",
-        )
-    },
-    "math": {
-        3: (
-            "how many",
-            "how much",
-            "\\frac",
-            "\\int",
-            "\\sum",
-            "\u222b",
-            "\u2211",
-            "\u221a",
-            "\u2264",
-            "\u2265",
-        )
-    },
-    "data": {3: ("following table", "in the format", "as json", "group by", "key-value")},
-    "factual": {
-        2: ("what is", "what are", "what was", "who is", "who was", "which of the following")
-    },
-    "reasoning": {
-        3: ("step by step", "pros and cons", "what would happen", "advantages and disad")
-    },
-    "summarization": {
-        3: ("key points", "key takeaways", "main points", "main idea", "tl;dr", "sum up")
-    },
-    "translation": {
-        3: (
-            "into english",
-            "to english",
-            "into french",
-            "to french",
-            "into spanish",
-            "to spanish",
-            "into german",
-        )
-    },
-    "creative": {
-        3: ("write a short", "write a story", "act as", "the role of", "blog post", "once upon")
-    },
-    "conversation": {
-        4: (
-            "how are you",
-            "what's up",
-            "good morning",
-            "good evening",
-            "nice to meet",
-            "how was your",
-        )
-    },
+_TELLING_PHRASES: Mapping[Pattern, tuple[float, str]] = {
+    "code": (4, "```|#include|();|=> {|</div|select * from|stack trace|pull request"),
+    "math": (3, "how many|how much|\\frac|\\int|\\sum|\u222b|\u2211|\u221a|\u2264|\u2265"),
+    "data": (3, "following table|in the format|as json|group by|key-value"),
+    "factual": (2, "what is|what are|what was|who is|who was|which of the following"),
+    "reasoning": (3, "step by step|pros and cons|what would happen|advantages and disad"),
+    "summarization": (3, "key points|key takeaways|main points|main idea|tl;dr|sum up"),
+    "translation": (3, "to english|to french|to spanish|to german|to chinese|to japanese"),
+    "creative": (3, "write a short|write a story|act as|the role of|blog post|once upon"),
+    "conversation": (4, "how are you|what's up|good morning|good evening|nice to meet"),
 }
 
 _CODE_MARK = re.compile(
-    r"(?:^|\n)\s*(?:def|class|import|from|const|let|var|public|func|fn) \w+[^\n]*[:;({=]"
+    r"^[ \t]*(?:(?:def|fn|func|function) \w+ ?\(|class \w+(?: ?[({]|:$)|from [\w.]+ import "
+    r"|import [\w.]+;?$|(?:const|let|var) \w+ ?=|public (?:static|class|void) )",
+    re.MULTILINE,
 )
 _MATH_MARK = re.compile(
     r"[\dxyzn](?<![a-z][xyzn])[a-z]?(?: ?[+*^=<>\u00d7\u00f7] ?| [-/] )\(?[\dxyzn(](?![a-z])"
@@ -183,10 +134,9 @@ def _word_votes() -> dict[str, _Votes]:
 
 _VOTES = _word_votes()
 _PHRASES = tuple(
-    (phrase, place, points)
-    for place, name in enumerate(PATTERNS[:-1])
-    for points, phrases in _TELLING_PHRASES[name].items()
-    for phrase in phrases
+    (phrase, PATTERNS.index(name), points)
+    for name, (points, phrases) in _TELLING_PHRASES.items()
+    for phrase in phrases.split("|")
 )
 _CODE, _MATH = PATTERNS.index("code"), PATTERNS.index("math")
 _MARK_POINTS = 3.0

@@ -14,7 +14,8 @@ class TrainingRun(Record):
     """One fold of new evidence into learned state; `id` has the prefix `run_`.
 
     `before` and `after` hold the same figures for the policy before and after: see
-    learning/evaluation. `changes` are the rows that differ, each with its reason and evidence.
+    learning/evaluation. `changes` are the first rows that differ, each with its reason and evidence;
+    `changes_total` counts them all.
     """
 
     status: RunStatus
@@ -31,6 +32,7 @@ class TrainingRun(Record):
     before: dict[str, JsonValue] = Field(default_factory=dict)
     after: dict[str, JsonValue] = Field(default_factory=dict)
     changes: list[dict[str, JsonValue]] = Field(default_factory=list)
+    changes_total: int = 0
     blocked_by: list[str] = Field(default_factory=list)
     error: str | None = None
 
@@ -58,7 +60,8 @@ class LearningHead(Record):
 
     `current_id` is the snapshot that is served (the one atomic pointer), `tip_id` the newest that
     was made: the next run folds on from there, also after a rollback. `lease_run_id` holds the
-    workspace until `lease_until`.
+    workspace until `lease_until`. `projected_id` is the snapshot that the rows for operators show in
+    full; None where they may be a mixture.
     """
 
     current_id: str | None = None
@@ -67,6 +70,7 @@ class LearningHead(Record):
     tip_id: str | None = None
     lease_run_id: str | None = None
     lease_until: Timestamp | None = None
+    projected_id: str | None = None
 
 
 class PerformanceRow(Record):

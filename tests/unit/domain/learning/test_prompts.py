@@ -13,6 +13,7 @@ from shared.domain.learning.prompts import HEAD, PATTERNS, TAIL, classify
         ("Write a Python function that reverses a linked list.", "code"),
         ("Why does this fail?\n```\nfor (;;) { x(); }\n```", "code"),
         ("def area(r):\n    return r * r\nWhat is wrong here?", "code"),
+        ("import numpy\nWhat does that do?", "code"),
         ("Refactor this class to use async await.", "code"),
         ("Fix the bug in my SQL query: SELECT * FROM users WHERE id = 1", "code"),
         ("Solve the equation 3x + 4 = 19.", "math"),
@@ -96,3 +97,11 @@ def test_words_inside_other_words_tell_nothing():
         "other",
         classify("The happening was at the capitalist classroom")[1],
     )
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["From my notes: the sea was calm (very)", "import duties, and so on", "Let me be: calm"],
+)
+def test_lines_of_prose_are_not_taken_for_code(prompt):
+    assert classify(prompt)[0] != "code"
