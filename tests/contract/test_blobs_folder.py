@@ -1,6 +1,7 @@
 """What the folder adapter promises beyond the port: racing and dying processes, damage."""
 
 import asyncio
+import fcntl
 import hashlib
 import os
 import signal
@@ -211,3 +212,19 @@ def test_a_folder_without_permission_is_unavailable(tmp_path, monkeypatch):
     )  # root, who runs tests in containers, may all
     with pytest.raises(Unavailable, match="Permission denied"):
         asyncio.run(FolderBlobs(tmp_path).ping())
+
+
+def test_a_writer_whose_file_was_swept_before_it_was_locked_makes_another(tmp_path, monkeypatch):
+    blobs = FolderBlobs(tmp_path)
+    asyncio.run(blobs.ping())
+    lock = fcntl.flock
+
+    def sweep_then_lock(file: object, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        for path in (tmp_path / "staging").iterdir():
+            path.unlink()
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", sweep_then_lock)
+    asyncio.run(blobs.put("a", b"one"))
+    assert asyncio.run(blobs.get("a")).data == b"one"

@@ -12,6 +12,7 @@ import pytest
 from shared.adapters.provider_openai import OpenAIProvider
 from shared.errors import InvalidInput, Unavailable
 from shared.ports import ChatMessage, Completion, CompletionChunk, CompletionRequest
+from tests.fakes.http_receiver import HttpReceiver
 from tests.fakes.openai_server import Fault, OpenAIServer, plain_answer
 
 KEY = "sk-s3cr3t-key"
@@ -285,3 +286,35 @@ def test_a_key_that_no_header_can_hold_is_refused_without_quoting_it(key):
     with pytest.raises(InvalidInput) as caught:
         OpenAIProvider("local", "http://127.0.0.1:1", key)
     assert key not in str(caught.value)
+
+
+@BOTH_WAYS
+def test_an_error_that_cannot_be_read_is_known_by_its_status(ask, caplog):
+    with HttpReceiver() as receiver:
+        receiver.status = 503
+        with nothing_leaks(caplog, Unavailable):
+            ask(receiver.url)
+        receiver.status = 400
+        with nothing_leaks(caplog, InvalidInput):
+            ask(receiver.url)
+
+
+@BOTH_WAYS
+def test_an_answer_without_end_is_not_read_to_the_end(ask, monkeypatch):
+    monkeypatch.setattr("shared.adapters.provider_openai._MAX_ANSWER_BYTES", 5000)
+    with (
+        OpenAIServer(lambda *_: "word " * 2000) as server,
+        pytest.raises(Unavailable, match="answer"),
+    ):
+        ask(server.base_url)
+
+
+def test_a_provider_works_on_another_event_loop(server):
+    provider = OpenAIProvider("local", server.base_url, KEY)
+
+    async def ask() -> Completion:
+        answer = await provider.complete(REQUEST, timeout_s=5.0)
+        await provider.close()
+        return answer
+
+    assert [asyncio.run(ask()), asyncio.run(ask())] == [WHOLE, WHOLE]

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.fakes.openai_server import Fault, OpenAIServer, plain_answer
+from tests.fakes.openai_server import OpenAIServer, plain_answer
 
 MESSAGES = [{"role": "user", "content": "one two three"}]
 
@@ -59,8 +59,7 @@ def test_another_path_is_404():
 
 def test_it_can_be_run_by_hand():
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.fakes.openai_server", "--port", "0"]
-        + ["--fault", Fault.RATE_LIMITED.value],
+        [sys.executable, "-m", "tests.fakes.openai_server", "--port=0", "--fault=rate_limited"],
         cwd=Path(__file__).parents[3],
         stdout=subprocess.PIPE,
         text=True,
