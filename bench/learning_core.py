@@ -19,15 +19,16 @@ from shared.domain.learning.config import LearningConfig, ModelId
 from shared.domain.learning.decision import decide
 from shared.domain.learning.prompts import classify
 from shared.domain.learning.snapshot import build_snapshot, to_bytes
-from shared.domain.learning.state import LearningState, fold, from_json, to_json
+from shared.domain.learning.state import LearningState, fold
+from shared.domain.learning.state_json import from_json, to_json
 from shared.domain.learning.sums import RatingSums
 
 GROUPS, DAYS, MODELS = 10_000, 5, 10
 PROMPT = (
     "A small shop sells apples for 1.20 each and pears for 0.90 each. On Monday it sold three "
     "times as many apples as pears and took 153 in all. How many pears were sold, and what "
-    "share of the takings came from apples? Show each step, and state any assumption that you make on the "
-    "way to your answer."
+    "share of the takings came from apples? Show each step, and state any assumption that you "
+    "make on the way to your answer."
 )
 
 

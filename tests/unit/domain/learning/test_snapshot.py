@@ -16,7 +16,8 @@ from shared.domain.learning.snapshot import (
     snapshot_id,
     to_bytes,
 )
-from shared.domain.learning.state import LearningState, fold, from_json, to_json
+from shared.domain.learning.state import LearningState, fold
+from shared.domain.learning.state_json import from_json, to_json
 from shared.errors import CorruptData
 from tests.unit.domain.learning.evidence import DAY, outcome, rating, state_of
 

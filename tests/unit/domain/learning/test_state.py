@@ -18,9 +18,8 @@ from shared.domain.learning.state import (
     QualityFigures,
     RatingKey,
     fold,
-    from_json,
-    to_json,
 )
+from shared.domain.learning.state_json import from_json, to_json
 from shared.domain.learning.sums import RatingSums
 from shared.errors import CorruptData
 from tests.unit.domain.learning.evidence import DAY, outcome, quality_of, rating, state_of

@@ -1,0 +1,92 @@
+"""The one spelling of a learning state, as kept between runs: equal states give equal bytes."""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from shared.domain.learning.state import (
+    Evidence,
+    F,
+    LearningState,
+    OutcomeFigures,
+    OutcomeKey,
+    QualityFigures,
+    RatingFigures,
+    RatingKey,
+    SquaredWeights,
+)
+from shared.errors import CorruptData
+
+FORMAT = 1
+"""Of the bytes, and of what the sums mean: a state of another format is folded anew."""
+
+
+def to_json(state: LearningState) -> bytes:
+    """Returns the one spelling of a state: equal states give equal bytes.
+
+    Groups are in order of their key, raw sums are decimal, weighted ones hexadecimal (they can have
+    thousands of bits, which decimal conversion handles slowly and, beyond a limit, refuses).
+    """
+    document = {
+        "format": FORMAT,
+        "half_life_days": state.half_life_days,
+        "last_day": state.last_day,
+        "outcomes": [[*key, *_spell(state.outcomes[key])] for key in sorted(state.outcomes)],
+        "outcomes_watermark": state.outcomes_watermark,
+        "quality": [[key, *state.quality[key]] for key in sorted(state.quality)],
+        "ratings": [[*key, *_spell(state.ratings[key])] for key in sorted(state.ratings)],
+        "ratings_watermark": state.ratings_watermark,
+    }
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _spell(evidence: Evidence[Any]) -> list[object]:
+    weighted = [*evidence.decayed, *evidence.squares]
+    spelled = [f"{value:x}" for value in weighted]
+    return [*evidence.raw, *spelled, evidence.first_second, evidence.last_second]
+
+
+def from_json(data: bytes) -> LearningState:
+    """Returns the state that `to_json` wrote.
+
+    Raises:
+        CorruptData: the bytes are no state, or one of another format.
+    """
+    try:
+        return _read(json.loads(data))
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        msg = f"not a learning state of format {FORMAT}: {error}; rebuild it from the evidence log"
+        raise CorruptData(msg) from error
+
+
+def _read(document: dict[str, Any]) -> LearningState:
+    if document["format"] != FORMAT:
+        msg = f"format {document['format']!r}"
+        raise ValueError(msg)
+    return LearningState(
+        half_life_days=float(document["half_life_days"]),
+        ratings_watermark=int(document["ratings_watermark"]),
+        outcomes_watermark=int(document["outcomes_watermark"]),
+        last_day=document["last_day"],
+        ratings={
+            RatingKey(*row[:3]): _unspell(RatingFigures._make, row[3:])
+            for row in document["ratings"]
+        },
+        outcomes={
+            OutcomeKey(*row[:4]): _unspell(OutcomeFigures._make, row[4:])
+            for row in document["outcomes"]
+        },
+        quality={row[0]: QualityFigures._make(row[1:]) for row in document["quality"]},
+    )
+
+
+def _unspell(make: Callable[[Iterable[int]], F], row: list[Any]) -> Evidence[F]:
+    size = (len(row) - len(SquaredWeights._fields) - 2) // 2
+    weighted: list[int] = [int(value, 16) for value in row[size:-2]]
+    return Evidence(
+        make(row[:size]),
+        make(weighted[:size]),
+        SquaredWeights._make(weighted[size:]),
+        row[-2],
+        row[-1],
+    )
