@@ -1,0 +1,99 @@
+"""Tokens for people, keys for machines, and workspaces."""
+
+import time
+
+import click
+
+from shared import bootstrap
+from shared.cli.running import run
+from shared.domain.access import DEFAULT_WORKSPACE, ROLES, SCOPES, Caller
+from shared.messages.access import CreateKey
+from shared.messages.base import PageParams
+from shared.services import access
+from shared.services.deps import Deps
+from shared.web import guard
+
+_OPERATOR = "system:cli"
+_in_workspace = click.option("--workspace", default=DEFAULT_WORKSPACE, show_default=True, help="Which tenant.")
+
+
+@click.command()
+@click.option("--subject", required=True, help="Who: the name that decisions are recorded under.")
+@click.option("--role", type=click.Choice(ROLES), default="reviewer", show_default=True, help="What they may do.")
+@click.option("--hours", default=12.0, show_default=True, type=click.FloatRange(0, 24 * 366, min_open=True))
+@_in_workspace
+def token(subject: str, role: str, hours: float, workspace: str) -> None:
+    """Mint a person's token, for `Authorization: Bearer`."""
+    expires_at = time.time() + hours * 3600
+    click.echo(guard.mint(bootstrap.jwt_secret(), subject, workspace, role, expires_at))
+
+
+@click.group()
+def key() -> None:
+    """API keys of machines."""
+
+
+@key.command("create")
+@click.option("--name", required=True, help="What it is for.")
+@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(SCOPES), help="Repeat for more.")
+@click.option("--rate", default=60, show_default=True, type=click.IntRange(0), help="Requests a minute; 0: no limit.")
+@_in_workspace
+def create_key(name: str, scopes: tuple[str, ...], rate: int, workspace: str) -> None:
+    """Make a key. Its secret is shown once."""
+    command = CreateKey.model_validate({"name": name, "scopes": list(scopes), "rate_per_minute": rate or None})
+    created = run(lambda deps: access.create_key(deps, Caller(workspace, _OPERATOR), command, None))
+    click.echo(f"{created.key_id}  {created.secret}")
+
+
+@key.command("list")
+@_in_workspace
+def list_keys(workspace: str) -> None:
+    """List keys, without their secrets."""
+
+    async def work(deps: Deps) -> None:
+        params = PageParams(limit=500)
+        while True:
+            page = await access.list_keys(deps, Caller(workspace, _OPERATOR), params)
+            for one in page.items:
+                state = "revoked" if one.revoked_at else "active"
+                click.echo(f"{one.key_id}  {state:8} {','.join(one.scopes):24} {one.name}")
+            if page.next_cursor is None:
+                return
+            params = PageParams(limit=500, cursor=page.next_cursor)
+
+    run(work)
+
+
+@key.command("revoke")
+@click.argument("key_id")
+@_in_workspace
+def revoke_key(key_id: str, workspace: str) -> None:
+    """Revoke a key; it stops working everywhere within seconds."""
+    run(lambda deps: access.revoke_key(deps, Caller(workspace, _OPERATOR), key_id, None))
+    click.echo(f"{key_id} is revoked")
+
+
+@click.group()
+def workspace() -> None:
+    """Workspaces: tenants that see nothing of each other."""
+
+
+@workspace.command("create")
+@click.argument("name")
+def create_workspace(name: str) -> None:
+    """Make a workspace and its first admin key, shown once."""
+
+    async def work(deps: Deps) -> str:
+        await access.create_workspace(deps, name)
+        command = CreateKey.model_validate({"name": "first admin key", "scopes": ["admin"], "rate_per_minute": None})
+        created = await access.create_key(deps, Caller(name, _OPERATOR), command, None)
+        return created.secret
+
+    click.echo(f"{name}  {run(work)}")
+
+
+@workspace.command("list")
+def list_workspaces() -> None:
+    """List workspaces."""
+    for name in run(access.list_workspaces):
+        click.echo(name)

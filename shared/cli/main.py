@@ -1,0 +1,29 @@
+"""The `whetstone` command: starts everything on one port, and what an operator does by hand."""
+
+import click
+
+from shared.cli.access import key, token, workspace
+from shared.cli.operations import audit, dead_letters, knowledge, openapi, schedule
+from shared.cli.serve import serve
+from shared.errors import WhetstoneError
+
+
+class _Commands(click.Group):
+    """Tells our own errors in one line, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Runs the command."""
+        try:
+            return super().invoke(ctx)
+        except WhetstoneError as error:
+            raise click.ClickException(error.detail) from None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="whetstone")
+def main() -> None:
+    """Whetstone: models submit knowledge, people approve it, evidence makes routing and trust better."""
+
+
+for command in (serve, token, key, workspace, audit, dead_letters, knowledge, schedule, openapi):
+    main.add_command(command)

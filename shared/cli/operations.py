@@ -1,0 +1,110 @@
+"""What an operator looks at and repairs by hand."""
+
+from pathlib import Path
+
+import click
+
+from shared.cli.running import run
+from shared.cli.serve import apps
+from shared.domain.access import DEFAULT_WORKSPACE, Caller
+from shared.messages.events import JOBS
+from shared.services import auditing, publishing
+from shared.services.deps import Deps
+
+_OPERATOR = "system:cli"
+_in_workspace = click.option("--workspace", default=DEFAULT_WORKSPACE, show_default=True, help="Which tenant.")
+
+
+@click.group()
+def audit() -> None:
+    """The audit log."""
+
+
+@audit.command("verify")
+@_in_workspace
+def verify_audit(workspace: str) -> None:
+    """Check the hash chain from the first record to the last; exit 1 where it is broken."""
+    result = run(lambda deps: auditing.verify_audit(deps, Caller(workspace, _OPERATOR)))
+    if result.ok:
+        click.echo(f"the chain holds: {result.checked} records")
+        return
+    raise click.ClickException(f"the chain is broken at record {result.first_broken}; {result.checked} records before it hold")
+
+
+@click.group("dead-letters")
+def dead_letters() -> None:
+    """Events that a consumer could not handle in all its tries."""
+
+
+@dead_letters.command("list")
+@click.option("--workspace", help="Only this tenant's.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 500))
+def list_dead_letters(workspace: str | None, limit: int) -> None:
+    """List dead letters, oldest first."""
+    found = run(lambda deps: deps.bus.dead_letters(workspace, limit))
+    for one in found:
+        click.echo(f"{one.id}  {one.event.type}  {one.attempts} tries  since {one.since}  {one.last_error}")
+    if not found:
+        click.echo("there are no dead letters")
+
+
+@dead_letters.command("replay")
+@click.argument("ids", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="Replay all of them.")
+def replay_dead_letters(ids: tuple[str, ...], every: bool) -> None:
+    """Give dead letters their tries back; the running server delivers them."""
+    if not ids and not every:
+        raise click.UsageError("name dead letters, or say --all")
+
+    async def work(deps: Deps) -> int:
+        chosen = list(ids)
+        if every:
+            chosen = [one.id for one in await deps.bus.dead_letters(None, 500)]
+        return await deps.bus.replay(chosen)
+
+    click.echo(f"{run(work)} replayed")
+
+
+@click.group()
+def knowledge() -> None:
+    """The published knowledge and its index."""
+
+
+@knowledge.command("verify")
+@_in_workspace
+def verify_knowledge(workspace: str) -> None:
+    """Compare the live index with one rebuilt from the publications; exit 1 where they differ."""
+    if not run(lambda deps: publishing.verify(deps, workspace)):
+        raise click.ClickException("the index differs from the publications; run: whetstone knowledge rebuild")
+    click.echo("the index equals the publications")
+
+
+@knowledge.command("rebuild")
+@_in_workspace
+def rebuild_knowledge(workspace: str) -> None:
+    """Rebuild the index from the publications."""
+    run(lambda deps: publishing.rebuild(deps, workspace))
+    click.echo("rebuilt")
+
+
+@click.group()
+def schedule() -> None:
+    """Jobs and when they run."""
+
+
+@schedule.command("list")
+def list_jobs() -> None:
+    """List the jobs."""
+    for name, job in JOBS.items():
+        click.echo(f"{name:10} {job.cron:14} POST {job.path} ({job.function})")
+
+
+@click.command()
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Where to write it.")
+def openapi(output: Path | None) -> None:
+    """Write the OpenAPI document of the whole API from the code."""
+    from shared.web import openapi as document  # noqa: PLC0415 -- only this command needs it
+
+    path = output or document.PATH
+    document.write(apps(), path)
+    click.echo(f"wrote {path}")

@@ -1,0 +1,77 @@
+"""All functions behind one port, as the load balancer puts them: each path goes to the function that serves it.
+
+`/functions/<name>/…` reaches one function's own `/health`, `/ready` and `/metrics`; without it these are the monitor's.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
+
+from shared.messages.events import FunctionName
+from shared.web import problems
+from shared.web.aliases import ALIASES, path_pattern
+from shared.web.app import Api
+from shared.errors import NotFound
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+FRONT: FunctionName = "monitor"
+"""Answers for the whole where every function has the same path."""
+
+_PREFIX = "/functions/"
+
+
+class Gateway:
+    """Sends each request to the app of its function.
+
+    Args:
+        apps: the functions; a path that two of them serve goes to `FRONT`.
+    """
+
+    def __init__(self, apps: Sequence[Api]) -> None:
+        self.apps = {app.function: app for app in apps}
+        in_order = sorted(apps, key=lambda app: app.function == FRONT)
+        paths = [(path, app) for app in in_order for _, path in app.endpoints]
+        paths += [(row.path, self.apps[row.function]) for row in ALIASES if row.function in self.apps]
+        self._exact = {path: app for path, app in paths if "{" not in path}
+        self._templates = [(path_pattern(path), app) for path, app in paths if "{" in path]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] != "http":
+            await self._refuse_other(scope, receive, send)
+            return
+        path = scope["path"]
+        app = self._exact.get(path)
+        if app is None and path.startswith(_PREFIX):
+            name, _, rest = path.removeprefix(_PREFIX).partition("/")
+            app = self.apps.get(name)  # type: ignore[call-overload]
+            scope = {**scope, "path": f"/{rest}", "raw_path": f"/{rest}".encode()}
+        if app is None:
+            app = self._by_template(path)
+        if app is None:
+            await self._not_found(path, send)
+            return
+        await app(scope, receive, send)
+
+    def _by_template(self, path: str) -> Api | None:
+        for pattern, app in self._templates:
+            if pattern.fullmatch(path):
+                return app
+        return None
+
+    async def _not_found(self, path: str, send: Send) -> None:
+        status, body, _ = problems.problem(NotFound(f"there is nothing at {path}"))
+        headers = [(b"content-type", problems.MEDIA_TYPE), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _refuse_other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
