@@ -3,7 +3,10 @@
 Its version is their number, and the index is a fold over them.
 """
 
+import json
 from typing import Literal
+
+from pydantic import Field, JsonValue
 
 from shared.domain.records import Collection, Query, Record
 from shared.domain.times import Timestamp
@@ -29,6 +32,43 @@ class Publication(Record):
     revision: int
     blob_key: str
     published_at: Timestamp
+
+
+class PublishedRevision(Record):
+    """What the object of a published revision holds; `id` is the revision's.
+
+    It says what was approved and by whom, and nothing that changes later.
+    """
+
+    workspace: str
+    entry_id: str
+    revision: int
+    topic: str
+    content: str
+    content_hash: str
+    confidence_score: float
+    tags: list[str] = Field(default_factory=list)
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    submitter: str
+    submitted_at: Timestamp
+    reviewers: list[str]
+    decided_at: Timestamp
+
+
+def object_bytes(document: PublishedRevision) -> bytes:
+    """Returns the canonical JSON of a published revision: sorted names, no spaces, ASCII."""
+    fields = document.model_dump(mode="json")
+    return json.dumps(fields, ensure_ascii=True, separators=(",", ":"), sort_keys=True).encode()
+
+
+def blob_key(workspace: str, entry_id: str, revision: int) -> str:
+    """Returns where the object of a published revision is."""
+    return f"workspaces/{workspace}/knowledge/{entry_id}/{revision}.json"
+
+
+def publication_id(version: int) -> str:
+    """Returns the id of the publication that made `version`; ids sort by version."""
+    return f"{version:012d}"
 
 
 KNOWLEDGE_HEADS = Collection("knowledge_heads", KnowledgeHead)

@@ -1,0 +1,155 @@
+"""Publish: what people approved becomes an object, a version of the knowledge, and searchable.
+
+Invariant: a publication is made from the entry as it stands in the store, never from the words of
+an event; so events may come twice, late or in any order, and the last state wins.
+"""
+
+from typing import Literal
+
+from shared.domain.access import Caller
+from shared.domain.entries import DECISIONS, ENTRIES, REVISIONS, revision_id
+from shared.domain.knowledge.publication import (
+    KNOWLEDGE_HEADS,
+    PUBLICATIONS,
+    KnowledgeHead,
+    Publication,
+    PublishedRevision,
+    blob_key,
+    object_bytes,
+    publication_id,
+)
+from shared.domain.records import Filter, Order
+from shared.errors import AlreadyExists, CorruptData, NotFound, Unavailable
+from shared.messages.events import Event
+from shared.ports import Transaction
+from shared.services.consuming import handle_once
+from shared.services.deps import Deps
+from shared.services.knowledge import catch_up
+from shared.services.unit import audited, writable
+
+_TRIES = 5
+
+
+async def publish(deps: Deps, event: Event) -> None:
+    """Handles an approved or a retracted entry.
+
+    Raises:
+        Unavailable: publishing is stopped, or a dependency does not answer; to be delivered again.
+        NotFound: the event is about an entry that is not there.
+        CorruptData: the revision's object is there with other content.
+    """
+
+    async def work() -> None:
+        await publish_entry(deps, event.workspace, event.subject)
+
+    await handle_once(deps, "publish", event, work)
+
+
+async def publish_entry(deps: Deps, workspace: str, entry_id: str) -> int:
+    """Brings objects, publications and index in line with an entry, and returns their version.
+
+    Does nothing where they are, so that it may be repeated.
+
+    Raises:
+        Unavailable: publishing is stopped, the workspace is read-only, or the entry keeps changing.
+        NotFound: no such entry.
+        CorruptData: the revision's object is there with other content.
+    """
+    settings = await writable(deps, workspace)
+    if settings.publishing_stopped:
+        raise Unavailable("publishing is stopped in this workspace; the event is tried again later")
+    for _ in range(_TRIES):
+        revision = await _published_revision(deps, workspace, entry_id)
+        if revision is not None:
+            await _write_object(deps, workspace, entry_id, revision)
+        if await _log(deps, workspace, entry_id, revision):
+            return await catch_up(deps, workspace)
+    raise Unavailable(f"entry {entry_id} keeps changing; try again")
+
+
+async def _published_revision(deps: Deps, workspace: str, entry_id: str) -> int | None:
+    entry = await deps.store.get(workspace, ENTRIES, entry_id)
+    if entry is None:
+        raise NotFound(f"there is no entry {entry_id} in workspace {workspace}")
+    return entry.published_revision
+
+
+async def _write_object(deps: Deps, workspace: str, entry_id: str, revision: int) -> None:
+    """Writes the revision's object; one that is there must be the same, byte for byte."""
+    key = blob_key(workspace, entry_id, revision)
+    document = await _document(deps, workspace, entry_id, revision)
+    data = object_bytes(document)
+    try:
+        await deps.blobs.put(key, data, if_generation=0)
+    except AlreadyExists:
+        if (await deps.blobs.get(key)).data != data:
+            raise CorruptData(f"the object {key} is there with other content") from None
+
+
+async def _document(deps: Deps, workspace: str, entry_id: str, revision: int) -> PublishedRevision:
+    record_id = revision_id(entry_id, revision)
+    known = await deps.store.get(workspace, REVISIONS, record_id)
+    decision = await deps.store.get(workspace, DECISIONS, record_id)
+    if known is None or decision is None:
+        raise CorruptData(f"revision {record_id} is published without its record or its decision")
+    fields = PublishedRevision.model_fields.keys() - {"workspace", "reviewers", "decided_at"}
+    return PublishedRevision(
+        workspace=workspace,
+        reviewers=decision.reviewers,
+        decided_at=decision.decided_at,
+        **known.model_dump(include=fields),
+    )
+
+
+async def _log(deps: Deps, workspace: str, entry_id: str, revision: int | None) -> bool:
+    """Writes the next publication where one is due; False where the entry has changed meanwhile."""
+    now = deps.clock.now_text()
+    mine = Filter("entry_id", "==", entry_id)
+    newest = Order("version", descending=True)
+
+    async def work(tx: Transaction) -> bool:
+        entry = await tx.get(ENTRIES, entry_id)
+        if entry is None or entry.published_revision != revision:
+            return False
+        before = await tx.find(PUBLICATIONS, mine, order=newest, limit=1)
+        head = await tx.get(KNOWLEDGE_HEADS, "head")
+        if _shown(before) == revision:
+            return True
+        version = 1 if head is None else head.version + 1
+        publication = _publication(workspace, entry_id, revision, before, version, now)
+        tx.create(PUBLICATIONS, publication)
+        tx.put(KNOWLEDGE_HEADS, KnowledgeHead(id="head", version=version, updated_at=now))
+        action = "knowledge.published" if publication.operation == "add" else "knowledge.removed"
+        publisher = Caller(workspace, "system:publish", system=True)
+        facts = {"version": version, "revision": publication.revision}
+        tx.audit(audited(publisher, now, action, entry_id, **facts))
+        return True
+
+    return await deps.store.transact(workspace, work)
+
+
+def _shown(publications: list[Publication]) -> int | None:
+    """Returns the revision that search has after an entry's newest publication."""
+    newest = publications[0] if publications else None
+    return newest.revision if newest is not None and newest.operation == "add" else None
+
+
+def _publication(
+    workspace: str,
+    entry_id: str,
+    revision: int | None,
+    before: list[Publication],
+    version: int,
+    now: str,
+) -> Publication:
+    operation: Literal["add", "remove"] = "remove" if revision is None else "add"
+    about = before[0].revision if revision is None else revision
+    return Publication(
+        id=publication_id(version),
+        version=version,
+        operation=operation,
+        entry_id=entry_id,
+        revision=about,
+        blob_key=blob_key(workspace, entry_id, about),
+        published_at=now,
+    )
