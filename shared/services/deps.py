@@ -1,12 +1,27 @@
 """What every use case is given: the ports, and the settings that concern it as plain values."""
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from shared.domain.access import WorkspaceSettings
 from shared.domain.learning.config import LearningConfig
 from shared.domain.models import Catalogue
-from shared.ports import Analytics, Blobs, Bus, Clock, CompletionProvider, Ids, KnowledgeIndex, Notifier, Store
+from shared.ports import (
+    Analytics,
+    Blobs,
+    Bus,
+    Clock,
+    CompletionProvider,
+    Ids,
+    KnowledgeIndex,
+    Notifier,
+    Store,
+)
+
+if TYPE_CHECKING:
+    from shared.services.serving.current import Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +32,7 @@ class Options:
     idempotency_hours: int = 48
     snapshot_poll_s: float = 1.0
     completion_timeout_s: float = 60.0
+    completion_deadline_s: float = 120.0
     completion_attempts: int = 3
     expected_output_tokens: int = 256
     console_url: str = "http://127.0.0.1:8080"
@@ -24,7 +40,12 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Deps:
-    """The ports of one running system. `settings_seen` caches workspace settings with the second they were read in."""
+    """The ports of one running system, and what this process remembers of each workspace.
+
+    `settings_seen` has its settings and when they were read, `snapshots_seen` what is current (see
+    serving/current), `caught_up_at` when the knowledge index was last brought up to date; times are
+    the monotonic clock's.
+    """
 
     store: Store
     analytics: Analytics
@@ -38,3 +59,5 @@ class Deps:
     notifiers: tuple[Notifier, ...]
     options: Options
     settings_seen: dict[str, tuple[float, WorkspaceSettings]] = field(default_factory=dict)
+    snapshots_seen: "OrderedDict[str, Seen]" = field(default_factory=OrderedDict)
+    caught_up_at: dict[str, float] = field(default_factory=dict)

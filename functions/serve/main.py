@@ -1,0 +1,84 @@
+"""Serve: the hot path.
+
+Routes and completes prompts, searches knowledge, and says how far agents are trusted.
+"""
+
+import functions_framework.aio
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+
+from shared import bootstrap
+from shared.messages.serving import (
+    BoostAnswer,
+    BoostParams,
+    CompleteAnswer,
+    CompleteRequest,
+    MetricsParams,
+    PolicyView,
+    RouteAnswer,
+    RouteRequest,
+    RoutingMetrics,
+    SearchAnswer,
+    SearchRequest,
+)
+from shared.services.serving import boosting, completing, policy, routing, searching, streaming
+from shared.web.app import Api
+from shared.web.endpoint import Call
+from shared.web.guard import needs
+from shared.web.sse import MEDIA_TYPE, event_stream
+
+app = Api("serve", bootstrap.gate)
+
+CALLER = needs("serve", role="reviewer")
+READER = needs("serve", role="viewer")
+
+_STREAM = {MEDIA_TYPE: {"schema": {"type": "string"}}}
+
+
+@app.endpoint("POST", "/v1/route", needs=CALLER, answers=[503])
+async def route(call: Call, body: RouteRequest) -> RouteAnswer:
+    """Choose the model that should answer a prompt. The decision is recorded, the prompt is not."""
+    return await routing.route(bootstrap.deps(), call.caller, body, call.key)
+
+
+@app.endpoint("POST", "/v1/complete", needs=CALLER, answers=[503], media=_STREAM)
+async def complete(call: Call, body: CompleteRequest) -> CompleteAnswer | StreamingResponse:
+    """Have a prompt answered by the model that routing chooses, falling back where a model fails.
+
+    With `stream` the answer is server-sent events: `start` names the request and the model, `delta`
+    brings text, and `end` (usage and cost) or `error` is the last.
+    """
+    if body.stream:
+        parts = await streaming.stream(bootstrap.deps(), call.caller, body, call.key)
+        return event_stream(parts)
+    return await completing.complete(bootstrap.deps(), call.caller, body, call.key)
+
+
+@app.endpoint("GET", "/v1/routing/policy", needs=READER)
+async def routing_policy(call: Call) -> PolicyView:
+    """Read the routing table in use: per pattern the choice, the ranking and why."""
+    return await policy.policy(bootstrap.deps(), call.caller)
+
+
+@app.endpoint("GET", "/v1/routing/metrics", needs=READER)
+async def routing_metrics(call: Call, query: MetricsParams) -> RoutingMetrics:
+    """Read what routing has done lately: decisions, cost, savings against the baseline model."""
+    return await policy.metrics(bootstrap.deps(), call.caller, query)
+
+
+@app.endpoint("GET", "/v1/agents/{agent_id}/boost", needs=READER)
+async def agent_boost(call: Call, agent_id: str, query: BoostParams) -> BoostAnswer:
+    """Read how much an agent's recommendations should count."""
+    return await boosting.boost(bootstrap.deps(), call.caller, agent_id, query)
+
+
+@app.endpoint("POST", "/v1/search", needs=READER)
+async def search(call: Call, body: SearchRequest) -> SearchAnswer:
+    """Find published knowledge, best first."""
+    return await searching.search(bootstrap.deps(), call.caller, body)
+
+
+@functions_framework.aio.http
+async def serve(request: Request) -> Api:  # noqa: ARG001 -- the framework hands it over; the app reads the scope
+    """Serves the function on Google Cloud."""
+    return app

@@ -1,0 +1,361 @@
+"""Commands and answers of the serve function."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic.config import JsonDict
+
+from shared.domain.learning.config import ModelField
+from shared.domain.learning.routing import PatternPolicy
+from shared.domain.times import Timestamp
+from shared.messages.base import Answer, Command, FilledText, Identifier, Name, QueryParams, Text
+
+MAX_CANDIDATES = 100
+MAX_MESSAGES = 500
+MAX_FOUND = 50
+
+_ROUTE_EXAMPLE: JsonDict = {
+    "prompt": "Write a Python function that reverses a list.",
+    "max_cost": 0.01,
+}
+_COMPLETE_EXAMPLE: JsonDict = {"prompt": "Name the capital of France.", "max_tokens": 50}
+_SEARCH_EXAMPLE: JsonDict = {"text": "reissue an invoice", "limit": 5}
+
+Cost = Annotated[float, Field(ge=0)]
+
+PatternName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+"""A kind of prompt: one of the built-in ones, or a caller's own short name."""
+
+
+def _no_slash(name: str) -> str:
+    if "/" in name:
+        msg = "must not contain a slash"
+        raise ValueError(msg)
+    return name
+
+
+class Candidate(Command):
+    """A model that may answer; both prices or none, and none means those of the catalogue."""
+
+    provider: Annotated[Name, AfterValidator(_no_slash)]
+    model: Name
+    usd_per_m_input: Cost | None = Field(default=None, description="USD per million input tokens.")
+    usd_per_m_output: Cost | None = Field(default=None, description="As above, output tokens.")
+
+
+def _split(given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    provider, slash, model = given.partition("/")
+    if not slash:
+        msg = "must be provider/model, or an object with provider and model"
+        raise ValueError(msg)
+    return {"provider": provider, "model": model}
+
+
+CandidateInput = Annotated[
+    Candidate, BeforeValidator(_split, json_schema_input_type=str | Candidate)
+]
+"""A Candidate, or the text `provider/model`; the provider ends at the first slash."""
+
+
+class _Routed(Command):
+    """What both route and complete may say about the choice of the model."""
+
+    pattern: PatternName | None = Field(
+        default=None, description="The kind of prompt; found from the prompt where left out."
+    )
+    candidates: list[CandidateInput] | None = Field(
+        default=None,
+        max_length=MAX_CANDIDATES,
+        description="Models that may answer; the whole catalogue where left out.",
+    )
+    max_cost: Cost | None = Field(
+        default=None, description="Most that this request may cost by estimate, in USD."
+    )
+    session_id: Identifier | None = Field(
+        default=None, description="The conversation it belongs to; kept with the decision."
+    )
+    critical: bool = Field(default=False, description="True: never explore with this request.")
+
+
+class RouteRequest(_Routed):
+    """Ask which model should answer a prompt."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ROUTE_EXAMPLE]})
+
+    prompt: FilledText = Field(description="What will be asked; it is not stored.")
+    expected_output_tokens: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="Assumed length of the answer."
+    )
+
+
+class Turn(Command):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: Text
+
+
+class CompleteRequest(_Routed):
+    """Have a prompt answered by the model that routing chooses."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_COMPLETE_EXAMPLE]})
+
+    prompt: FilledText | None = Field(default=None, description="Either this, or messages.")
+    messages: list[Turn] | None = Field(
+        default=None, min_length=1, max_length=MAX_MESSAGES, description="A whole conversation."
+    )
+    system: Text | None = Field(default=None, description="A system message to put in front.")
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1, le=1_000_000)
+    stop: list[FilledText] | None = Field(default=None, min_length=1, max_length=4)
+    stream: bool = Field(default=False, description="True: answer as server-sent events.")
+
+
+class RouteAnswer(Answer):
+    """Where a request goes, and why.
+
+    `propensity` is the probability with which this choice was made, `explored` whether chance made
+    it. `confidence` (0..1) is what the evidence proves of the model for this pattern, 0 where it
+    has none. `snapshot_id` null means the configured default policy, `estimated_cost_usd` null
+    that no price is known.
+    """
+
+    request_id: str
+    provider: str
+    model: str
+    pattern: str
+    complexity: float
+    confidence: float
+    explored: bool
+    propensity: float
+    snapshot_id: str | None
+    reason: str
+    estimated_cost_usd: float | None
+
+
+class Usage(Answer):
+    """Tokens; `estimated` where the provider did not count them."""
+
+    input_tokens: int
+    output_tokens: int
+    estimated: bool
+
+
+class CompleteAnswer(RouteAnswer):
+    """A model's answer. `latency_ms` and the cost are those of the model that answered.
+
+    `attempts` above 1 means that earlier models failed: `provider` and `model` are then the
+    fallback's, and `propensity` is 0, since chance had no part in it.
+    """
+
+    text: str
+    usage: Usage
+    cost_usd: float | None
+    latency_ms: int
+    attempts: int
+    finish_reason: str
+
+
+class Attempt(Answer):
+    """A model that was asked and did not answer."""
+
+    provider: str
+    model: str
+    error: str
+    latency_ms: int
+
+
+class StreamStart(RouteAnswer):
+    """The first event of a streamed answer (`event: start`)."""
+
+    event: ClassVar[str] = "start"
+    attempts: int
+
+
+class StreamDelta(Answer):
+    """A piece of a streamed answer (`event: delta`)."""
+
+    event: ClassVar[str] = "delta"
+    text: str
+
+
+class StreamEnd(Answer):
+    """The last event of a whole streamed answer (`event: end`)."""
+
+    event: ClassVar[str] = "end"
+    request_id: str
+    usage: Usage
+    cost_usd: float | None
+    latency_ms: int
+    finish_reason: str
+
+
+class StreamError(Answer):
+    """The last event of a streamed answer that broke off (`event: error`)."""
+
+    event: ClassVar[str] = "error"
+    request_id: str
+    detail: str
+
+
+StreamPart = StreamStart | StreamDelta | StreamEnd | StreamError
+
+
+class ListedModel(Answer):
+    """A model of the catalogue with its list price in USD per million tokens."""
+
+    provider: str
+    model: str
+    usd_per_m_input: float
+    usd_per_m_output: float
+
+
+class PolicyView(Answer):
+    """The routing table in use.
+
+    `snapshot_id` null: no run has been applied yet, and the default answers everything.
+    `unreadable_snapshot_id` names a snapshot that should be current but cannot be read; the one
+    before stays in use. `as_of` is the day of the newest evidence.
+    """
+
+    snapshot_id: str | None
+    since: Timestamp | None
+    as_of: str | None
+    unreadable_snapshot_id: str | None
+    default_model: ModelField | None
+    exploration_rate: float
+    models: list[ListedModel]
+    rows: list[PatternPolicy]
+
+
+class MetricsParams(QueryParams):
+    """Which decisions to count."""
+
+    window: str = Field(
+        default="24h",
+        pattern=r"^[1-9]\d{0,2}[mhd]$",
+        description="How far back: minutes, hours or days, for example 30m, 24h, 7d.",
+    )
+
+
+class RoutingFigures(Answer):
+    """Figures over some decisions.
+
+    Costs in USD: what was paid where that is known, the estimate of the prompt else, over the
+    `priced` decisions that have both a cost and a baseline; failed ones are not priced.
+    `savings_usd` is the baseline less the cost, negative where routing cost more.
+    """
+
+    decisions: int = 0
+    completed: int = 0
+    failed: int = 0
+    explored: int = 0
+    fallbacks: int = 0
+    priced: int = 0
+    cost_usd: float = 0.0
+    baseline_cost_usd: float = 0.0
+    savings_usd: float = 0.0
+    mean_latency_ms: float | None = None
+
+
+class ModelMetrics(RoutingFigures):
+    """Figures of one model."""
+
+    provider: str
+    model: str
+
+
+class PatternMetrics(RoutingFigures):
+    """Figures of one pattern."""
+
+    pattern: str
+
+
+class RoutingMetrics(RoutingFigures):
+    """Figures of the newest decisions within the window.
+
+    Counted from the decision log when asked. `truncated` is true where the window holds more
+    decisions than are read (10,000); the figures are then those since `oldest`.
+    `explored_share` is null without decisions.
+    """
+
+    window: str
+    truncated: bool
+    oldest: Timestamp | None
+    explored_share: float | None
+    savings_share: float | None
+    by_model: list[ModelMetrics]
+    by_pattern: list[PatternMetrics]
+
+
+class BoostParams(QueryParams):
+    """Which recommendations of the agent are meant."""
+
+    recommendation_type: str = Field(
+        default="", max_length=200, description="Empty: over all of the agent's types."
+    )
+
+
+class BoostAnswer(Answer):
+    """How much an agent's recommendations should count.
+
+    `boost` −0.5..+0.5, 0 without evidence; `trust` 0..1; `n` the settled recommendations behind it.
+    """
+
+    agent_id: str
+    recommendation_type: str
+    boost: float
+    priority: Literal["CRITICAL", "NORMAL", "LOW"]
+    trust: float
+    n: int
+    disabled: bool
+    reason: str
+    snapshot_id: str | None
+
+
+class SearchRequest(Command):
+    """Find published knowledge."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_SEARCH_EXAMPLE]})
+
+    text: Annotated[FilledText, Field(max_length=10_000)] = Field(description="What to look for.")
+    limit: int = Field(default=10, ge=1, le=MAX_FOUND, description="How many items at most.")
+    tags: list[Name] = Field(default_factory=list, max_length=50, description="All must be there.")
+    topic: Name | None = Field(default=None, description="Only of this topic.")
+
+
+class FoundEntry(Answer):
+    """A published revision. `score` is positive, higher is better; only its order means something.
+
+    `highlights` are passages with **matches** marked.
+    """
+
+    entry_id: str
+    revision: int
+    score: float
+    topic: str
+    content: str
+    tags: list[str]
+    confidence_score: float
+    highlights: list[str]
+
+
+class RoutingInfo(Answer):
+    """How a search was answered: by which `tier` of the engine and why, and out of how many."""
+
+    tier: str
+    reason: str
+    latency_ms: float
+    candidates: int
+    withheld: int
+
+
+class SearchAnswer(Answer):
+    """What was found, best first, at which version of the knowledge base."""
+
+    items: list[FoundEntry]
+    knowledge_version: int
+    routing_info: RoutingInfo

@@ -1,0 +1,179 @@
+"""The snapshot that is current in a workspace, held in memory for the decision path.
+
+Invariant: nobody is served a view that is older than `FRESH_S`, and while requests keep coming
+nobody waits for one either: a request that finds a view older than the poll interval has it looked
+at again behind its back, and only one that finds it older than `FRESH_S` (after a pause, or where
+the processor sleeps between requests) waits for one look. A snapshot that cannot be read changes
+nothing: the one before stays.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from shared.domain.access import WorkspaceSettings
+from shared.domain.learning.config import ModelId
+from shared.domain.learning.routing import RoutingPolicy
+from shared.domain.learning.runs import LEARNING_HEADS, SNAPSHOTS, LearningHead
+from shared.domain.learning.snapshot import Snapshot, from_bytes
+from shared.domain.learning.trust import TrustCard
+from shared.domain.models import Price
+from shared.domain.times import Timestamp
+from shared.errors import CorruptData, NotFound, Unavailable, WhetstoneError
+from shared.services.deps import Deps
+from shared.services.unit import settings_of
+
+FRESH_S = 2.0
+"""Oldest view that a request is served, in seconds."""
+
+MAX_WORKSPACES = 256
+"""Workspaces whose views are kept; the one unused longest goes first."""
+
+logger = logging.getLogger("whetstone.serving")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What decisions in a workspace are made from. `snapshot` None: the configured default policy.
+
+    `unreadable_id` names a snapshot that should be current but cannot be read.
+    """
+
+    settings: WorkspaceSettings
+    policy: RoutingPolicy
+    models: tuple[ModelId, ...]
+    prices: Mapping[ModelId, Price]
+    snapshot_id: str | None = None
+    since: Timestamp | None = None
+    snapshot: Snapshot | None = None
+    cards: Mapping[tuple[str, str], TrustCard] = field(default_factory=dict)
+    unreadable_id: str | None = None
+
+
+@dataclass(slots=True)
+class Seen:
+    """A workspace's view and when it was looked at; `looking` is the look under way."""
+
+    view: View | None = None
+    seen_at_s: float = 0.0
+    tried_at_s: float = 0.0
+    looking: "asyncio.Task[None] | None" = None
+
+
+async def current_view(deps: Deps, workspace: str) -> View:
+    """Returns what is current in the workspace, at most `FRESH_S` old.
+
+    Where the store does not answer, the last view goes on being served.
+
+    Raises:
+        Unavailable: there is no view yet, and the store or the blobs do not answer.
+    """
+    seen = deps.snapshots_seen.get(workspace)
+    if seen is None:
+        seen = _make_room(deps, workspace)
+    else:
+        deps.snapshots_seen.move_to_end(workspace)
+    now_s = deps.clock.monotonic_s()
+    if seen.view is None or now_s - seen.seen_at_s > FRESH_S:
+        await _look_once(deps, workspace, seen, now_s)
+    elif now_s - seen.tried_at_s >= deps.options.snapshot_poll_s:
+        _start_look(deps, workspace, seen, now_s)
+    if seen.view is None:  # the look that we shared was cut off with the request that began it
+        msg = "what is current cannot be read now; try again"
+        raise Unavailable(msg)
+    return seen.view
+
+
+def _make_room(deps: Deps, workspace: str) -> Seen:
+    while len(deps.snapshots_seen) >= MAX_WORKSPACES:
+        deps.snapshots_seen.popitem(last=False)
+    seen = deps.snapshots_seen[workspace] = Seen()
+    return seen
+
+
+async def _look_once(deps: Deps, workspace: str, seen: Seen, now_s: float) -> None:
+    """Waits for one look; shares the one under way, and after a failure keeps to the interval."""
+    rested = now_s - seen.tried_at_s >= deps.options.snapshot_poll_s
+    if seen.view is not None and not rested and not _under_way(seen):
+        return
+    look = _start_look(deps, workspace, seen, now_s)
+    try:
+        await asyncio.shield(look)
+    except WhetstoneError:
+        if seen.view is None:
+            raise
+
+
+def _under_way(seen: Seen) -> bool:
+    return seen.looking is not None and not seen.looking.done()
+
+
+def _start_look(deps: Deps, workspace: str, seen: Seen, now_s: float) -> "asyncio.Task[None]":
+    looking = seen.looking
+    if looking is not None and not looking.done():
+        return looking
+    seen.tried_at_s = now_s
+    seen.looking = asyncio.get_running_loop().create_task(_look(deps, workspace, seen, now_s))
+    seen.looking.add_done_callback(_report)
+    return seen.looking
+
+
+def _report(look: "asyncio.Task[None]") -> None:
+    """Logs a look that failed; asking for its exception also says that somebody took note."""
+    error = None if look.cancelled() else look.exception()
+    if error is not None:
+        logger.warning("snapshot.look_failed", extra={"detail": str(error)})
+
+
+async def _look(deps: Deps, workspace: str, seen: Seen, now_s: float) -> None:
+    head = await deps.store.get(workspace, LEARNING_HEADS, "head")
+    settings = await settings_of(deps, workspace)
+    old = seen.view or _default_view(deps, settings)
+    seen.view = await _next_view(deps, workspace, replace(old, settings=settings), head)
+    seen.seen_at_s = now_s
+
+
+async def _next_view(deps: Deps, workspace: str, old: View, head: LearningHead | None) -> View:
+    if head is None or head.current_id is None:
+        return old if old.snapshot_id is None else _default_view(deps, old.settings)
+    if head.current_id == old.snapshot_id:
+        return replace(old, since=head.current_since, unreadable_id=None)
+    try:
+        return await _load(deps, workspace, old, head.current_id, head.current_since)
+    except (CorruptData, NotFound) as error:
+        if old.unreadable_id != head.current_id:
+            facts = {"snapshot_id": head.current_id, "kept": old.snapshot_id}
+            logger.error("snapshot.unreadable", extra={**facts, "detail": error.detail})  # noqa: TRY400 - data, ours
+        return replace(old, unreadable_id=head.current_id)
+
+
+async def _load(
+    deps: Deps, workspace: str, old: View, snapshot_id: str, since: Timestamp | None
+) -> View:
+    info = await deps.store.get(workspace, SNAPSHOTS, snapshot_id)
+    if info is None:
+        raise NotFound(f"there is no snapshot {snapshot_id} in this workspace")
+    blob = await deps.blobs.get(info.blob_key)
+    snapshot = await asyncio.to_thread(
+        from_bytes, blob.data, workspace=workspace, expected_id=snapshot_id
+    )
+    cards = {(card.agent_id, card.recommendation_type): card for card in snapshot.trust}
+    logger.info("snapshot.current", extra={"workspace": workspace, "snapshot_id": snapshot_id})
+    return replace(
+        old,
+        policy=snapshot.policy,
+        snapshot_id=snapshot_id,
+        since=since,
+        snapshot=snapshot,
+        cards=cards,
+        unreadable_id=None,
+    )
+
+
+def _default_view(deps: Deps, settings: WorkspaceSettings) -> View:
+    prices = {
+        ModelId(key.provider, key.model): price for key, price in deps.catalogue.prices.items()
+    }
+    policy = RoutingPolicy(default_model=deps.options.learning.default_model)
+    return View(settings=settings, policy=policy, models=tuple(prices), prices=prices)

@@ -1,0 +1,136 @@
+"""Route: which model should answer, decided in memory, and one record of it written.
+
+The hot path. Invariant: nothing is read from the store here, and what is answered is on record
+first. The decision log is append-only by itself, so a decision leaves no audit record.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from shared.domain.access import Caller, IdempotencyKey
+from shared.domain.feedback import ROUTING_DECISIONS, RoutingDecision
+from shared.domain.learning.config import ModelId
+from shared.domain.learning.decision import Choice, decide
+from shared.domain.learning.prompts import classify
+from shared.domain.models import estimate_tokens
+from shared.errors import Unavailable
+from shared.messages.serving import CompleteRequest, RouteAnswer, RouteRequest
+from shared.ports import Transaction
+from shared.services.deps import Deps
+from shared.services.serving.candidates import Allowed, Tokens, allowed_models
+from shared.services.serving.current import View, current_view
+from shared.services.unit import once
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A choice with all that it was made from."""
+
+    view: View
+    allowed: Allowed
+    choice: Choice
+    tokens: Tokens
+    baseline: ModelId
+    pattern: str
+    complexity: float
+
+
+async def route(
+    deps: Deps, caller: Caller, command: RouteRequest, key: IdempotencyKey | None
+) -> RouteAnswer:
+    """Returns which model should answer, once the decision is on record.
+
+    Raises:
+        InvalidInput: no model may answer.
+        Unavailable: the workspace is read-only, so that nothing can be put on record.
+    """
+    view = await usable_view(deps, caller.workspace)
+    expected = command.expected_output_tokens or deps.options.expected_output_tokens
+    tokens = Tokens(estimate_tokens(command.prompt), expected)
+    decided = choose(deps, view, command, command.prompt, tokens)
+    record = decision_record(deps, caller, command, decided)
+    answer = RouteAnswer(**answer_fields(record))
+
+    async def work(tx: Transaction) -> RouteAnswer:
+        tx.create(ROUTING_DECISIONS, record)
+        return answer
+
+    return await once(deps, caller, key, RouteAnswer, work)
+
+
+async def usable_view(deps: Deps, workspace: str) -> View:
+    """Returns what is current in a workspace that may be written to.
+
+    Raises:
+        Unavailable: it is read-only.
+    """
+    view = await current_view(deps, workspace)
+    if view.settings.read_only:
+        raise Unavailable("this workspace is read-only for now: a decision could not be recorded")
+    return view
+
+
+def choose(
+    deps: Deps, view: View, command: RouteRequest | CompleteRequest, prompt: str, tokens: Tokens
+) -> Decided:
+    """Returns the choice for a prompt; writes nothing.
+
+    Raises:
+        InvalidInput: no model may answer.
+    """
+    allowed = allowed_models(view, command.candidates, command.max_cost, tokens)
+    found, complexity = classify(prompt)
+    pattern = command.pattern or found
+    learning = deps.options.learning
+    choice = decide(
+        view.policy,
+        pattern,
+        allowed.models,
+        u=deps.ids.uniform(),
+        exploration_rate=0.0 if command.critical else learning.exploration_rate,
+    )
+    default = learning.default_model
+    if default is None or default not in allowed.models:
+        default = allowed.models[0]
+    return Decided(view, allowed, choice, tokens, default, pattern, complexity)
+
+
+def decision_record(
+    deps: Deps, caller: Caller, command: RouteRequest | CompleteRequest, decided: Decided
+) -> RoutingDecision:
+    """Returns the record of a decision, with a new `req_` id."""
+    choice, allowed, tokens = decided.choice, decided.allowed, decided.tokens
+    return RoutingDecision(
+        id=deps.ids.new("req"),
+        pattern=decided.pattern,
+        complexity=decided.complexity,
+        provider=choice.provider,
+        model=choice.model,
+        confidence=choice.confidence,
+        explored=choice.explored,
+        propensity=choice.propensity,
+        snapshot_id=decided.view.snapshot_id,
+        reason=choice.reason,
+        estimated_cost_usd=allowed.cost_usd(ModelId(choice.provider, choice.model), tokens),
+        baseline_cost_usd=allowed.cost_usd(decided.baseline, tokens),
+        session_id=command.session_id,
+        decided_by=caller.subject,
+        decided_at=deps.clock.now_text(),
+    )
+
+
+def answer_fields(record: RoutingDecision) -> dict[str, Any]:
+    """Returns the fields of a RouteAnswer."""
+    return {
+        "request_id": record.id,
+        "provider": record.provider,
+        "model": record.model,
+        "pattern": record.pattern,
+        "complexity": record.complexity,
+        "confidence": record.confidence,
+        "explored": record.explored,
+        "propensity": record.propensity,
+        "snapshot_id": record.snapshot_id,
+        "reason": record.reason,
+        "estimated_cost_usd": record.estimated_cost_usd,
+    }
