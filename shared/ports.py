@@ -235,6 +235,12 @@ class Bus(Protocol):
     async def publish(self, events: Sequence[Event]) -> None:
         """Returns once each event is handled or durably kept, for each of its consumers."""
 
+    async def retry_due(self, limit: int = 100) -> int:
+        """Tries deliveries whose time has come and returns how many.
+
+        Returns 0 where the bus does so by itself.
+        """
+
     async def dead_letters(
         self, workspace: str | None = None, limit: int = 100
     ) -> list[DeadLetter]:

@@ -73,15 +73,19 @@ FLOW: Mapping[EventType, Route] = {
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A scheduled call: POST `path` of `function` at each tick of `cron` (UTC, five fields)."""
+    """A scheduled call: POST `path` of `function` at each tick of `cron` (UTC, five fields).
+
+    `catch_up` says that a tick missed while nothing ran is made up for at the next start.
+    """
 
     function: FunctionName
     path: str
     cron: str
+    catch_up: bool = False
 
 
 JOBS: Mapping[str, Job] = {
-    "retrain": Job("retrain", "/jobs/retrain", "0 2 * * *"),
+    "retrain": Job("retrain", "/jobs/retrain", "0 2 * * *", catch_up=True),
     "sweep": Job("monitor", "/jobs/sweep", "* * * * *"),
     "check": Job("monitor", "/jobs/check", "*/5 * * * *"),
 }
