@@ -1,0 +1,66 @@
+"""Figures from counters."""
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain import review_stats
+from shared.domain.review_stats import Verdicts
+
+seconds = st.floats(min_value=0.001, max_value=3e8)
+
+
+def counted(times):
+    buckets = {}
+    for one in times:
+        name = review_stats.bucket(one)
+        buckets[name] = buckets.get(name, 0) + 1
+    return buckets
+
+
+@given(st.lists(seconds, min_size=1, max_size=50), st.sampled_from([0.0, 0.5, 0.9, 1.0]))
+def test_a_quantile_is_within_ten_percent_of_the_true_one(times, share):
+    true = sorted(times)[max(1, math.ceil(share * len(times))) - 1]
+    read = review_stats.quantile(counted(times), share)
+    assert abs(read - true) <= 0.1 * true
+
+
+@given(seconds, seconds)
+def test_buckets_sort_as_times_do(one, other):
+    if one <= other:
+        assert review_stats.bucket(one) <= review_stats.bucket(other)
+
+
+def test_no_time_at_all_is_the_shortest():
+    assert review_stats.bucket(0.0) == "000"
+    assert review_stats.quantile({"000": 3}, 0.5) == review_stats.SHORTEST_S
+
+
+def test_the_longest_time_has_a_bucket():
+    assert review_stats.bucket(1e300) == "200"
+
+
+def test_nothing_counted_has_no_quantile():
+    assert review_stats.quantile({}, 0.5) is None
+
+
+def test_one_decision_adds_to_each_figure_once():
+    added = review_stats.increments("reject", "agent", 10.0, "2026-01-31T00:00:00.000000Z")
+    assert added["review"] == {"reject": 1}
+    assert added["decisions.day:2026-01-31"] == {"reject": 1}
+    assert added["decisions.submitter:agent"] == {"reject": 1}
+    assert added["decisions.seconds"] == {review_stats.bucket(10.0): 1}
+
+
+def test_no_figure_starts_with_the_name_of_the_totals():
+    """Counters are read by prefix: the totals must not drag the others in."""
+    others = {review_stats.SECONDS, review_stats.DAYS, review_stats.SUBMITTERS}
+    assert not any(name.startswith(review_stats.TOTALS) for name in others)
+
+
+def test_the_rate_is_approved_over_all():
+    assert Verdicts(3, 1, 1).approval_rate == 0.6
+    assert Verdicts().approval_rate == 0.0
+    fields = {"approve": 3, "reject": 1, "pending_approval": 8}
+    assert review_stats.verdicts(fields) == Verdicts(3, 1, 0)
