@@ -5,8 +5,8 @@ import time
 import click
 
 from shared import bootstrap
-from shared.cli.running import run
-from shared.domain.access import DEFAULT_WORKSPACE, ROLES, SCOPES, Caller
+from shared.cli.running import in_workspace, run
+from shared.domain.access import ROLES, SCOPES, Caller, Scope
 from shared.messages.access import CreateKey
 from shared.messages.base import PageParams
 from shared.services import access
@@ -14,14 +14,16 @@ from shared.services.deps import Deps
 from shared.web import guard
 
 _OPERATOR = "system:cli"
-_in_workspace = click.option("--workspace", default=DEFAULT_WORKSPACE, show_default=True, help="Which tenant.")
+_HOURS = click.FloatRange(0, 24 * 366, min_open=True)
+_SCOPES = click.Choice(SCOPES)
+_RATE = click.IntRange(0)
 
 
 @click.command()
 @click.option("--subject", required=True, help="Who: the name that decisions are recorded under.")
-@click.option("--role", type=click.Choice(ROLES), default="reviewer", show_default=True, help="What they may do.")
-@click.option("--hours", default=12.0, show_default=True, type=click.FloatRange(0, 24 * 366, min_open=True))
-@_in_workspace
+@click.option("--role", type=click.Choice(ROLES), default="reviewer", show_default=True)
+@click.option("--hours", default=12.0, show_default=True, type=_HOURS, help="How long.")
+@in_workspace
 def token(subject: str, role: str, hours: float, workspace: str) -> None:
     """Mint a person's token, for `Authorization: Bearer`."""
     expires_at = time.time() + hours * 3600
@@ -35,18 +37,19 @@ def key() -> None:
 
 @key.command("create")
 @click.option("--name", required=True, help="What it is for.")
-@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(SCOPES), help="Repeat for more.")
-@click.option("--rate", default=60, show_default=True, type=click.IntRange(0), help="Requests a minute; 0: no limit.")
-@_in_workspace
-def create_key(name: str, scopes: tuple[str, ...], rate: int, workspace: str) -> None:
+@click.option("--scope", "scopes", multiple=True, required=True, type=_SCOPES, help="Repeatable.")
+@click.option("--rate", default=60, show_default=True, type=_RATE, help="A minute; 0: no limit.")
+@in_workspace
+def create_key(name: str, scopes: tuple[Scope, ...], rate: int, workspace: str) -> None:
     """Make a key. Its secret is shown once."""
-    command = CreateKey.model_validate({"name": name, "scopes": list(scopes), "rate_per_minute": rate or None})
+    limit = rate or None
+    command = CreateKey(name=name, scopes=list(scopes), rate_per_minute=limit)
     created = run(lambda deps: access.create_key(deps, Caller(workspace, _OPERATOR), command, None))
     click.echo(f"{created.key_id}  {created.secret}")
 
 
 @key.command("list")
-@_in_workspace
+@in_workspace
 def list_keys(workspace: str) -> None:
     """List keys, without their secrets."""
 
@@ -66,7 +69,7 @@ def list_keys(workspace: str) -> None:
 
 @key.command("revoke")
 @click.argument("key_id")
-@_in_workspace
+@in_workspace
 def revoke_key(key_id: str, workspace: str) -> None:
     """Revoke a key; it stops working everywhere within seconds."""
     run(lambda deps: access.revoke_key(deps, Caller(workspace, _OPERATOR), key_id, None))
@@ -85,9 +88,9 @@ def create_workspace(name: str) -> None:
 
     async def work(deps: Deps) -> str:
         await access.create_workspace(deps, name)
-        command = CreateKey.model_validate({"name": "first admin key", "scopes": ["admin"], "rate_per_minute": None})
+        command = CreateKey(name="first admin key", scopes=["admin"], rate_per_minute=None)
         created = await access.create_key(deps, Caller(name, _OPERATOR), command, None)
-        return created.secret
+        return created.secret or ""
 
     click.echo(f"{name}  {run(work)}")
 

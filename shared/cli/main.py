@@ -22,7 +22,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="whetstone")
 def main() -> None:
-    """Whetstone: models submit knowledge, people approve it, evidence makes routing and trust better."""
+    """Models submit knowledge, people approve it, evidence makes routing and trust better."""
 
 
 for command in (serve, token, key, workspace, audit, dead_letters, knowledge, schedule, openapi):

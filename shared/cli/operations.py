@@ -4,15 +4,12 @@ from pathlib import Path
 
 import click
 
-from shared.cli.running import run
+from shared.cli.running import in_workspace, run
 from shared.cli.serve import apps
-from shared.domain.access import DEFAULT_WORKSPACE, Caller
 from shared.messages.events import JOBS
-from shared.services import auditing, publishing
+from shared.services import auditing
+from shared.services import knowledge as knowing
 from shared.services.deps import Deps
-
-_OPERATOR = "system:cli"
-_in_workspace = click.option("--workspace", default=DEFAULT_WORKSPACE, show_default=True, help="Which tenant.")
 
 
 @click.group()
@@ -21,14 +18,15 @@ def audit() -> None:
 
 
 @audit.command("verify")
-@_in_workspace
+@in_workspace
 def verify_audit(workspace: str) -> None:
     """Check the hash chain from the first record to the last; exit 1 where it is broken."""
-    result = run(lambda deps: auditing.verify_audit(deps, Caller(workspace, _OPERATOR)))
+    result = run(lambda deps: auditing.verify_audit(deps, workspace))
     if result.ok:
         click.echo(f"the chain holds: {result.checked} records")
         return
-    raise click.ClickException(f"the chain is broken at record {result.first_broken}; {result.checked} records before it hold")
+    problem = f"the chain is broken at record {result.first_broken}; those before it hold"
+    raise click.ClickException(problem)
 
 
 @click.group("dead-letters")
@@ -43,7 +41,9 @@ def list_dead_letters(workspace: str | None, limit: int) -> None:
     """List dead letters, oldest first."""
     found = run(lambda deps: deps.bus.dead_letters(workspace, limit))
     for one in found:
-        click.echo(f"{one.id}  {one.event.type}  {one.attempts} tries  since {one.since}  {one.last_error}")
+        click.echo(
+            f"{one.id}  {one.event.type}  {one.attempts} tries  since {one.since}  {one.last_error}"
+        )
     if not found:
         click.echo("there are no dead letters")
 
@@ -51,7 +51,7 @@ def list_dead_letters(workspace: str | None, limit: int) -> None:
 @dead_letters.command("replay")
 @click.argument("ids", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Replay all of them.")
-def replay_dead_letters(ids: tuple[str, ...], every: bool) -> None:
+def replay_dead_letters(ids: tuple[str, ...], *, every: bool) -> None:
     """Give dead letters their tries back; the running server delivers them."""
     if not ids and not every:
         raise click.UsageError("name dead letters, or say --all")
@@ -71,20 +71,23 @@ def knowledge() -> None:
 
 
 @knowledge.command("verify")
-@_in_workspace
+@in_workspace
 def verify_knowledge(workspace: str) -> None:
     """Compare the live index with one rebuilt from the publications; exit 1 where they differ."""
-    if not run(lambda deps: publishing.verify(deps, workspace)):
-        raise click.ClickException("the index differs from the publications; run: whetstone knowledge rebuild")
-    click.echo("the index equals the publications")
+    found = run(lambda deps: knowing.verify(deps, workspace))
+    if not found.ok:
+        raise click.ClickException(
+            "the index differs from the publications; run: whetstone knowledge rebuild"
+        )
+    click.echo(f"the index equals the publications up to version {found.version}")
 
 
 @knowledge.command("rebuild")
-@_in_workspace
+@in_workspace
 def rebuild_knowledge(workspace: str) -> None:
     """Rebuild the index from the publications."""
-    run(lambda deps: publishing.rebuild(deps, workspace))
-    click.echo("rebuilt")
+    version = run(lambda deps: knowing.rebuild(deps, workspace))
+    click.echo(f"rebuilt up to version {version}")
 
 
 @click.group()
@@ -100,10 +103,12 @@ def list_jobs() -> None:
 
 
 @click.command()
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Where to write it.")
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="Where to write it."
+)
 def openapi(output: Path | None) -> None:
     """Write the OpenAPI document of the whole API from the code."""
-    from shared.web import openapi as document  # noqa: PLC0415 -- only this command needs it
+    from shared.web import openapi as document
 
     path = output or document.PATH
     document.write(apps(), path)

@@ -1,7 +1,7 @@
 """Starts every function in one process on one port, with the embedded backend: `make run`.
 
-The functions are the very apps that are deployed alone on Google Cloud; here the gateway does what the load balancer does
-there, and the loops below what Pub/Sub and Cloud Scheduler do.
+The functions are the very apps that are deployed alone on Google Cloud; here the gateway does what
+the load balancer does there, and the loops below what Pub/Sub and Cloud Scheduler do.
 """
 
 import asyncio
@@ -10,13 +10,17 @@ import logging
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import click
 import uvicorn
 import uvloop
 
 from shared import bootstrap
+from shared.adapters.schedule_inprocess import JobCaller, latest_tick, next_tick
+from shared.cli.welcome import welcome
+from shared.domain.access import DEFAULT_WORKSPACE
 from shared.messages.events import JOBS, FunctionName
 from shared.services import access, relaying, scheduling
 from shared.services.deps import Deps
@@ -36,15 +40,17 @@ FUNCTIONS: tuple[FunctionName, ...] = (
 )
 
 RELAY_PAUSE_S = 0.05
+RELAY_BATCH = 200
 RETRY_PAUSE_S = 0.5
-SCHEDULE_PAUSE_S = 1.0
 RELAY_SHARE = 4
-"""The relay rests this many times as long as it worked, so that a burst of requests is not slowed by its own events."""
+"""The relay rests this many times as long as it worked: a burst is not slowed by its own events."""
 
 SWITCH_INTERVAL_S = 0.0005
-"""How long the committing thread may wait for the interpreter; the default of 5 ms would show in every answer."""
+"""How long the committing thread may wait for the interpreter; the default of 5 ms would show."""
 
 _SYSTEM_TOKEN_S = 300
+
+_PORTS = click.IntRange(0, 65535)
 
 logger = logging.getLogger("whetstone.server")
 
@@ -56,7 +62,7 @@ def apps() -> list[Api]:
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), envvar="PORT")
+@click.option("--port", default=8080, show_default=True, type=_PORTS, envvar="PORT")
 def serve(host: str, port: int) -> None:
     """Start all functions on one port, on the embedded backend."""
     telemetry.configure_logging(bootstrap.settings().log_level)
@@ -72,7 +78,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listening.bind((host, port))
     except OSError as error:
-        raise click.ClickException(f"cannot listen on {host}:{port} ({error.strerror}); choose another PORT") from None
+        problem = f"cannot listen on {host}:{port} ({error.strerror}); choose another PORT"
+        raise click.ClickException(problem) from None
     return listening
 
 
@@ -81,7 +88,9 @@ async def _serve(listening: socket.socket) -> None:
     given = bootstrap.settings().bootstrap_api_key
     shown = await access.bootstrap_access(deps, given.get_secret_value() if given else None)
     gateway = Gateway(apps())
-    bootstrap.CONSUMERS.update({name: app.consume for name, app in gateway.apps.items() if app.consume})
+    bootstrap.CONSUMERS.update(
+        {name: app.consume for name, app in gateway.apps.items() if app.consume}
+    )
     server = uvicorn.Server(
         uvicorn.Config(
             gateway,
@@ -94,8 +103,9 @@ async def _serve(listening: socket.socket) -> None:
         )
     )
     host, port = listening.getsockname()[:2]
-    _welcome(f"http://{host}:{port}", shown)
-    loops = [asyncio.create_task(loop) for loop in _loops(deps, gateway)]
+    click.echo(welcome(f"http://{host}:{port}", bootstrap.settings().data_dir, shown))
+    stop = asyncio.Event()
+    loops = [asyncio.create_task(loop) for loop in _loops(deps, gateway, stop)]
     try:
         await server.serve(sockets=[listening])
     finally:
@@ -106,22 +116,21 @@ async def _serve(listening: socket.socket) -> None:
         click.echo("Stopped; everything that was answered is kept.")
 
 
-def _loops(deps: Deps, gateway: Gateway) -> list[Awaitable[None]]:
+def _loops(deps: Deps, gateway: Gateway, stop: asyncio.Event) -> list[Coroutine[Any, Any, None]]:
     async def relay() -> float:
         started = time.perf_counter()
-        await relaying.relay(deps)
+        await relaying.relay(deps, RELAY_BATCH)
         return max(RELAY_PAUSE_S, RELAY_SHARE * (time.perf_counter() - started))
 
     async def retry() -> float:
         await deps.bus.retry_due()
         return RETRY_PAUSE_S
 
-    async def tick() -> float:
-        await scheduling.run_due(deps, lambda job: call_job(gateway, job))
-        return SCHEDULE_PAUSE_S
-
-    steps = [relay, retry, *([tick] if bootstrap.settings().schedule_enabled else [])]
-    return [_forever(step) for step in steps]
+    loops = [_forever(relay), _forever(retry)]
+    if bootstrap.settings().schedule_enabled:
+        call = JobCaller(gateway, _system_token)
+        loops.append(scheduling.Schedule(deps, JOBS, call, latest_tick, next_tick).run(stop))
+    return loops
 
 
 async def _forever(step: Callable[[], Awaitable[float]]) -> None:
@@ -135,54 +144,6 @@ async def _forever(step: Callable[[], Awaitable[float]]) -> None:
         await asyncio.sleep(pause_s)
 
 
-async def call_job(gateway: Gateway, job: str) -> None:
-    """Calls a job's path as Cloud Scheduler does, with the system's own token."""
-    token = guard.mint(bootstrap.jwt_secret(), "schedule", "default", "system", time.time() + _SYSTEM_TOKEN_S)
-    status = 0
-
-    async def receive() -> dict[str, object]:
-        return {"type": "http.request", "body": b"{}"}
-
-    async def send(message: dict[str, object]) -> None:
-        nonlocal status
-        if message["type"] == "http.response.start":
-            status = int(str(message["status"]))
-
-    headers = [(b"authorization", f"Bearer {token}".encode()), (b"content-type", b"application/json")]
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": JOBS[job].path,
-        "raw_path": JOBS[job].path.encode(),
-        "query_string": b"",
-        "headers": headers,
-    }
-    await gateway(scope, receive, send)  # type: ignore[arg-type]
-    if status >= 300:
-        logger.error("job.failed", extra={"job": job, "status": status})
-
-
-def _welcome(url: str, shown: str | None) -> None:
-    header = f"-H 'X-API-Key: {shown or '$WHETSTONE_API_KEY'}'".replace("'X-API-Key: $", '"X-API-Key: $')
-    header = header.replace("$WHETSTONE_API_KEY'", '$WHETSTONE_API_KEY"')
-    json_type = "-H 'Content-Type: application/json'"
-    entry = '{"topic":"billing","content":"Invoices can be reissued within 30 days.","confidence_score":0.9,"submitter":"support-agent"}'
-    lines = [
-        "",
-        f"Whetstone is ready at {url}   API documentation: {url}/docs   health: {url}/health",
-        f"Data is kept in {bootstrap.settings().data_dir.resolve()}",
-    ]
-    if shown:
-        lines += ["", f"Your first API key, shown only now:  {shown}"]
-    else:
-        lines += ["", "Keys exist already; make another with: .venv/bin/whetstone key create --name mine --scope admin"]
-    lines += [
-        "",
-        "Try it:",
-        f"  curl {url}/v1/entries {header} {json_type} -d '{entry}'",
-        f"  curl {url}/v1/approvals {header}",
-        f"  curl {url}/v1/route {header} {json_type} -d '{{\"prompt\":\"Write a Python function that reverses a list.\"}}'",
-        "",
-    ]
-    click.echo("\n".join(lines))
-
+def _system_token() -> str:
+    expires_at = time.time() + _SYSTEM_TOKEN_S
+    return guard.mint(bootstrap.jwt_secret(), "schedule", DEFAULT_WORKSPACE, "system", expires_at)

@@ -1,16 +1,17 @@
-"""All functions behind one port, as the load balancer puts them: each path goes to the function that serves it.
+"""All functions behind one port, as the load balancer puts them: each path goes to its function.
 
-`/functions/<name>/…` reaches one function's own `/health`, `/ready` and `/metrics`; without it these are the monitor's.
+`/functions/<name>/…` reaches one function's own `/health`, `/ready` and `/metrics`; without that
+prefix they are the monitor's.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
+from shared.errors import NotFound
 from shared.messages.events import FunctionName
 from shared.web import problems
 from shared.web.aliases import ALIASES, path_pattern
 from shared.web.app import Api
-from shared.errors import NotFound
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -33,7 +34,9 @@ class Gateway:
         self.apps = {app.function: app for app in apps}
         in_order = sorted(apps, key=lambda app: app.function == FRONT)
         paths = [(path, app) for app in in_order for _, path in app.endpoints]
-        paths += [(row.path, self.apps[row.function]) for row in ALIASES if row.function in self.apps]
+        paths += [
+            (row.path, self.apps[row.function]) for row in ALIASES if row.function in self.apps
+        ]
         self._exact = {path: app for path, app in paths if "{" not in path}
         self._templates = [(path_pattern(path), app) for path, app in paths if "{" in path]
 
@@ -63,7 +66,10 @@ class Gateway:
 
     async def _not_found(self, path: str, send: Send) -> None:
         status, body, _ = problems.problem(NotFound(f"there is nothing at {path}"))
-        headers = [(b"content-type", problems.MEDIA_TYPE), (b"content-length", str(len(body)).encode())]
+        headers = [
+            (b"content-type", problems.MEDIA_TYPE),
+            (b"content-length", str(len(body)).encode()),
+        ]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 

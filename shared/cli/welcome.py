@@ -1,0 +1,46 @@
+"""What `whetstone serve` prints when it is ready: where to look, the first key, and what to try."""
+
+from pathlib import Path
+
+_JSON = "-H 'Content-Type: application/json'"
+_ENTRY = (
+    '{"topic":"billing","content":"Invoices can be reissued within 30 days.",'
+    '"confidence_score":0.9,"submitter":"support-agent"}'
+)
+_PROMPT = '{"prompt":"Write a Python function that reverses a list."}'
+
+
+def welcome(url: str, data_dir: Path, shown: str | None) -> str:
+    """Returns the text.
+
+    Args:
+        url: of the server, without a slash at the end.
+        data_dir: where data is kept.
+        shown: the first API key, at the first start only.
+    """
+    key = f"'X-API-Key: {shown}'" if shown else '"X-API-Key: $WHETSTONE_API_KEY"'
+    lines = [
+        "",
+        f"Whetstone is ready at {url}",
+        f"  API documentation  {url}/docs",
+        f"  health             {url}/health",
+        f"  data               {data_dir.resolve()}",
+        "",
+        *_key_lines(shown),
+        "",
+        "Try it:",
+        f"  curl {url}/v1/entries -H {key} {_JSON} -d '{_ENTRY}'",
+        f"  curl {url}/v1/approvals -H {key}",
+        f"  curl {url}/v1/route -H {key} {_JSON} -d '{_PROMPT}'",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _key_lines(shown: str | None) -> list[str]:
+    if shown:
+        return [f"Your first API key, shown only now:  {shown}"]
+    return [
+        "Keys were made before; for another one, in a second terminal:",
+        "  .venv/bin/whetstone key create --name mine --scope admin",
+    ]
