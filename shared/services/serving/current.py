@@ -1,10 +1,10 @@
 """The snapshot that is current in a workspace, held in memory for the decision path.
 
-Invariant: nobody is served a view that is older than `FRESH_S`, and while requests keep coming
-nobody waits for one either: a request that finds a view older than the poll interval has it looked
-at again behind its back, and only one that finds it older than `FRESH_S` (after a pause, or where
-the processor sleeps between requests) waits for one look. A snapshot that cannot be read changes
-nothing: the one before stays.
+Invariant: while the store answers nobody is served a view older than `FRESH_S`, and while requests
+keep coming nobody waits for one either: a request that finds a view older than the poll interval
+has it looked at again behind its back, and only one that finds it older than `FRESH_S` (after a
+pause, or where the processor sleeps between requests) waits for one look. A snapshot that cannot be
+read changes nothing: the one before stays.
 """
 
 import asyncio
