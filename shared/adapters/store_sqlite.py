@@ -11,9 +11,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+from pydantic import JsonValue
+from pydantic_core import from_json
+
 from shared.adapters import sqlite_schema
 from shared.adapters.sqlite_statements import Listing, conditions, listing, make_cursor, statements
-from shared.adapters.sqlite_transaction import AUDIT_COLUMNS, SqliteGroup, SqliteTransaction, fetch_many
+from shared.adapters.sqlite_transaction import (
+    AUDIT_COLUMNS,
+    SqliteGroup,
+    SqliteTransaction,
+    fetch_many,
+)
 from shared.adapters.sqlite_writer import GroupWriter
 from shared.domain.audit import AuditRecord
 from shared.domain.records import Collection, Filter, Order, R, Scalar
@@ -189,4 +197,13 @@ def _audit_cursor(cursor: str | None) -> int:
 
 def _audit_record(row: Sequence[Scalar]) -> AuditRecord:
     *head, data, previous_hash, record_hash = row
-    return AuditRecord(*head, json.loads(str(data)), previous_hash, record_hash)  # type: ignore[arg-type]
+    return AuditRecord(*head, _audit_data(str(data)), previous_hash, record_hash)  # type: ignore[arg-type]
+
+
+def _audit_data(text: str) -> dict[str, JsonValue]:
+    """Returns a record's data; what cannot be read was tampered with, and breaks the chain."""
+    try:
+        data = from_json(text, allow_inf_nan=False)
+    except ValueError:
+        return {"unreadable": text}
+    return data if isinstance(data, dict) else {"unreadable": text}
