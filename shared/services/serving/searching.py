@@ -74,9 +74,7 @@ async def _published(deps: Deps, workspace: str, hits: tuple[Hit, ...]) -> list[
     standing = [
         (hit, entry)
         for hit, entry in zip(hits, entries, strict=True)
-        if entry is not None
-        and entry.published_revision == hit.revision
-        and entry.state != "retracted"
+        if entry is not None and entry.published_revision == hit.revision
     ]
     older = [
         revision_id(entry.id, hit.revision)
