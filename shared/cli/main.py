@@ -3,6 +3,7 @@
 import click
 
 from shared.cli.access import key, token, workspace
+from shared.cli.docs import docs
 from shared.cli.operations import audit, dead_letters, knowledge, openapi, schedule
 from shared.cli.serve import serve
 from shared.errors import WhetstoneError
@@ -25,5 +26,5 @@ def main() -> None:
     """Models submit knowledge, people approve it, evidence makes routing and trust better."""
 
 
-for command in (serve, token, key, workspace, audit, dead_letters, knowledge, schedule, openapi):
+for command in (serve, token, key, workspace, audit, dead_letters, knowledge, schedule, openapi, docs):
     main.add_command(command)
