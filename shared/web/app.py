@@ -18,7 +18,7 @@ from shared.messages.base import Answer, QueryParams
 from shared.messages.events import Event, FunctionName
 from shared.web import events, health, problems, telemetry
 from shared.web.aliases import AliasTable
-from shared.web.endpoint import Call, Endpoint, Gate, Receive, Scope, Send
+from shared.web.endpoint import Call, Endpoint, Gate, Receive, Scope, Send, answer_type
 from shared.web.guard import PUBLIC, SYSTEM, Needs, needs
 from shared.web.health import HealthReport
 
@@ -89,11 +89,12 @@ class Api(FastAPI):
             needs: what the caller must show.
             status: of a good answer.
             answers: further statuses that this route has problems for, beyond the usual ones.
-            media: OpenAPI content of the good answer, where it is not JSON.
+            media: OpenAPI content of the good answer, where it is not only JSON.
         """
 
         def register(handler: H) -> H:
             app = Endpoint(self.function, self._gate, method, path, handler, needs, status)
+            answered = answer_type(handler)
             shim = _documented(handler, app)
             extra: dict[str, Any] = {} if needs.public else {"security": [{"ApiKey": []}, {"Bearer": []}]}
             usual = [422] if needs.public else [401, 403, 422, 429]
@@ -113,7 +114,7 @@ class Api(FastAPI):
                 operation_id=handler.__name__,
                 responses=responses,
                 openapi_extra=extra,
-                response_model=None if media is not None else inspect.signature(handler, eval_str=True).return_annotation,
+                response_model=None if answered is Any else answered,
             )
             self.endpoints[method, path] = app
             return handler

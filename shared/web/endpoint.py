@@ -11,10 +11,13 @@ a part of the path; `bytes` is the raw body. FastAPI documents the same function
 import hashlib
 import inspect
 import logging
+import operator
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import reduce
+from types import UnionType
+from typing import Any, Protocol, get_args
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -110,7 +113,7 @@ class Endpoint:
         self._route = f"{method} {path}"
         self._status = status
         self._parameters = _parameters(handler)
-        self._adapter: TypeAdapter[Any] = TypeAdapter(_answer_type(handler))
+        self._adapter: TypeAdapter[Any] = TypeAdapter(answer_type(handler))
         self._meter = telemetry.RouteMeter(function, method, path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -277,6 +280,14 @@ def _parameters(handler: Callable[..., Any]) -> _Parameters:
     return _Parameters(call, body, raw, query, tuple(path))
 
 
-def _answer_type(handler: Callable[..., Any]) -> Any:
-    answer = inspect.signature(handler, eval_str=True).return_annotation
-    return Any if isinstance(answer, type) and issubclass(answer, Response) else answer
+def answer_type(handler: Callable[..., Any]) -> Any:
+    """Returns what a handler answers as JSON; Any where it always makes its own response."""
+    annotation = inspect.signature(handler, eval_str=True).return_annotation
+    if isinstance(annotation, UnionType):
+        kept = [one for one in get_args(annotation) if not _is_response(one)]
+        return reduce(operator.or_, kept) if kept else Any
+    return Any if _is_response(annotation) else annotation
+
+
+def _is_response(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Response)
