@@ -21,9 +21,11 @@ RecommendationStatus = Literal["approved", "rejected", "partial"]
 class RoutingDecision(Record):
     """Which model one request was sent to; `id` is the `req_` id.
 
-    `propensity` is the probability with which this choice was made. Costs are US dollars,
-    `cost_usd` None until known; `estimated_cost_usd` is what the price list says of the prompt.
-    `snapshot_id` None means the configured default policy.
+    `propensity` is the probability with which this choice was made; 0 where a model answered only
+    because those before it failed (`attempts` above 1): such ratings count in means, and estimates
+    that weigh by propensity leave them out. Costs are US dollars, `cost_usd` None until known;
+    `estimated_cost_usd` is what the price list says of the prompt, `baseline_cost_usd` what the
+    default model would have cost. `snapshot_id` None means the configured default policy.
     """
 
     pattern: str
@@ -43,6 +45,7 @@ class RoutingDecision(Record):
     latency_ms: int | None = None
     attempts: int = 1
     failed: bool = False
+    session_id: str | None = None
     decided_by: str = ""
     decided_at: Timestamp
 
@@ -61,7 +64,9 @@ class Rating(Record):
 class Feedback(Record):
     """A person's rating of a routing decision; `id` is `<request_id>:<user_id>`.
 
-    `history` has the replaced ones, oldest first.
+    `history` has the replaced ones, oldest first. `cost_nanousd` and `latency_ms` (None where
+    unknown) are what the evidence row of the standing rating says, so that it can be taken back
+    exactly.
     """
 
     request_id: str
@@ -71,6 +76,8 @@ class Feedback(Record):
     provider: str
     model: str
     snapshot_id: str | None = None
+    cost_nanousd: int | None = None
+    latency_ms: int | None = None
     rating: Rating
     history: list[Rating] = Field(default_factory=list)
     updated_at: Timestamp
@@ -109,7 +116,10 @@ class Recommendation(Record):
 
 
 class Outcome(Record):
-    """The evaluation of a workflow; `id` is the workflow_id, so that a workflow is settled once."""
+    """The evaluation of a workflow; `id` is the workflow_id, so that a workflow is settled once.
+
+    `fingerprint` is the SHA-256 of the request, by which the same one is known again.
+    """
 
     outcome_id: str
     overall_quality_score: float = Field(ge=0, le=100)
@@ -118,6 +128,13 @@ class Outcome(Record):
     missed: list[str] = Field(default_factory=list)
     recorded_by: str
     recorded_at: Timestamp
+    fingerprint: str = ""
+
+
+class ConversationCount(Record):
+    """How many conversations were completed in the workspace; `id` is always `conversations`."""
+
+    completed: int = Field(default=0, ge=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +194,10 @@ class OutcomeEvidence:
 
 
 ROUTING_DECISIONS = Collection(
-    "routing_decisions", RoutingDecision, columns=("decided_at", "provider", "model", "pattern")
+    "routing_decisions",
+    RoutingDecision,
+    queries=(Query((), "decided_at"),),
+    columns=("provider", "model", "pattern"),
 )
 FEEDBACK = Collection("feedback", Feedback, columns=("request_id", "user_id", "updated_at"))
 AGENTS = Collection("agents", Agent, queries=(Query((), "id"),))
@@ -188,3 +208,4 @@ RECOMMENDATIONS = Collection(
     columns=("status", "recommendation_type"),
 )
 OUTCOMES = Collection("outcomes", Outcome, columns=("recorded_at",))
+CONVERSATIONS = Collection("conversation_counts", ConversationCount)
