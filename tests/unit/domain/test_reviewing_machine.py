@@ -44,6 +44,7 @@ class Review(RuleBasedStateMachine):
         self.published = None
         self.approved_by = set()
         self.holder, self.until, self.token = None, 0, 0
+        self.tokens_given = 0
         self.tokens = {}
 
     @property
@@ -77,7 +78,7 @@ class Review(RuleBasedStateMachine):
             return
         self.entry, lease = claims.claim(self.entry, who, self.now, seconds)
         if self.held_by is None:
-            self.tokens_given = getattr(self, "tokens_given", 0) + 1
+            self.tokens_given += 1
             self.token = self.tokens_given
         self.holder, self.until = who, self.now_s + seconds
         self.tokens[who] = lease.token
@@ -106,6 +107,16 @@ class Review(RuleBasedStateMachine):
         assert self.revision not in self.decisions
         self.decisions[self.revision] = ruled.decision
         self.state = STATES[verdict]
+
+    @rule(who=PEOPLE)
+    def release(self, who):
+        if self.held_by not in (None, who):
+            with pytest.raises(WhetstoneError):
+                claims.release(self.entry, who, self.now, None)
+            return
+        self.entry = claims.release(self.entry, who, self.now, None)
+        if self.holder == who:
+            self.holder, self.until = None, 0
 
     @rule()
     def retract(self):

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from functions.publish.main import app as publish_app
+from shared.domain.entries import DECISIONS, revision_id
 from shared.domain.knowledge.publication import KNOWLEDGE_HEADS, PUBLICATIONS, blob_key
 from shared.domain.records import Order
 from shared.errors import CorruptData, NotFound, Unavailable
@@ -184,6 +185,57 @@ def test_an_entry_that_changes_before_the_log_is_written_is_read_again(tmp_path)
         await approve(system, entry_id)
         assert not await publishing._log(system.deps, WORKSPACE, entry_id, None)
         assert await publications(system) == []
+
+    play(tmp_path, scenario)
+
+
+def retract_while_the_object_is_written(system, entry_id, monkeypatch):
+    put = system.deps.blobs.put
+
+    async def slow_put(*args, **options):
+        monkeypatch.setattr(system.deps.blobs, "put", put)
+        await retract(system, entry_id)
+        return await put(*args, **options)
+
+    monkeypatch.setattr(system.deps.blobs, "put", slow_put)
+
+
+def test_an_entry_retracted_while_its_object_is_written_stays_out(tmp_path, monkeypatch):
+    async def scenario(system):
+        entry_id = await submit(system)
+        await approve(system, entry_id)
+        retract_while_the_object_is_written(system, entry_id, monkeypatch)
+        await publishing.publish_entry(system.deps, WORKSPACE, entry_id)
+        assert await publications(system) == []
+        assert await found(system, "word0x0") == []
+
+    play(tmp_path, scenario)
+
+
+def test_an_entry_that_never_rests_is_tried_again_later(tmp_path, monkeypatch):
+    monkeypatch.setattr(publishing, "_TRIES", 1)
+
+    async def scenario(system):
+        entry_id = await submit(system)
+        await approve(system, entry_id)
+        retract_while_the_object_is_written(system, entry_id, monkeypatch)
+        with pytest.raises(Unavailable, match="keeps changing"):
+            await publishing.publish_entry(system.deps, WORKSPACE, entry_id)
+
+    play(tmp_path, scenario)
+
+
+def test_a_published_revision_without_its_decision_is_reported(tmp_path):
+    async def scenario(system):
+        entry_id = await submit(system)
+        await approve(system, entry_id)
+
+        async def lose(tx):
+            tx.delete(DECISIONS, revision_id(entry_id, 1))
+
+        await system.store.transact(WORKSPACE, lose)
+        with pytest.raises(CorruptData, match="without its record"):
+            await publishing.publish_entry(system.deps, WORKSPACE, entry_id)
 
     play(tmp_path, scenario)
 
