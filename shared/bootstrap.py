@@ -5,6 +5,7 @@ nothing.
 """
 
 import os
+import platform
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from shared.adapters.store_sqlite import SqliteStore
 from shared.domain.access import DEFAULT_WORKSPACE
 from shared.domain.models import Catalogue, ModelKey, Price
 from shared.messages.events import Event
+from shared.messages.monitoring import SystemInfo
 from shared.ports import Clock, CompletionProvider, Notifier
 from shared.services.deps import Deps, Options
 from shared.web.guard import Guard
@@ -47,6 +49,7 @@ class WebGate:
     body_bytes: int
     version: str
     checks: Mapping[str, Check]
+    started_at: str
 
 
 @cache
@@ -97,7 +100,26 @@ def gate() -> WebGate:
         "blobs": deps().blobs.ping,
         "index": lambda: deps().index.version(DEFAULT_WORKSPACE),
     }
-    return WebGate(guard, RateLimits(limits.burst), limits.body_bytes, config.VERSION, checks)
+    return WebGate(
+        guard,
+        RateLimits(limits.burst),
+        limits.body_bytes,
+        config.VERSION,
+        checks,
+        deps().clock.now_text(),
+    )
+
+
+def system_info() -> SystemInfo:
+    """Returns what runs here, without secrets."""
+    return SystemInfo(
+        version=config.VERSION,
+        commit=commit(),
+        python=platform.python_version(),
+        backend=settings().backend,
+        started_at=gate().started_at,
+        configuration=config.without_secrets(settings()),
+    )
 
 
 @cache

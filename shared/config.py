@@ -5,12 +5,13 @@ A wrong or unknown value stops the start with a message that names it. Secrets c
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,6 +25,8 @@ PREFIX = "WHETSTONE_"
 
 VERSION = "0.1.0"
 """What runs; a test holds it against pyproject.toml."""
+
+_LOGIN = re.compile(r"(://)[^/@\s]*@")
 
 CLIENT_VARIABLES = frozenset({"WHETSTONE_URL", "WHETSTONE_API_KEY"})
 """Read by clients (the demo, the benchmarks), not by the system itself."""
@@ -149,6 +152,25 @@ def load() -> Settings:
     except ValidationError as error:
         lines = [f"{_variable(problem['loc'])}: {problem['msg']}" for problem in error.errors()]
         raise InvalidInput("the settings are wrong:\n  " + "\n  ".join(lines)) from None
+
+
+def without_secrets(settings: Settings) -> dict[str, JsonValue]:
+    """Returns every setting as JSON; of a secret only whether it is set, and no login in a URL."""
+    return {name: _shown(getattr(settings, name)) for name in type(settings).model_fields}
+
+
+def _shown(value: object) -> JsonValue:
+    if isinstance(value, SecretStr):
+        return "(set)"
+    if isinstance(value, BaseModel):
+        return {name: _shown(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, Mapping):
+        return {str(name): _shown(one) for name, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_shown(one) for one in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return _LOGIN.sub(r"\1", str(value))
 
 
 def _read(path: Path, *, required: bool) -> dict[str, object]:

@@ -88,7 +88,7 @@ RULES: Mapping[RuleName, Rule] = {
         "warning",
         172_800,
         "seconds",
-        "No training run has succeeded for this long, in a workspace that learns by itself.",
+        "New evidence waits, and no training run has succeeded for this long.",
     ),
     "outbox_backlog": Rule(
         "warning",

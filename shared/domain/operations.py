@@ -117,6 +117,7 @@ METRIC_POINTS = Collection(
     "metric_points",
     MetricPoint,
     queries=(Query((), "at"), Query(("name",), "at")),
+    columns=("model",),
     expires="expires_at",
 )
 ALERTS = Collection(

@@ -2,26 +2,47 @@
 
 import json
 import logging
+from collections.abc import Callable, Hashable, Mapping
 from datetime import UTC, datetime
+from itertools import pairwise
+from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client.openmetrics import exposition
+from prometheus_client.samples import Sample
+
+from shared.domain.traffic import Traffic
+
+K = TypeVar("K", bound=Hashable)
 
 REGISTRY = CollectorRegistry()
 """Every metric of this process."""
 
+ProcessCollector(registry=REGISTRY)  # memory, CPU and files of the process, read when asked
+
 _REQUESTS = Counter(
-    "whetstone_requests", "Requests answered.", ["function", "method", "route", "status"], registry=REGISTRY
+    "whetstone_requests",
+    "Requests answered.",
+    ["function", "method", "route", "status"],
+    registry=REGISTRY,
 )
+_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
+
 _SECONDS = Histogram(
     "whetstone_request_seconds",
     "Time to answer a request, in seconds.",
     ["function", "method", "route"],
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
+    buckets=_BUCKETS_S,
     registry=REGISTRY,
 )
 
-_SEVERITY = {"WARNING": "WARNING", "ERROR": "ERROR", "CRITICAL": "CRITICAL", "INFO": "INFO", "DEBUG": "DEBUG"}
+_SEVERITY = {
+    "WARNING": "WARNING",
+    "ERROR": "ERROR",
+    "CRITICAL": "CRITICAL",
+    "INFO": "INFO",
+    "DEBUG": "DEBUG",
+}
 _PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
@@ -40,6 +61,70 @@ class RouteMeter:
             count = self._counts[status] = _REQUESTS.labels(*self._labels, str(status))
         count.inc()
         self._seconds.observe(seconds)
+
+
+_SEARCHES = Histogram(
+    "whetstone_search_seconds",
+    "Time to search, in seconds, by the tier that answered and whether anything was found.",
+    ["tier", "found"],
+    buckets=_BUCKETS_S,
+    registry=REGISTRY,
+)
+
+
+def observe_search(tier: str, seconds: float, *, found: bool) -> None:
+    """Counts one search by the part of the engine that answered it."""
+    _SEARCHES.labels(tier, "yes" if found else "no").observe(seconds)
+
+
+def route_traffic() -> dict[tuple[str, str, str], Traffic]:
+    """Returns this process's traffic since its start, by (function, method, route)."""
+    errors: dict[tuple[str, str, str], int] = {}
+    for sample in _samples(_REQUESTS, "_total"):
+        if sample.labels["status"].startswith("5"):
+            where = _route(sample.labels)
+            errors[where] = errors.get(where, 0) + int(sample.value)
+    return {
+        where: _traffic(buckets, errors.get(where, 0))
+        for where, buckets in _buckets(_SECONDS, _route).items()
+    }
+
+
+def search_traffic() -> dict[tuple[str, bool], Traffic]:
+    """Returns this process's searches since its start, by (tier, whether anything was found)."""
+    found = _buckets(_SEARCHES, lambda labels: (labels["tier"], labels["found"] == "yes"))
+    return {where: _traffic(buckets, 0) for where, buckets in found.items()}
+
+
+def _route(labels: Mapping[str, str]) -> tuple[str, str, str]:
+    return labels["function"], labels["method"], labels["route"]
+
+
+def _samples(metric: Counter | Histogram, suffix: str) -> list[Sample]:
+    return [
+        sample
+        for family in metric.collect()
+        for sample in family.samples
+        if sample.name.endswith(suffix)
+    ]
+
+
+def _buckets(
+    metric: Histogram, key: Callable[[Mapping[str, str]], K]
+) -> dict[K, list[tuple[float, int]]]:
+    found: dict[K, list[tuple[float, int]]] = {}
+    for sample in _samples(metric, "_bucket"):
+        bound = float(sample.labels["le"])
+        found.setdefault(key(sample.labels), []).append((bound, int(sample.value)))
+    return found
+
+
+def _traffic(cumulated: list[tuple[float, int]], errors: int) -> Traffic:
+    """Returns traffic from buckets that each count all requests up to their bound."""
+    bounds = tuple(bound for bound, _ in cumulated)
+    upto = [0, *(count for _, count in cumulated)]
+    counts = tuple(after - before for before, after in pairwise(upto))
+    return Traffic(upto[-1], errors, bounds, counts)
 
 
 def openmetrics() -> tuple[bytes, str]:

@@ -149,6 +149,13 @@ CREATE TABLE outcomes (
     PRIMARY KEY (workspace, id)
 ) WITHOUT ROWID;
 
+CREATE TABLE conversation_counts (
+    workspace TEXT NOT NULL,
+    id TEXT NOT NULL,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (workspace, id)
+) WITHOUT ROWID;
+
 CREATE TABLE training_runs (
     workspace TEXT NOT NULL,
     id TEXT NOT NULL,
@@ -267,6 +274,7 @@ CREATE TABLE metric_points (
     id TEXT NOT NULL,
     at TEXT NOT NULL,
     name TEXT NOT NULL,
+    model TEXT NOT NULL,
     expires_at TEXT NOT NULL,
     doc TEXT NOT NULL,
     PRIMARY KEY (workspace, id)
