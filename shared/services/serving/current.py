@@ -20,7 +20,7 @@ from shared.domain.learning.snapshot import Snapshot, from_bytes
 from shared.domain.learning.trust import TrustCard
 from shared.domain.models import Price
 from shared.domain.times import Timestamp
-from shared.errors import CorruptData, NotFound, Unavailable, WhetstoneError
+from shared.errors import CorruptData, NotFound, WhetstoneError
 from shared.services.deps import Deps
 from shared.services.unit import settings_of
 
@@ -58,7 +58,7 @@ class Seen:
     view: View | None = None
     seen_at_s: float = 0.0
     tried_at_s: float = 0.0
-    looking: "asyncio.Task[None] | None" = None
+    looking: "asyncio.Task[View] | None" = None
 
 
 async def current_view(deps: Deps, workspace: str) -> View:
@@ -75,14 +75,14 @@ async def current_view(deps: Deps, workspace: str) -> View:
     else:
         deps.snapshots_seen.move_to_end(workspace)
     now_s = deps.clock.monotonic_s()
-    if seen.view is None or now_s - seen.seen_at_s > FRESH_S:
-        await _look_once(deps, workspace, seen, now_s)
-    elif now_s - seen.tried_at_s >= deps.options.snapshot_poll_s:
+    view = seen.view
+    if view is None:
+        return await asyncio.shield(_start_look(deps, workspace, seen, now_s))
+    if now_s - seen.seen_at_s > FRESH_S:
+        return await _looked_again(deps, workspace, seen, view)
+    if now_s - seen.tried_at_s >= deps.options.snapshot_poll_s:
         _start_look(deps, workspace, seen, now_s)
-    if seen.view is None:  # the look that we shared was cut off with the request that began it
-        msg = "what is current cannot be read now; try again"
-        raise Unavailable(msg)
-    return seen.view
+    return view
 
 
 def _make_room(deps: Deps, workspace: str) -> Seen:
@@ -92,46 +92,46 @@ def _make_room(deps: Deps, workspace: str) -> Seen:
     return seen
 
 
-async def _look_once(deps: Deps, workspace: str, seen: Seen, now_s: float) -> None:
-    """Waits for one look; shares the one under way, and after a failure keeps to the interval."""
-    rested = now_s - seen.tried_at_s >= deps.options.snapshot_poll_s
-    if seen.view is not None and not rested and not _under_way(seen):
-        return
-    look = _start_look(deps, workspace, seen, now_s)
+async def _looked_again(deps: Deps, workspace: str, seen: Seen, view: View) -> View:
+    """Waits for one look, or the one under way; after a failure the next keeps its distance."""
+    now_s = deps.clock.monotonic_s()
+    if not _under_way(seen) and now_s - seen.tried_at_s < deps.options.snapshot_poll_s:
+        return view
     try:
-        await asyncio.shield(look)
+        return await asyncio.shield(_start_look(deps, workspace, seen, now_s))
     except WhetstoneError:
-        if seen.view is None:
-            raise
+        return view
 
 
 def _under_way(seen: Seen) -> bool:
     return seen.looking is not None and not seen.looking.done()
 
 
-def _start_look(deps: Deps, workspace: str, seen: Seen, now_s: float) -> "asyncio.Task[None]":
+def _start_look(deps: Deps, workspace: str, seen: Seen, now_s: float) -> "asyncio.Task[View]":
     looking = seen.looking
     if looking is not None and not looking.done():
         return looking
     seen.tried_at_s = now_s
-    seen.looking = asyncio.get_running_loop().create_task(_look(deps, workspace, seen, now_s))
-    seen.looking.add_done_callback(_report)
-    return seen.looking
+    looking = asyncio.get_running_loop().create_task(_look(deps, workspace, seen, now_s))
+    looking.add_done_callback(_report)
+    seen.looking = looking
+    return looking
 
 
-def _report(look: "asyncio.Task[None]") -> None:
+def _report(look: "asyncio.Task[View]") -> None:
     """Logs a look that failed; asking for its exception also says that somebody took note."""
     error = None if look.cancelled() else look.exception()
     if error is not None:
         logger.warning("snapshot.look_failed", extra={"detail": str(error)})
 
 
-async def _look(deps: Deps, workspace: str, seen: Seen, now_s: float) -> None:
+async def _look(deps: Deps, workspace: str, seen: Seen, now_s: float) -> View:
     head = await deps.store.get(workspace, LEARNING_HEADS, "head")
     settings = await settings_of(deps, workspace)
     old = seen.view or _default_view(deps, settings)
-    seen.view = await _next_view(deps, workspace, replace(old, settings=settings), head)
-    seen.seen_at_s = now_s
+    view = await _next_view(deps, workspace, replace(old, settings=settings), head)
+    seen.view, seen.seen_at_s = view, now_s
+    return view
 
 
 async def _next_view(deps: Deps, workspace: str, old: View, head: LearningHead | None) -> View:

@@ -13,7 +13,7 @@ from shared.messages.serving import (
     StreamError,
     StreamStart,
 )
-from shared.ports import CompletionChunk
+from shared.ports import Completion, CompletionChunk
 from shared.services.deps import Options
 from shared.services.serving import streaming
 from shared.services.serving.streaming import stream
@@ -263,6 +263,26 @@ def test_a_caller_who_hangs_up_on_a_full_buffer_does_not_hold_the_end_up(tmp_pat
             await asyncio.sleep(0)
         await asyncio.wait_for(parts.aclose(), 5)
         assert (await settled_record(system, first.request_id)).failed
+
+    run(tmp_path, server, scenario)
+
+
+def test_a_whole_answer_that_nobody_takes_is_still_on_record(tmp_path, server, monkeypatch):
+    monkeypatch.setattr(streaming, "STALLED_S", 0.01)
+
+    class Whole(Scripted):
+        async def stream(self, request, *, timeout_s):
+            for _ in range(streaming.BUFFERED):
+                yield CompletionChunk("word ")
+            yield CompletionChunk("", Completion("word " * 64, "stop", 7, 64))
+
+    async def scenario(system):
+        system.deps.providers["local"] = Whole([])
+        parts = await opened(system)
+        [stored] = await decisions_of(system)
+        record = await settled_record(system, stored.id)
+        assert (record.input_tokens, record.output_tokens, record.failed) == (7, 64, False)
+        await parts.aclose()
 
     run(tmp_path, server, scenario)
 
