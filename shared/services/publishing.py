@@ -48,7 +48,8 @@ async def publish(deps: Deps, event: Event) -> None:
 async def publish_entry(deps: Deps, workspace: str, entry_id: str) -> int:
     """Brings objects, publications and index in line with an entry, and returns their version.
 
-    Does nothing where they are, so that it may be repeated.
+    Does nothing where they are, so that it may be repeated. The switch that stops publishing keeps
+    knowledge from coming in, not from being taken out: who throws it wants less to be found.
 
     Raises:
         Unavailable: publishing is stopped, the workspace is read-only, or the entry keeps changing.
@@ -56,11 +57,11 @@ async def publish_entry(deps: Deps, workspace: str, entry_id: str) -> int:
         CorruptData: the revision's object is there with other content.
     """
     settings = await writable(deps, workspace)
-    if settings.publishing_stopped:
-        raise Unavailable("publishing is stopped in this workspace; the event is tried again later")
     for _ in range(_TRIES):
         revision = await _published_revision(deps, workspace, entry_id)
         if revision is not None:
+            if settings.publishing_stopped:
+                raise Unavailable(f"publishing is stopped in {workspace}; try again later")
             await _write_object(deps, workspace, entry_id, revision)
         if await _log(deps, workspace, entry_id, revision):
             return await catch_up(deps, workspace)

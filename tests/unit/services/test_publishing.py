@@ -153,6 +153,20 @@ def test_an_event_waits_while_publishing_is_stopped(tmp_path):
     play(tmp_path, scenario)
 
 
+def test_a_retracted_entry_leaves_search_although_publishing_is_stopped(tmp_path):
+    async def scenario(system):
+        system.attach(publish_app)
+        entry_id = await submit(system)
+        await approve(system, entry_id)
+        await system.drain()
+        await system.change_settings(publishing_stopped=True)
+        await retract(system, entry_id)
+        await system.drain()
+        assert await found(system, "word0x0") == []
+
+    play(tmp_path, scenario)
+
+
 def test_what_a_crash_before_the_log_left_is_taken_up(tmp_path):
     """The object is there, the publication is not: as after a crash between the two."""
 
