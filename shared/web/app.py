@@ -130,6 +130,7 @@ class Api(FastAPI):
             await handler(event)
             return Handled(event_id=event.event_id)
 
+        handle_event.__name__ = f"handle_{self.function}_event"
         self.endpoint("POST", f"/events/{self.function}", needs=SYSTEM)(handle_event)
         self.consume = handler
         return handler
