@@ -78,6 +78,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listening.bind((host, port))
     except OSError as error:
+        listening.close()
         problem = f"cannot listen on {host}:{port} ({error.strerror}); choose another PORT"
         raise click.ClickException(problem) from None
     return listening

@@ -1,0 +1,204 @@
+"""The commands of the operator, run as a shell runs them, on a data folder of their own."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from shared import bootstrap
+from shared.cli.main import main
+from shared.domain.access import SCOPES
+from shared.domain.operations import DELIVERIES, Delivery
+from shared.domain.records import SYSTEM_WORKSPACE
+from shared.messages.events import JOBS, Event
+from shared.ports import Transaction
+from shared.services.deps import Deps
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("WHETSTONE_DATA_DIR", str(tmp_path / "data"))
+    bootstrap.reset()
+    yield tmp_path / "data"
+    bootstrap.reset()
+
+
+def whetstone(*arguments: str) -> Result:
+    """Runs one command as its own process would: nothing built before it."""
+    bootstrap.reset()
+    return CliRunner().invoke(main, list(arguments))
+
+
+def test_help_lists_every_command(data: Path) -> None:
+    said = whetstone("--help")
+    assert said.exit_code == 0
+    for name in main.commands:
+        assert name in said.output
+
+
+def test_help_of_every_command_says_what_it_does(data: Path) -> None:
+    for name in main.commands:
+        said = whetstone(name, "--help")
+        assert said.exit_code == 0, name
+        assert len(said.output.splitlines()) > 3, name
+
+
+def test_wrong_setting_stops_with_its_name(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHETSTONE_IDEMPOTENCY_HOURS", "2")
+    said = whetstone("key", "list")
+    assert said.exit_code == 1
+    assert "WHETSTONE_IDEMPOTENCY_HOURS" in said.output
+    assert "Traceback" not in said.output
+
+
+def test_unknown_setting_stops_with_its_name(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHETSTONE_NO_SUCH", "1")
+    said = whetstone("key", "list")
+    assert said.exit_code == 1
+    assert "WHETSTONE_NO_SUCH" in said.output
+
+
+def test_a_key_is_shown_once_and_listed_without_its_secret(data: Path) -> None:
+    made = whetstone("key", "create", "--name", "agents", "--scope", "submit", "--scope", "serve")
+    assert made.exit_code == 0, made.output
+    key_id, secret = made.output.split()
+    listed = whetstone("key", "list")
+    assert key_id in listed.output
+    assert "active" in listed.output
+    assert "serve,submit" in listed.output
+    assert secret not in listed.output
+    assert secret.encode() not in (data / "whetstone.db").read_bytes()
+
+
+def test_a_revoked_key_is_listed_as_such(data: Path) -> None:
+    key_id = whetstone("key", "create", "--name", "agents", "--scope", "submit").output.split()[0]
+    assert whetstone("key", "revoke", key_id).exit_code == 0
+    assert "revoked" in whetstone("key", "list").output
+
+
+def test_revoking_an_unknown_key_says_so(data: Path) -> None:
+    said = whetstone("key", "revoke", "key_nothing")
+    assert said.exit_code == 1
+    assert "key_nothing" in said.output
+
+
+def test_an_unknown_scope_is_refused_with_the_known_ones(data: Path) -> None:
+    said = whetstone("key", "create", "--name", "x", "--scope", "everything")
+    assert said.exit_code == 2
+    for scope in SCOPES:
+        assert scope in said.output
+
+
+def test_a_workspace_is_made_once(data: Path) -> None:
+    made = whetstone("workspace", "create", "acme")
+    assert made.exit_code == 0, made.output
+    assert re.fullmatch(r"acme  \S{20,}\n", made.output)
+    again = whetstone("workspace", "create", "acme")
+    assert again.exit_code == 1
+    assert "acme" in again.output
+    assert "acme" in whetstone("workspace", "list").output
+
+
+def test_a_bad_workspace_name_is_refused(data: Path) -> None:
+    said = whetstone("workspace", "create", "Not A Name")
+    assert said.exit_code == 1
+    assert "lower-case" in said.output
+
+
+def test_tokens_of_one_folder_share_their_secret(data: Path) -> None:
+    first = whetstone("token", "--subject", "ada", "--role", "admin").output.strip()
+    secret = (data / "jwt_secret").read_text()
+    second = whetstone("token", "--subject", "ada").output.strip()
+    assert first.count(".") == second.count(".") == 2
+    assert (data / "jwt_secret").read_text() == secret
+    assert (data / "jwt_secret").stat().st_mode & 0o077 == 0
+
+
+def test_a_tampered_audit_log_is_found(data: Path) -> None:
+    for name in ("one", "two", "three"):
+        whetstone("key", "create", "--name", name, "--scope", "submit")
+    good = whetstone("audit", "verify")
+    assert good.exit_code == 0, good.output
+    assert "3 records" in good.output
+    with sqlite3.connect(data / "whetstone.db") as connection:
+        connection.execute(
+            "UPDATE audit_log SET actor = 'nobody' WHERE workspace = 'default' AND seq = 2"
+        )
+    bad = whetstone("audit", "verify")
+    assert bad.exit_code == 1
+    assert "record 2" in bad.output
+
+
+def test_dead_letters_are_listed_and_replayed(data: Path) -> None:
+    assert "no dead letters" in whetstone("dead-letters", "list").output
+    _leave_dead_letter()
+    listed = whetstone("dead-letters", "list")
+    assert "notify:evt_1" in listed.output
+    assert "the receiver is away" in listed.output
+    assert "no dead letters" in whetstone("dead-letters", "list", "--workspace", "other").output
+    assert whetstone("dead-letters", "replay").exit_code == 2
+    assert whetstone("dead-letters", "replay", "--all").output == "1 replayed\n"
+    assert "no dead letters" in whetstone("dead-letters", "list").output
+
+
+def test_an_empty_knowledge_base_verifies_and_rebuilds(data: Path) -> None:
+    assert "version 0" in whetstone("knowledge", "verify").output
+    assert "version 0" in whetstone("knowledge", "rebuild").output
+
+
+def test_the_schedule_lists_every_job(data: Path) -> None:
+    said = whetstone("schedule", "list").output
+    for name, job in JOBS.items():
+        assert name in said
+        assert job.cron in said
+
+
+def test_a_taken_port_is_told_with_what_to_do(data: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        said = whetstone("serve", "--port", port)
+    assert said.exit_code == 1
+    assert port in said.output
+    assert "choose another PORT" in said.output
+
+
+def _leave_dead_letter() -> None:
+    from shared.cli.running import run
+
+    now = "2026-01-01T00:00:00.000000Z"
+    event = Event(
+        event_id="evt_1",
+        type="entry.submitted",
+        workspace="default",
+        occurred_at=now,
+        subject="ent_1",
+    )
+    dead = Delivery(
+        id="notify:evt_1",
+        consumer="notify",
+        event_id="evt_1",
+        event_type="entry.submitted",
+        tenant="default",
+        event=event.model_dump_json(),
+        state="dead",
+        attempts=5,
+        last_error="Unavailable: the receiver is away",
+        next_attempt_at=now,
+        created_at=now,
+    )
+
+    async def leave(deps: Deps) -> None:
+        async def work(tx: Transaction) -> None:
+            tx.put(DELIVERIES, dead)
+
+        await deps.store.transact(SYSTEM_WORKSPACE, work)
+
+    bootstrap.reset()
+    run(leave)
