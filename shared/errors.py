@@ -91,5 +91,9 @@ class Unavailable(WhetstoneError):
     """A dependency does not answer, or a kill switch is on; the same request may succeed later."""
 
 
+class Paused(Unavailable):
+    """An operator holds this back; it goes on by itself when released, however long that takes."""
+
+
 class CorruptData(WhetstoneError):
     """Stored data does not match its checksum or its schema; someone must look."""

@@ -1,7 +1,8 @@
 """The embedded bus: hands each event to its consumers in this process, and keeps what failed for another try.
 
-A delivery that fails is a record in the store, so that it outlives the process: tried again with doubling pauses, and
-a dead letter after the last try, until someone replays it.
+A delivery that fails is a record in the store, so that it outlives the process: tried again with
+doubling pauses, and a dead letter after the last try, until someone replays it. A consumer that is
+paused by an operator uses up no tries.
 """
 
 import asyncio
@@ -12,13 +13,16 @@ from dataclasses import dataclass
 from shared.domain.operations import DELIVERIES, Delivery
 from shared.domain.records import SYSTEM_WORKSPACE, Filter, Order
 from shared.domain.times import plus
-from shared.errors import WhetstoneError
+from shared.errors import Paused, WhetstoneError
 from shared.messages.events import FLOW, Event
 from shared.ports import Clock, DeadLetter, Store, Transaction
 
 Consumer = Callable[[Event], Awaitable[None]]
 
 logger = logging.getLogger("whetstone.bus")
+
+LONGEST_ERROR = 500
+"""Characters of an error that are kept."""
 
 CONCURRENT = 16
 """Events that are handled at the same time."""
@@ -35,6 +39,14 @@ class Retries:
     def pause_s(self, attempts: int) -> float:
         """Returns the pause after that many failed tries."""
         return min(self.longest_backoff_s, self.first_backoff_s * 2.0 ** min(attempts - 1, 62))
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """What went wrong with a delivery; `counts` is False where the consumer is only paused."""
+
+    text: str
+    counts: bool = True
 
 
 class InProcessBus:
@@ -59,7 +71,11 @@ class InProcessBus:
         """See Bus."""
         gate = asyncio.Semaphore(CONCURRENT)
         await asyncio.gather(
-            *(self._first_try(gate, event, name) for event in events for name in FLOW[event.type].consumers)
+            *(
+                self._first_try(gate, event, name)
+                for event in events
+                for name in FLOW[event.type].consumers
+            )
         )
 
     async def retry_due(self, limit: int = 100) -> int:
@@ -71,7 +87,9 @@ class InProcessBus:
             await self._try_again(delivery)
         return len(ready)
 
-    async def dead_letters(self, workspace: str | None = None, limit: int = 100) -> list[DeadLetter]:
+    async def dead_letters(
+        self, workspace: str | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
         """See Bus."""
         found = await self._find("dead", workspace, limit)
         return [
@@ -109,33 +127,36 @@ class InProcessBus:
         if workspace is not None:
             filters.append(Filter("tenant", "==", workspace))
         order = Order("next_attempt_at")
-        page = await self._store.find(SYSTEM_WORKSPACE, DELIVERIES, *filters, order=order, limit=limit)
+        page = await self._store.find(
+            SYSTEM_WORKSPACE, DELIVERIES, *filters, order=order, limit=limit
+        )
         return page.items
 
     async def _first_try(self, gate: asyncio.Semaphore, event: Event, name: str) -> None:
         async with gate:
-            error = await self._deliver(event, name)
-        if error is not None:
-            now = self._clock.now_text()
-            delivery = Delivery(
-                id=f"{name}:{event.event_id}",
-                consumer=name,
-                event_id=event.event_id,
-                event_type=event.type,
-                tenant=event.workspace,
-                event=event.model_dump_json(),
-                state="retrying",
-                attempts=0,
-                last_error="",
-                next_attempt_at=now,
-                created_at=now,
-            )
-            await self._keep(delivery, error)
+            failure = await self._deliver(event, name)
+        if failure is None:
+            return
+        now = self._clock.now_text()
+        untried = Delivery(
+            id=f"{name}:{event.event_id}",
+            consumer=name,
+            event_id=event.event_id,
+            event_type=event.type,
+            tenant=event.workspace,
+            event=event.model_dump_json(),
+            state="retrying",
+            attempts=0,
+            last_error="",
+            next_attempt_at=now,
+            created_at=now,
+        )
+        await self._keep(untried, failure)
 
     async def _try_again(self, delivery: Delivery) -> None:
-        error = await self._deliver(Event.model_validate_json(delivery.event), delivery.consumer)
-        if error is not None:
-            await self._keep(delivery, error)
+        failure = await self._deliver(Event.model_validate_json(delivery.event), delivery.consumer)
+        if failure is not None:
+            await self._keep(delivery, failure)
             return
 
         async def forget(tx: Transaction) -> None:
@@ -143,32 +164,37 @@ class InProcessBus:
 
         await self._store.transact(SYSTEM_WORKSPACE, forget)
 
-    async def _keep(self, delivery: Delivery, error: str) -> None:
-        attempts = delivery.attempts + 1
+    async def _keep(self, delivery: Delivery, failure: _Failure) -> None:
+        attempts = delivery.attempts + failure.counts
         dead = attempts >= self._retries.attempts
+        pause_s = self._retries.pause_s(max(attempts, 1))
         kept = delivery.model_copy(
             update={
                 "state": "dead" if dead else "retrying",
                 "attempts": attempts,
-                "last_error": error,
-                "next_attempt_at": plus(self._clock.now_text(), self._retries.pause_s(attempts)),
+                "last_error": failure.text[:LONGEST_ERROR],
+                "next_attempt_at": plus(self._clock.now_text(), pause_s),
             }
         )
         if dead:
-            logger.error("event.dead_letter", extra={"delivery": delivery.id, "error": error})
+            logger.error(
+                "event.dead_letter", extra={"delivery": delivery.id, "error": kept.last_error}
+            )
 
         async def write(tx: Transaction) -> None:
             tx.put(DELIVERIES, kept)
 
         await self._store.transact(SYSTEM_WORKSPACE, write)
 
-    async def _deliver(self, event: Event, name: str) -> str | None:
-        """Returns what went wrong, None where nothing did."""
+    async def _deliver(self, event: Event, name: str) -> _Failure | None:
         try:
             await self._consumers[name](event)
+        except Paused as error:
+            return _Failure(f"Paused: {error.detail}", counts=False)
         except WhetstoneError as error:
-            return f"{type(error).__name__}: {error.detail}"[:500]
+            return _Failure(f"{type(error).__name__}: {error.detail}")
         except Exception as error:  # a consumer's bug must not stop the others' events
-            logger.exception("event.consumer_crashed", extra={"consumer": name, "event_id": event.event_id})
-            return f"{type(error).__name__}: {error}"[:500]
+            extra = {"consumer": name, "event_id": event.event_id}
+            logger.exception("event.consumer_crashed", extra=extra)
+            return _Failure(f"{type(error).__name__}: {error}")
         return None

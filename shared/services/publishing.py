@@ -19,7 +19,7 @@ from shared.domain.knowledge.publication import (
     publication_id,
 )
 from shared.domain.records import Filter, Order
-from shared.errors import AlreadyExists, CorruptData, NotFound, Unavailable
+from shared.errors import AlreadyExists, CorruptData, NotFound, Paused, Unavailable
 from shared.messages.events import Event
 from shared.ports import Transaction
 from shared.services.consuming import handle_once
@@ -34,7 +34,8 @@ async def publish(deps: Deps, event: Event) -> None:
     """Handles an approved or a retracted entry.
 
     Raises:
-        Unavailable: publishing is stopped, or a dependency does not answer; to be delivered again.
+        Paused: publishing is stopped; to be delivered again once it goes on.
+        Unavailable: a dependency does not answer; to be delivered again.
         NotFound: the event is about an entry that is not there.
         CorruptData: the revision's object is there with other content.
     """
@@ -52,7 +53,8 @@ async def publish_entry(deps: Deps, workspace: str, entry_id: str) -> int:
     knowledge from coming in, not from being taken out: who throws it wants less to be found.
 
     Raises:
-        Unavailable: publishing is stopped, the workspace is read-only, or the entry keeps changing.
+        Paused: publishing is stopped.
+        Unavailable: the workspace is read-only, or the entry keeps changing.
         NotFound: no such entry.
         CorruptData: the revision's object is there with other content.
     """
@@ -61,7 +63,7 @@ async def publish_entry(deps: Deps, workspace: str, entry_id: str) -> int:
         revision = await _published_revision(deps, workspace, entry_id)
         if revision is not None:
             if settings.publishing_stopped:
-                raise Unavailable(f"publishing is stopped in {workspace}; try again later")
+                raise Paused(f"publishing is stopped in {workspace}; it goes on when that is taken back")
             await _write_object(deps, workspace, entry_id, revision)
         if await _log(deps, workspace, entry_id, revision):
             return await catch_up(deps, workspace)

@@ -13,6 +13,7 @@ from shared.errors import (
     NotAllowed,
     NotAuthenticated,
     NotFound,
+    Paused,
     RateLimited,
     TooLarge,
     Unavailable,
@@ -32,6 +33,7 @@ STATUS: dict[type[WhetstoneError], int] = {
     AlreadyExists: 409,
     RateLimited: 429,
     Unavailable: 503,
+    Paused: 503,
     CorruptData: 500,
 }
 
