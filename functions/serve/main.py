@@ -22,6 +22,7 @@ from shared.messages.serving import (
     SearchRequest,
 )
 from shared.services.serving import boosting, completing, policy, routing, searching, streaming
+from shared.web import telemetry
 from shared.web.app import Api
 from shared.web.endpoint import Call
 from shared.web.guard import needs
@@ -75,7 +76,10 @@ async def agent_boost(call: Call, agent_id: str, query: BoostParams) -> BoostAns
 @app.endpoint("POST", "/v1/search", needs=READER)
 async def search(call: Call, body: SearchRequest) -> SearchAnswer:
     """Find published knowledge, best first."""
-    return await searching.search(bootstrap.deps(), call.caller, body)
+    found = await searching.search(bootstrap.deps(), call.caller, body)
+    how = found.routing_info
+    telemetry.observe_search(how.tier, how.latency_ms / 1000, found=bool(found.items))
+    return found
 
 
 @functions_framework.aio.http

@@ -1,0 +1,61 @@
+"""The runbook: a section for each alert rule, and only commands, paths and settings that exist."""
+
+import json
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from shared.cli.main import main
+from shared.config import Settings
+from shared.domain.alerts import RULES, runbook
+from shared.messages.access import SettingsView
+from shared.web.openapi import DOCUMENT
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs/operations-runbook.md").read_text("utf-8")
+SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", TEXT, re.DOTALL | re.MULTILINE))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_has_a_section_that_its_alerts_point_to(rule):
+    file, anchor = runbook(rule).split("#")
+    assert (ROOT / file).is_file()
+    section = SECTIONS[anchor]
+    for part in ("Meaning", "First look", "Fix", "Verify"):
+        assert f"**{part}.**" in section, part
+
+
+def test_there_is_no_section_of_a_rule_that_is_gone():
+    assert set(SECTIONS) == {"Any alert", *RULES}
+
+
+def test_every_command_exists():
+    named = {" ".join(one.split()) for one in re.findall(r"whetstone ((?:[a-z-]+ ?){1,2})", TEXT)}
+    assert named
+    for words in named:
+        command = main
+        for word in words.split():
+            if not isinstance(command, click.Group):
+                break
+            command = command.commands[word]
+        assert not isinstance(command, click.Group), words
+
+
+def test_every_path_is_served_as_written():
+    paths = json.loads(DOCUMENT.read_text("utf-8"))["paths"]
+    patterns = [re.compile(re.sub(r"\{\w+\}", "[^/]+", path)) for path in paths]
+    named = set(re.findall(r"\$WHETSTONE_URL(/[\w/-]+)", TEXT))
+    assert {path for path in named if not any(one.fullmatch(path) for one in patterns)} == set()
+
+
+def test_every_setting_exists():
+    assert set(re.findall(r"WHETSTONE_(?!URL|API_KEY)(\w+)", TEXT)) <= {
+        "SCHEDULE_ENABLED",
+        "SERVING__COMPLETION_TIMEOUT_S",
+    }
+    assert "schedule_enabled" in Settings.model_fields
+    assert "completion_timeout_s" in Settings.model_fields["serving"].annotation.model_fields
+    switches = set(re.findall(r"settings --data '\{\"(\w+)\"", TEXT))
+    assert switches <= set(SettingsView.model_fields)
