@@ -1,0 +1,53 @@
+"""What requests leave behind: counts by route and tier, and one line of JSON each."""
+
+import json
+import logging
+
+from shared.web import telemetry
+
+
+def test_requests_are_counted_by_route_with_errors_and_latency():
+    meter = telemetry.RouteMeter("submit", "GET", "/test/telemetry")
+    for status, seconds in ((200, 0.003), (200, 0.004), (404, 0.2), (500, 70.0)):
+        meter.observe(status, seconds)
+    found = telemetry.route_traffic()["submit", "GET", "/test/telemetry"]
+    assert (found.requests, found.errors) == (4, 1)
+    assert sum(found.counts) == 4
+    assert found.counts[found.bounds.index(0.005)] == 2
+    assert found.counts[-1] == 1
+    assert found.bounds[-1] == float("inf")
+
+
+def test_searches_are_counted_by_tier_and_success():
+    telemetry.observe_search("telemetry-test", 0.01, found=True)
+    telemetry.observe_search("telemetry-test", 0.01, found=False)
+    telemetry.observe_search("telemetry-test", 0.01, found=False)
+    found = telemetry.search_traffic()
+    assert found["telemetry-test", True].requests == 1
+    assert found["telemetry-test", False].requests == 2
+
+
+def test_metrics_tell_of_the_process_too():
+    text, media = telemetry.openmetrics()
+    assert media.startswith("application/openmetrics-text")
+    assert b"process_resident_memory_bytes" in text
+    assert text.endswith(b"# EOF\n")
+
+
+def test_a_log_line_is_json_with_its_fields():
+    record = logging.makeLogRecord(
+        {"name": "whetstone.x", "levelname": "WARNING", "msg": "event.name", "entry_id": "ent_1"}
+    )
+    line = json.loads(telemetry.JsonFormatter().format(record))
+    assert (line["severity"], line["message"], line["entry_id"]) == (
+        "WARNING",
+        "event.name",
+        "ent_1",
+    )
+    assert "exception" not in line
+
+
+def test_a_log_line_carries_the_exception():
+    error = ValueError("what went wrong")
+    record = logging.makeLogRecord({"msg": "x", "exc_info": (ValueError, error, None)})
+    assert "what went wrong" in json.loads(telemetry.JsonFormatter().format(record))["exception"]
