@@ -40,7 +40,7 @@ CONSUMERS: dict[str, Callable[[Event], Awaitable[None]]] = {}
 """Handlers of events in this process, by function; the local server fills it for the embedded bus."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WebGate:
     """What the web layer needs: see `shared.web.endpoint.Gate`."""
 

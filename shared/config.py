@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, ValidationError, model_validator
@@ -173,7 +173,7 @@ def _shown(value: object) -> JsonValue:
     return _LOGIN.sub(r"\1", str(value))
 
 
-def _read(path: Path, *, required: bool) -> dict[str, object]:
+def _read(path: Path, *, required: bool) -> dict[str, Any]:
     if not path.exists():
         if required:
             raise InvalidInput(f"the settings file {path} does not exist")
