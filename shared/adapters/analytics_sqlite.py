@@ -1,4 +1,4 @@
-"""Sums over the evidence log of the SQLite store: plain GROUP BY over a range of the log, in a thread of its own."""
+"""Sums over the evidence log of the SQLite store: GROUP BY over a range of it, in a thread."""
 
 import asyncio
 import sqlite3
@@ -12,22 +12,27 @@ from shared.domain.learning.sums import OutcomeSums, QualitySums, RatingSums
 _RANGE = "workspace = ? AND seq > ? AND seq <= ?"
 
 _RATINGS = f"""
-SELECT pattern, provider, model, day, SUM(sign), SUM(sign * quality), SUM(sign * quality * quality), SUM(sign * correct),
-       SUM(sign * cost_nanousd), SUM(sign * costed), SUM(sign * latency_ms), SUM(sign * timed)
-FROM evidence_ratings WHERE {_RANGE} GROUP BY pattern, provider, model, day ORDER BY pattern, provider, model, day
+SELECT pattern, provider, model, day, SUM(sign), SUM(sign * quality),
+       SUM(sign * quality * quality), SUM(sign * correct), SUM(sign * cost_nanousd),
+       SUM(sign * costed), SUM(sign * latency_ms), SUM(sign * timed)
+FROM evidence_ratings WHERE {_RANGE}
+GROUP BY pattern, provider, model, day
+ORDER BY pattern, provider, model, day
 """
 
 _QUALITY = f"""
-SELECT snapshot_id, SUM(sign), SUM(sign * quality), SUM(sign * quality * quality), SUM(sign * correct)
+SELECT snapshot_id, SUM(sign), SUM(sign * quality), SUM(sign * quality * quality),
+       SUM(sign * correct)
 FROM evidence_ratings WHERE {_RANGE} GROUP BY snapshot_id ORDER BY snapshot_id
 """
 
 _OFFSET = "(second % 86400)"
 _EARNED = "CASE WHEN completed AND points > 0 THEN second END"
 _OUTCOMES = f"""
-SELECT agent_id, recommendation_type, agreed, confident, day, COUNT(*), SUM(completed), SUM(completed * points),
-       SUM(completed * points * points), SUM(completed * quality), SUM(completed * quality * quality),
-       SUM(completed * timely), SUM(completed * confidence_millis), SUM(completed * {_OFFSET}),
+SELECT agent_id, recommendation_type, agreed, confident, day, COUNT(*), SUM(completed),
+       SUM(completed * points), SUM(completed * points * points), SUM(completed * quality),
+       SUM(completed * quality * quality), SUM(completed * timely),
+       SUM(completed * confidence_millis), SUM(completed * {_OFFSET}),
        SUM(completed * {_OFFSET} * {_OFFSET}), SUM(completed * {_OFFSET} * points),
        COALESCE(MIN({_EARNED}), 0), COALESCE(MAX({_EARNED}), 0)
 FROM evidence_outcomes WHERE {_RANGE}
@@ -75,7 +80,7 @@ class SqliteAnalytics:
         connection = sqlite_schema.connect(self._path)
         try:
             return connection.execute(sql, parameters).fetchall()
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             raise sqlite_schema.unreadable() from error
         finally:
             connection.close()

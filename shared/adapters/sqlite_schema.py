@@ -1,30 +1,68 @@
 """Opens the SQLite file and brings its schema up to date.
 
-Migrations are numbered files, each run once, in order, in one transaction; the file's `user_version` says how far it has
-come. A migration only adds: the previous version of the code still runs on the new schema.
+Migrations are numbered files, each run once, in order, in one transaction; the file's
+`user_version` says how far it has come. A migration only adds: the previous version of the code
+still runs on the new schema.
 """
 
 import sqlite3
 from pathlib import Path
 
 from shared.domain import collections
-from shared.errors import Unavailable
+from shared.errors import CorruptData, Unavailable
 
 _MIGRATIONS = Path(__file__).parent / "sqlite_migrations"
+
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA cache_size = -65536",
+    "PRAGMA wal_autocheckpoint = 4000",
+)
 
 EXPIRING = tuple(one for one in collections.ALL if one.expires)
 """Collections whose records are deleted when their time has come."""
 
 
 def connect(path: Path, *, busy_timeout_s: float = 15.0) -> sqlite3.Connection:
-    """Returns a connection in autocommit mode, durable at commit, usable from any thread (one at a time)."""
+    """Returns a connection in autocommit mode, durable at commit.
+
+    Any thread may use it, one at a time.
+    """
     connection = sqlite3.connect(
-        path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False, cached_statements=512
+        path,
+        timeout=busy_timeout_s,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=512,
     )
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA cache_size = -65536")
-    connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    try:
+        for pragma in _PRAGMAS:
+            connection.execute(pragma)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_current(path: Path) -> sqlite3.Connection:
+    """Returns a connection to the file, made where it is missing, at the newest schema.
+
+    Raises:
+        Unavailable: the file is of a newer version than this code knows, or cannot be opened.
+        CorruptData: it is not an SQLite database.
+    """
+    try:
+        connection = connect(path)
+    except sqlite3.OperationalError as error:
+        raise Unavailable(f"the database {path} cannot be opened: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise CorruptData(f"the file {path} is not a database: {error}") from error
+    try:
+        migrate(connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -35,7 +73,8 @@ def unreadable() -> Unavailable:
 
 def migrations() -> list[tuple[int, str]]:
     """Returns each migration's number and SQL, in order."""
-    return [(int(file.name[:4]), file.read_text("utf-8")) for file in sorted(_MIGRATIONS.glob("*.sql"))]
+    files = sorted(_MIGRATIONS.glob("*.sql"))
+    return [(int(file.name[:4]), file.read_text("utf-8")) for file in files]
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -47,8 +86,10 @@ def migrate(connection: sqlite3.Connection) -> None:
     known = migrations()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > known[-1][0]:
-        msg = f"the database has schema {version}, this version knows {known[-1][0]}: deploy the newer version"
-        raise Unavailable(msg)
+        raise Unavailable(
+            f"the database has schema {version}, this version knows {known[-1][0]}:"
+            " deploy the newer version"
+        )
     for number, sql in known:
         if number > version:
             _apply(connection, number, sql)

@@ -1,6 +1,7 @@
-"""The SQL of the store, made once for each collection from its declaration. Shared by the adapters that speak SQL.
+"""The SQL of the store, made once for each collection from its declaration.
 
-Every statement names the workspace first: there is no statement that reads two of them, but for the outbox and the purge.
+Every statement names the workspace first: there is no statement that reads two of them, but for the
+outbox and the purge.
 """
 
 import base64
@@ -12,17 +13,22 @@ from functools import cache
 from operator import attrgetter
 from typing import Any
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from shared.domain.records import Collection, Filter, Order, Query, R, Scalar
 from shared.errors import InvalidInput
 
-_COMPARE = {"==": "{field} IS ?", ">=": "{field} >= ?", "contains": "EXISTS (SELECT 1 FROM json_each({field}) WHERE value = ?)"}
+_COMPARE = {
+    "==": "{field} IS ?",
+    ">=": "{field} >= ?",
+    "contains": "EXISTS (SELECT 1 FROM json_each({field}) WHERE value = ?)",
+}
+_LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """The statements of one collection; parameters are workspace, id, the columns, doc, in that order."""
+    """The statements of one collection; parameters: workspace, id, the columns, doc."""
 
     create: str
     put: str
@@ -57,7 +63,8 @@ def row_of(workspace: str, collection: Collection[R], record: R) -> tuple[Scalar
     if not columns_of(collection):
         return (workspace, record.id, doc)
     values = _columns(collection)(record)
-    return (workspace, record.id, *[to_json(one).decode() if type(one) is list else one for one in values], doc)
+    cells = [to_json(one).decode() if type(one) is list else one for one in values]
+    return (workspace, record.id, *cells, doc)
 
 
 @cache
@@ -69,7 +76,10 @@ def _columns(collection: Collection[R]) -> Callable[[R], tuple[Any, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A SELECT of (order value, id, doc) with its parameters; `asked` is what its cursors belong to."""
+    """A SELECT of (order value, id, doc) with its parameters.
+
+    `asked` is what its cursors belong to.
+    """
 
     sql: str
     parameters: tuple[Scalar, ...]
@@ -84,13 +94,14 @@ def listing(
     limit: int,
     cursor: str | None,
 ) -> Listing:
-    """Returns the statement for one page, with one row more than `limit` to tell whether there is another.
+    """Returns the statement for one page, with one row more to tell whether there is another.
 
     Raises:
         ValueError: the collection does not declare this question.
         InvalidInput: the cursor belongs to another question.
     """
-    order = _declared_order(collection, tuple(one.field for one in filters if one.operator == "=="), order)
+    equal = tuple(one.field for one in filters if one.operator == "==")
+    order = _declared_order(collection, equal, order)
     asked = (workspace, collection.name, filters, order)
     where, parameters = conditions(workspace, collection, filters)
     direction, beyond = ("DESC", "<") if order.descending else ("ASC", ">")
@@ -102,8 +113,11 @@ def listing(
         else:
             where += f" AND ({order.field}, id) {beyond} (?, ?)"
             parameters += [value, record_id]
-    keys = f"id {direction}" if order.field == "id" else f"{order.field} {direction}, id {direction}"
-    sql = f"SELECT {order.field}, id, doc FROM {collection.name} WHERE {where} ORDER BY {keys} LIMIT ?"
+    keys = "" if order.field == "id" else f"{order.field} {direction}, "
+    sql = (
+        f"SELECT {order.field}, id, doc FROM {collection.name} WHERE {where}"
+        f" ORDER BY {keys}id {direction} LIMIT ?"
+    )
     return Listing(sql, (*parameters, limit + 1), asked)
 
 
@@ -118,8 +132,7 @@ def conditions(
     clauses, parameters = ["workspace = ?"], [workspace]
     for one in filters:
         if one.field not in collection.all_columns:
-            msg = f"{collection.name} has no column {one.field}"
-            raise ValueError(msg)
+            raise ValueError(f"{collection.name} has no column {one.field}")
         clauses.append(_COMPARE[one.operator].format(field=one.field))
         parameters.append(one.value)  # type: ignore[arg-type]
     return " AND ".join(clauses), list(parameters)
@@ -134,13 +147,21 @@ def make_cursor(found: Listing, value: Scalar, record_id: str) -> str:
 def _open_cursor(cursor: str, fingerprint: str) -> tuple[Scalar, str]:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        given, value, record_id = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-    except (ValueError, TypeError, RecursionError):
-        given, value, record_id = None, None, None
+        body = base64.b64decode(padded, altchars=b"-_", validate=True)
+        given, value, record_id = from_json(body, allow_inf_nan=False)
+    except (ValueError, TypeError):
+        raise foreign_cursor() from None
     scalar = value is None or isinstance(value, str | int | float)
-    if given != fingerprint or not isinstance(record_id, str) or not scalar:
-        raise InvalidInput.field("?cursor", "is not a cursor of this list; ask for the first page without it")
+    small = not isinstance(value, int) or -_LARGEST <= value <= _LARGEST
+    if given != fingerprint or not isinstance(record_id, str) or not (scalar and small):
+        raise foreign_cursor()
     return value, record_id
+
+
+def foreign_cursor() -> InvalidInput:
+    """Returns the error for a cursor that this list has not given out."""
+    detail = "is not a cursor of this list; ask for the first page without it"
+    return InvalidInput.field("?cursor", detail)
 
 
 def _fingerprint(workspace: str, collection: str, filters: Sequence[Filter], order: Order) -> str:
@@ -150,11 +171,13 @@ def _fingerprint(workspace: str, collection: str, filters: Sequence[Filter], ord
 
 
 @cache
-def _declared_order(collection: Collection[R], equal: tuple[str, ...], order: Order | None) -> Order:
-    fits = [query for query in (*collection.queries, Query((), "id")) if set(query.equal) <= set(equal)]
+def _declared_order(
+    collection: Collection[R], equal: tuple[str, ...], order: Order | None
+) -> Order:
+    declared = (*collection.queries, Query((), "id"))
+    fits = [query for query in declared if set(query.equal) <= set(equal)]
     fits = [query for query in fits if order is None or query.order == order.field]
     if not fits:
-        msg = f"{collection.name} declares no query on {sorted(equal)} ordered by {order}"
-        raise ValueError(msg)
+        raise ValueError(f"{collection.name} declares no query on {sorted(equal)} by {order}")
     best = max(fits, key=lambda query: len(query.equal))
     return order or Order(best.order or "id")

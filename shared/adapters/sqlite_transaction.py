@@ -1,12 +1,14 @@
 """A transaction of the SQLite store, and what the transactions of one commit share.
 
-Records are written when a transaction's function has returned, since the next transaction may read them. What no
-transaction reads (audit records, events, evidence, counters) waits for the end of the group and goes in together.
+Records are written when a transaction's function has returned, since the next transaction may read
+them. What no transaction reads (audit records, events, evidence, counters) waits for the end of the
+group and goes in together.
 """
 
 import sqlite3
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from itertools import groupby
 from operator import attrgetter, itemgetter
 
@@ -33,12 +35,15 @@ _COUNTER_ADD = (
     " ON CONFLICT (workspace, name, field) DO UPDATE SET value = value + excluded.value"
 )
 _TABLES = {RatingEvidence: "evidence_ratings", OutcomeEvidence: "evidence_outcomes"}
-_FIELDS = {kind: attrgetter(*kind.__slots__) for kind in _TABLES}
+_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in _TABLES}
+_FIELDS = {kind: attrgetter(*names) for kind, names in _NAMES.items()}
 _APPENDS = {
-    kind: f"INSERT INTO {table} (workspace, seq, {', '.join(kind.__slots__)})"
-    f" VALUES (?, ?, {', '.join('?' * len(kind.__slots__))})"
+    kind: f"INSERT INTO {table} (workspace, seq, {', '.join(_NAMES[kind])})"
+    f" VALUES (?, ?, {', '.join('?' * len(_NAMES[kind]))})"
     for kind, table in _TABLES.items()
 }
+
+_TAKEN = (sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE)
 
 Row = tuple[Scalar, ...]
 Evidence = RatingEvidence | OutcomeEvidence
@@ -86,9 +91,8 @@ class SqliteGroup:
             link = audit.link(workspace, seq + 1, head, entry)
             heads[workspace] = (link.seq, link.hash)
             data = to_json(entry.data).decode()
-            rows.append(
-                (workspace, link.seq, entry.at, entry.actor, entry.action, entry.subject, data, head, link.hash)
-            )
+            who = (entry.at, entry.actor, entry.action, entry.subject)
+            rows.append((workspace, link.seq, *who, data, head, link.hash))
         return rows
 
     def _numbered(self) -> dict[type[Evidence], list[Row]]:
@@ -107,12 +111,25 @@ class SqliteGroup:
 class SqliteTransaction:
     """Reads at once, keeps writes until `flush`."""
 
-    __slots__ = ("_connection", "_creates", "_group", "_size", "_writes", "audits", "counters", "events", "evidence", "workspace")
+    __slots__ = (
+        "_connection",
+        "_creates",
+        "_group",
+        "_size",
+        "_undoable",
+        "_writes",
+        "audits",
+        "counters",
+        "events",
+        "evidence",
+        "workspace",
+    )
 
     def __init__(self, connection: sqlite3.Connection, workspace: str, group: SqliteGroup) -> None:
         self._connection = connection
         self._group = group
-        self._creates: list[tuple[str, Row]] = []
+        self._creates = False
+        self._undoable = False
         self._writes: list[tuple[str, Row]] = []
         self._size = 0
         self.workspace = workspace
@@ -125,7 +142,9 @@ class SqliteTransaction:
         """See Transaction."""
         self._check_reading()
         row = self._connection.execute(statements(collection).get, (self.workspace, id)).fetchone()
-        return None if row is None else collection.record.__pydantic_validator__.validate_json(row[0])
+        return (
+            None if row is None else collection.record.__pydantic_validator__.validate_json(row[0])
+        )
 
     async def get_many(self, collection: Collection[R], ids: Sequence[str]) -> list[R | None]:
         """See Transaction."""
@@ -133,7 +152,11 @@ class SqliteTransaction:
         return fetch_many(self._connection, self.workspace, collection, ids)
 
     async def find(
-        self, collection: Collection[R], *filters: Filter, order: Order | None = None, limit: int = 50
+        self,
+        collection: Collection[R],
+        *filters: Filter,
+        order: Order | None = None,
+        limit: int = 50,
     ) -> list[R]:
         """See Transaction."""
         self._check_reading()
@@ -144,12 +167,16 @@ class SqliteTransaction:
     def create(self, collection: Collection[R], record: R) -> None:
         """See Transaction."""
         self._count()
-        self._creates.append((statements(collection).create, row_of(self.workspace, collection, record)))
+        self._creates = True
+        self._undoable = bool(self._writes)
+        row = row_of(self.workspace, collection, record)
+        self._writes.append((statements(collection).create, row))
 
     def put(self, collection: Collection[R], record: R) -> None:
         """See Transaction."""
         self._count()
-        self._writes.append((statements(collection).put, row_of(self.workspace, collection, record)))
+        row = row_of(self.workspace, collection, record)
+        self._writes.append((statements(collection).put, row))
 
     def delete(self, collection: Collection[R], id: str) -> None:
         """See Transaction."""
@@ -184,40 +211,32 @@ class SqliteTransaction:
 
         Raises:
             AlreadyExists: a create-only write met an existing record; nothing was written.
+            sqlite3.Error, ValueError, OverflowError: writes may be left behind; roll back.
         """
-        if self._creates:
-            self._create_all()
-        for sql, rows in groupby(self._writes, itemgetter(0)):
-            self._connection.executemany(sql, [row for _, row in rows])
-        self._group.take(self)
-
-    def _create_all(self) -> None:
-        """Writes the create-only records first: with a single one, nothing needs to be undone where it fails."""
-        alone = len(self._creates) == 1
-        if not alone:
+        if self._undoable:
             self._connection.execute("SAVEPOINT one")
         try:
-            for sql, row in self._creates:
-                self._connection.execute(sql, row)
+            for sql, rows in groupby(self._writes, itemgetter(0)):
+                self._connection.executemany(sql, [row for _, row in rows])
         except sqlite3.IntegrityError as error:
-            if not alone:
+            if not (self._creates and error.sqlite_errorcode in _TAKEN):
+                raise
+            if self._undoable:
                 self._connection.execute("ROLLBACK TO one")
-            msg = "a record with this id exists already"
-            raise AlreadyExists(msg) from error
-        finally:
-            if not alone:
                 self._connection.execute("RELEASE one")
+            raise AlreadyExists("a record with this id exists already") from error
+        if self._undoable:
+            self._connection.execute("RELEASE one")
+        self._group.take(self)
 
     def _count(self) -> None:
         self._size += 1
         if self._size > MAX_WRITES:
-            msg = f"a transaction takes at most {MAX_WRITES} writes"
-            raise RuntimeError(msg)
+            raise RuntimeError(f"a transaction takes at most {MAX_WRITES} writes")
 
     def _check_reading(self) -> None:
         if self._size:
-            msg = "in a transaction all reads come before the first write"
-            raise RuntimeError(msg)
+            raise RuntimeError("in a transaction all reads come before the first write")
 
 
 def fetch_many(

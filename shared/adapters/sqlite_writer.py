@@ -1,8 +1,10 @@
 """Group commit: one writer that commits the transactions that wait together with one fsync.
 
-The statements of a transaction take microseconds and run on the event loop, where nothing contends for the interpreter;
-only COMMIT, which waits for the disk, runs in a thread. While it does, further transactions gather, and form the next group.
-A transaction's function buffers its writes, so one that raises has written nothing.
+The statements of a transaction take microseconds and run on the event loop, where nothing contends
+for the interpreter; only COMMIT, which waits for the disk, runs in a thread. While it does, further
+transactions gather, and form the next group. A transaction's function buffers its writes, so one
+that raises has written nothing. One whose writes cannot be executed takes its group down with it:
+all is rolled back, and each runs again in a group of its own, so that only the culprit fails.
 """
 
 import asyncio
@@ -12,15 +14,18 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, Protocol, TypeVar, cast
 
-from shared.errors import Unavailable
+from shared.errors import AlreadyExists, Unavailable
 
 T = TypeVar("T")
 
 GROUP = 64
-"""Transactions in one commit at most, so that the loop is never held for more than some milliseconds."""
+"""Transactions in one commit at most, so that the loop is held for a few milliseconds at most."""
 
 SMALL_GROUP = 8
-"""Above this, only half of those that wait go into the next commit: the others' requests are read while it runs."""
+"""Above this, only half of those that wait go into the next commit.
+
+The others' requests are read while it runs.
+"""
 
 
 class Buffered(Protocol):
@@ -31,6 +36,7 @@ class Buffered(Protocol):
 
         Raises:
             AlreadyExists: a create-only write met an existing record; nothing was written.
+            Exception: any other one may leave writes behind: the whole group must be rolled back.
         """
 
 
@@ -76,9 +82,18 @@ class GroupWriter(Generic[G]):
         self._waiting: deque[_Job[G]] = deque()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-commit")
         self._draining: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def submit(self, begin: Callable[[G], Buffered], run: Callable[[Any], Awaitable[T]]) -> T:
-        """Runs `run` on the transaction that `begin` makes, and returns its result once it is on the disk."""
+        """Runs `run` on the transaction that `begin` makes; returns its result once it is durable.
+
+        It is committed also where the caller is cancelled meanwhile.
+
+        Raises:
+            Unavailable: the disk is full, another process writes for too long, or after `close`.
+        """
+        if self._closed:
+            raise Unavailable("the store is closed")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._waiting.append(_Job(begin, run, future))
@@ -88,6 +103,7 @@ class GroupWriter(Generic[G]):
 
     async def close(self) -> None:
         """Waits for the transactions that were submitted, then ends the thread."""
+        self._closed = True
         if self._draining is not None and not self._draining.done():
             await self._draining
         self._thread.shutdown()
@@ -95,18 +111,36 @@ class GroupWriter(Generic[G]):
     async def _drain(self) -> None:
         while self._waiting:
             jobs = self._next_jobs()
+            if not await self._commit(jobs):
+                for job in jobs:
+                    await self._commit([job])
+
+    async def _commit(self, jobs: list[_Job[G]]) -> bool:
+        """Runs and commits jobs, and settles them; False where each has to run again by itself."""
+        try:
+            await self._begin()
             try:
-                await self._begin()
                 group = self._group()
                 done = [(job, _run(job, group)) for job in jobs]
                 group.finish()
-                await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.execute, "COMMIT")
-            except (sqlite3.Error, Unavailable) as error:
-                self._fail(jobs, error)
-            else:
-                for job, settle in done:
-                    if not job.future.done():
-                        settle()
+            except Exception as error:  # noqa: BLE001 -- it is its job's, whichever that is
+                self._roll_back()
+                if len(jobs) > 1:
+                    return False
+                _fail(jobs, error)
+                return True
+            await self._in_thread(self._connection.execute, "COMMIT")
+        except sqlite3.Error as error:
+            self._roll_back()
+            _fail(jobs, error)
+            return True
+        for job, settle in done:
+            if not job.future.done():
+                settle()
+        return True
+
+    async def _in_thread(self, work: Callable[..., object], *arguments: object) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
 
     def _next_jobs(self) -> list[_Job[G]]:
         waiting = len(self._waiting)
@@ -117,7 +151,7 @@ class GroupWriter(Generic[G]):
         try:
             self._connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:  # another process writes: wait for it off the loop
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._begin_patiently)
+            await self._in_thread(self._begin_patiently)
 
     def _begin_patiently(self) -> None:
         self._connection.execute(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")
@@ -126,12 +160,9 @@ class GroupWriter(Generic[G]):
         finally:
             self._connection.execute("PRAGMA busy_timeout = 0")
 
-    def _fail(self, jobs: list[_Job[G]], error: Exception) -> None:
-        if self._connection.in_transaction:
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:  # SQLite itself rolls back where the disk is full
             self._connection.execute("ROLLBACK")
-        for job in jobs:
-            if not job.future.done():
-                job.future.set_exception(_unavailable(error))
 
 
 def _run(job: _Job[G], group: G) -> Callable[[], None]:
@@ -139,23 +170,38 @@ def _run(job: _Job[G], group: G) -> Callable[[], None]:
     transaction = job.begin(group)
     try:
         result = _drive(job.run(transaction))
-        transaction.flush()
     except sqlite3.Error:
         raise
-    except Exception as error:  # noqa: BLE001 -- it belongs to the caller, who gets it when the group is done
-        failure = error
-        return lambda: job.future.set_exception(failure)
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 -- the caller gets it
+        return _raiser(job, error)
+    try:
+        transaction.flush()
+    except AlreadyExists as error:
+        return _raiser(job, error)
     return lambda: job.future.set_result(result)
 
 
-def _unavailable(error: Exception) -> Unavailable:
-    failure = Unavailable("the store cannot write now; try again")
-    failure.__cause__ = error
-    return failure
+def _raiser(job: _Job[G], error: BaseException) -> Callable[[], None]:
+    return lambda: job.future.set_exception(error)
+
+
+def _fail(jobs: list[_Job[G]], error: Exception) -> None:
+    """Tells the callers: trouble of the database may pass, anything else is the job's own."""
+    for job in jobs:
+        if job.future.done():
+            continue
+        failure = error
+        if isinstance(error, sqlite3.Error):
+            failure = Unavailable("the store cannot write now; try again")
+            failure.__cause__ = error
+        job.future.set_exception(failure)
 
 
 def _drive(work: Awaitable[T]) -> T:
-    """Runs a transaction's function to its end at once: it may await nothing but its transaction, which never waits."""
+    """Runs a transaction's function to its end at once.
+
+    It may await nothing but its transaction, which never waits.
+    """
     coroutine = cast("Coroutine[object, None, T]", work)
     try:
         coroutine.send(None)

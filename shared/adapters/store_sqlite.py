@@ -1,7 +1,8 @@
 """The store on one SQLite file: the embedded default.
 
-WAL, `synchronous=FULL`: what was answered is on the disk. Reads by id and short pages run on the event loop on a
-connection of their own; see sqlite_writer for how writes are grouped. Several processes may open the file.
+WAL, `synchronous=FULL`: what was answered is on the disk. Reads by id and short pages run on the
+event loop on a connection of their own; see sqlite_writer for how writes are grouped. Several
+processes may open the file.
 """
 
 import json
@@ -9,13 +10,19 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import JsonValue
 from pydantic_core import from_json
 
 from shared.adapters import sqlite_schema
-from shared.adapters.sqlite_statements import Listing, conditions, listing, make_cursor, statements
+from shared.adapters.sqlite_statements import (
+    Listing,
+    conditions,
+    foreign_cursor,
+    listing,
+    make_cursor,
+)
 from shared.adapters.sqlite_transaction import (
     AUDIT_COLUMNS,
     SqliteGroup,
@@ -26,12 +33,14 @@ from shared.adapters.sqlite_writer import GroupWriter
 from shared.domain.audit import AuditRecord
 from shared.domain.records import Collection, Filter, Order, R, Scalar
 from shared.domain.times import to_text
-from shared.errors import InvalidInput
 from shared.messages.base import Page
 from shared.messages.events import Event
 from shared.ports import OutboxItem
 
 T = TypeVar("T")
+
+_CURSOR_DIGITS = 18
+
 
 class SqliteStore:
     """Implements `ports.Store`.
@@ -40,30 +49,44 @@ class SqliteStore:
         path: the database file; made, with its folder, where it is missing.
 
     Raises:
-        Unavailable: the file was written by a newer version.
+        Unavailable: the file was written by a newer version, or cannot be opened.
+        CorruptData: the file is not an SQLite database.
     """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._writing = sqlite_schema.connect(path)
-        sqlite_schema.migrate(self._writing)
+        self._writing = sqlite_schema.open_current(path)
         self._writing.execute("PRAGMA busy_timeout = 0")
         self._reading = sqlite_schema.connect(path)
         self._writer = GroupWriter(self._writing, lambda: SqliteGroup(self._writing))
 
     async def transact(self, workspace: str, run: Callable[[SqliteTransaction], Awaitable[T]]) -> T:
         """See Store."""
-        return await self._writer.submit(lambda group: SqliteTransaction(self._writing, workspace, group), run)
+        return await self._writer.submit(
+            lambda group: SqliteTransaction(self._writing, workspace, group), run
+        )
 
     async def get(self, workspace: str, collection: Collection[R], id: str) -> R | None:
         """See Store."""
-        row = self._reading.execute(statements(collection).get, (workspace, id)).fetchone()
-        return None if row is None else collection.record.model_validate_json(row[0])
+        try:
+            (record,) = fetch_many(self._reading, workspace, collection, (id,))
+        except sqlite3.Error as error:
+            raise sqlite_schema.unreadable() from error
+        return record
 
-    async def get_many(self, workspace: str, collection: Collection[R], ids: Sequence[str]) -> list[R | None]:
+    async def get_many(
+        self, workspace: str, collection: Collection[R], ids: Sequence[str]
+    ) -> list[R | None]:
         """See Store."""
-        return fetch_many(self._reading, workspace, collection, ids)
+        try:
+            self._reading.execute("BEGIN")  # all of one moment: a commit may end in between
+            try:
+                return fetch_many(self._reading, workspace, collection, ids)
+            finally:
+                self._reading.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise sqlite_schema.unreadable() from error
 
     async def find(
         self,
@@ -80,7 +103,9 @@ class SqliteStore:
         items = [collection.record.model_validate_json(doc) for _, _, doc in rows[:limit]]
         return Page.model_construct(items=items, next_cursor=_next_cursor(asked, rows, limit))
 
-    async def count(self, workspace: str, collection: Collection[R], *filters: Filter, at_most: int) -> int:
+    async def count(
+        self, workspace: str, collection: Collection[R], *filters: Filter, at_most: int
+    ) -> int:
         """See Store."""
         where, parameters = conditions(workspace, collection, filters)
         sql = f"SELECT COUNT(*) FROM (SELECT 1 FROM {collection.name} WHERE {where} LIMIT ?)"
@@ -89,7 +114,8 @@ class SqliteStore:
     async def counters(self, workspace: str, prefix: str) -> dict[str, dict[str, int]]:
         """See Store."""
         rows = self._fetch(
-            "SELECT name, field, value FROM counters WHERE workspace = ? AND name >= ? AND name < ? ORDER BY name, field",
+            "SELECT name, field, value FROM counters"
+            " WHERE workspace = ? AND name >= ? AND name < ? ORDER BY name, field",
             (workspace, prefix, prefix + "\U0010ffff"),
         )
         found: dict[str, dict[str, int]] = {}
@@ -113,15 +139,21 @@ class SqliteStore:
         given = {name: value for name, value in wanted.items() if value is not None}
         where = "".join(f" AND {name} = ?" for name in given)
         rows = self._fetch(
-            f"SELECT {AUDIT_COLUMNS} FROM audit_log WHERE workspace = ?{where} AND seq < ? ORDER BY seq DESC LIMIT ?",
+            f"SELECT {AUDIT_COLUMNS} FROM audit_log WHERE workspace = ?{where} AND seq < ?"
+            " ORDER BY seq DESC LIMIT ?",
             (workspace, *given.values(), before, limit + 1),
         )
         items = [_audit_record(row) for row in rows[:limit]]
-        return Page.model_construct(items=items, next_cursor=str(items[-1].seq) if len(rows) > limit else None)
+        return Page.model_construct(
+            items=items, next_cursor=str(items[-1].seq) if len(rows) > limit else None
+        )
 
     async def audit_chain(self, workspace: str, after_seq: int, limit: int) -> list[AuditRecord]:
         """See Store."""
-        sql = f"SELECT {AUDIT_COLUMNS} FROM audit_log WHERE workspace = ? AND seq > ? ORDER BY seq LIMIT ?"
+        sql = (
+            f"SELECT {AUDIT_COLUMNS} FROM audit_log WHERE workspace = ? AND seq > ?"
+            " ORDER BY seq LIMIT ?"
+        )
         return [_audit_record(row) for row in self._fetch(sql, (workspace, after_seq, limit))]
 
     async def outbox(self, limit: int) -> list[OutboxItem]:
@@ -132,15 +164,19 @@ class SqliteStore:
     async def outbox_done(self, items: Sequence[OutboxItem]) -> None:
         """See Store."""
         positions = json.dumps([item.position for item in items])
-        await self._execute("DELETE FROM outbox WHERE position IN (SELECT value FROM json_each(?))", (positions,))
+        await self._execute(
+            "DELETE FROM outbox WHERE position IN (SELECT value FROM json_each(?))", (positions,)
+        )
 
     async def purge_expired(self, now: datetime, limit: int) -> int:
         """See Store."""
-        purged = 0
+        purged, moment = 0, to_text(now)
         for collection in sqlite_schema.EXPIRING:
-            keys = f"SELECT workspace, id FROM {collection.name} WHERE {collection.expires} < ? LIMIT ?"
-            sql = f"DELETE FROM {collection.name} WHERE (workspace, id) IN ({keys})"
-            purged += await self._execute(sql, (to_text(now), limit - purged))
+            name = collection.name
+            keys = f"SELECT workspace, id FROM {name} WHERE {collection.expires} <= ? LIMIT ?"
+            if purged < limit and self._fetch(keys, (moment, 1)):
+                sql = f"DELETE FROM {name} WHERE (workspace, id) IN ({keys})"
+                purged += await self._execute(sql, (moment, limit - purged))
         return purged
 
     async def ping(self) -> None:
@@ -153,7 +189,7 @@ class SqliteStore:
         self._reading.close()
         self._writing.close()
 
-    async def _execute(self, sql: str, parameters: Sequence[object]) -> int:
+    async def _execute(self, sql: str, parameters: Sequence[Scalar]) -> int:
         statement = _Statement(self._writing, sql, parameters)
 
         async def nothing(_: _Statement) -> None:
@@ -162,22 +198,26 @@ class SqliteStore:
         await self._writer.submit(lambda _: statement, nothing)
         return statement.changed
 
-    def _fetch(self, sql: str, parameters: Sequence[Scalar]) -> list[tuple[Scalar, ...]]:
+    def _fetch(self, sql: str, parameters: Sequence[Scalar]) -> list[tuple[Any, ...]]:
         try:
             return self._reading.execute(sql, parameters).fetchall()
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             raise sqlite_schema.unreadable() from error
 
 
 class _Statement:
     """One statement as a transaction of its own."""
 
-    def __init__(self, connection: sqlite3.Connection, sql: str, parameters: Sequence[object]) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, sql: str, parameters: Sequence[Scalar]
+    ) -> None:
         self._connection, self._sql, self._parameters = connection, sql, parameters
         self.changed = 0
 
     def flush(self) -> None:
-        self.changed = self._connection.execute(self._sql, self._parameters).rowcount
+        """Executes it."""
+        cursor = self._connection.execute(self._sql, self._parameters)
+        self.changed = cursor.rowcount
 
 
 def _next_cursor(asked: Listing, rows: Sequence[Sequence[Scalar]], limit: int) -> str | None:
@@ -189,15 +229,18 @@ def _next_cursor(asked: Listing, rows: Sequence[Sequence[Scalar]], limit: int) -
 
 def _audit_cursor(cursor: str | None) -> int:
     if cursor is None:
-        return 2**62
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
-        raise InvalidInput.field("?cursor", "is not a cursor of this list; ask for the first page without it")
+        return 10**_CURSOR_DIGITS
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _CURSOR_DIGITS):
+        raise foreign_cursor()
     return int(cursor)
 
 
-def _audit_record(row: Sequence[Scalar]) -> AuditRecord:
-    *head, data, previous_hash, record_hash = row
-    return AuditRecord(*head, _audit_data(str(data)), previous_hash, record_hash)  # type: ignore[arg-type]
+def _audit_record(row: tuple[Any, ...]) -> AuditRecord:
+    workspace, seq, at, actor, action, subject, data, previous_hash, record_hash = row
+    facts = _audit_data(str(data))
+    return AuditRecord(
+        workspace, seq, at, actor, action, subject, facts, previous_hash, record_hash
+    )
 
 
 def _audit_data(text: str) -> dict[str, JsonValue]:
