@@ -8,15 +8,12 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from shared import bootstrap
-from shared.messages.serving import (
+from shared.messages.serving import CompleteAnswer, CompleteRequest, RouteAnswer, RouteRequest
+from shared.messages.serving_reading import (
     BoostAnswer,
     BoostParams,
-    CompleteAnswer,
-    CompleteRequest,
     MetricsParams,
     PolicyView,
-    RouteAnswer,
-    RouteRequest,
     RoutingMetrics,
     SearchAnswer,
     SearchRequest,

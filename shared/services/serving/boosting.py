@@ -4,7 +4,7 @@ from shared.domain.access import Caller
 from shared.domain.feedback import AGENTS
 from shared.domain.learning.trust import ALL_TYPES, TrustCard, neutral
 from shared.errors import NotFound
-from shared.messages.serving import BoostAnswer, BoostParams
+from shared.messages.serving_reading import BoostAnswer, BoostParams
 from shared.services.deps import Deps
 from shared.services.serving.current import current_view
 

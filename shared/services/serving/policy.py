@@ -11,7 +11,7 @@ from shared.domain.feedback import ROUTING_DECISIONS, RoutingDecision
 from shared.domain.learning.config import ModelId
 from shared.domain.records import Filter, Order
 from shared.domain.times import Timestamp, plus
-from shared.messages.serving import (
+from shared.messages.serving_reading import (
     ListedModel,
     MetricsParams,
     ModelMetrics,

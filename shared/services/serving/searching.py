@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from shared.domain.access import Caller
 from shared.domain.entries import ENTRIES, REVISIONS, Entry, Revision, revision_id
 from shared.errors import CorruptData, Unavailable
-from shared.messages.serving import FoundEntry, RoutingInfo, SearchAnswer, SearchRequest
+from shared.messages.serving_reading import FoundEntry, RoutingInfo, SearchAnswer, SearchRequest
 from shared.ports import Hit, SearchResult
 from shared.services import knowledge
 from shared.services.deps import Deps

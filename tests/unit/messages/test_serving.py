@@ -1,7 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from shared.messages.serving import CompleteRequest, MetricsParams, RouteRequest, SearchRequest
+from shared.messages.serving import CompleteRequest, RouteRequest
+from shared.messages.serving_reading import MetricsParams, SearchRequest
 
 
 def parsed(text):

@@ -2,7 +2,7 @@ import pytest
 
 from shared.domain.learning.trust import TrustCard
 from shared.errors import NotFound
-from shared.messages.serving import BoostParams
+from shared.messages.serving_reading import BoostParams
 from shared.messages.submitting import SubmitRecommendation
 from shared.services.recommending import submit_recommendation
 from shared.services.serving.boosting import boost

@@ -3,7 +3,7 @@ import pytest
 from shared.domain.feedback import ROUTING_DECISIONS, RoutingDecision
 from shared.domain.learning.config import LearningConfig
 from shared.domain.times import plus
-from shared.messages.serving import MetricsParams
+from shared.messages.serving_reading import MetricsParams
 from shared.services.deps import Options
 from shared.services.serving import policy as module
 from shared.services.serving.policy import metrics, policy

@@ -5,7 +5,7 @@ from functions.publish.main import app as publish_app
 from shared.domain.entries import REVISIONS, revision_id
 from shared.errors import CorruptData, Unavailable
 from shared.messages.reviewing import Approve, Retract
-from shared.messages.serving import SearchRequest
+from shared.messages.serving_reading import SearchRequest
 from shared.services import reviewing
 from shared.services.serving.searching import search
 from tests.support.entries import revise, submit, words
