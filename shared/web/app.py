@@ -98,6 +98,8 @@ class Api(FastAPI):
             shim = _documented(handler, app)
             extra: dict[str, Any] = {} if needs.public else {"security": [{"ApiKey": []}, {"Bearer": []}]}
             usual = [422] if needs.public else [401, 403, 422, 429]
+            if method != "GET":
+                usual += [413, 415, 503]
             responses: dict[int | str, dict[str, Any]] = {
                 code: _PROBLEM for code in sorted({*usual, *answers, *([404] if "{" in path else [])})
             }
