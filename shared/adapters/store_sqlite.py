@@ -40,6 +40,7 @@ from shared.ports import OutboxItem
 T = TypeVar("T")
 
 _CURSOR_DIGITS = 18
+_BEYOND_CURSORS = 10**18
 
 
 class SqliteStore:
@@ -229,7 +230,7 @@ def _next_cursor(asked: Listing, rows: Sequence[Sequence[Scalar]], limit: int) -
 
 def _audit_cursor(cursor: str | None) -> int:
     if cursor is None:
-        return 10**_CURSOR_DIGITS
+        return _BEYOND_CURSORS
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _CURSOR_DIGITS):
         raise foreign_cursor()
     return int(cursor)

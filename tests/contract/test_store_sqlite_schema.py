@@ -1,0 +1,332 @@
+"""The schema of the SQLite store: migrations, columns, indexes, plans, and views for operators."""
+
+import asyncio
+import shutil
+import sqlite3
+import threading
+from contextlib import closing
+
+import pytest
+
+from shared.adapters import sqlite_schema
+from shared.adapters.analytics_sqlite import SqliteAnalytics
+from shared.adapters.sqlite_statements import listing
+from shared.adapters.store_sqlite import SqliteStore
+from shared.domain import collections
+from shared.domain.entries import CONTENT_KEYS, ENTRIES
+from shared.domain.feedback import FEEDBACK, RECOMMENDATIONS, Feedback, Rating, Recommendation
+from shared.domain.learning.runs import (
+    PATTERN_ROWS,
+    PERFORMANCE,
+    TRUST_ROWS,
+    PatternRow,
+    PerformanceRow,
+    TrustRow,
+)
+from shared.domain.records import Filter, Order, Query
+from shared.domain.times import to_text
+from shared.errors import CorruptData, Unavailable
+from tests.contract.store_suite import HERE, NOW, creates, entry, everything, key, puts, write
+
+pytestmark = pytest.mark.contract
+
+QUERIES = [(one, query) for one in collections.ALL for query in one.queries]
+
+
+def make_file(path):
+    """Makes an empty store."""
+    asyncio.run(SqliteStore(path).close())
+
+
+def test_a_file_of_a_newer_version_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "whetstone.db"
+    make_file(path)
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("PRAGMA user_version = 9999")
+    with pytest.raises(Unavailable, match="9999"):
+        SqliteStore(path)
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (9999,)
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "whetstone.db"
+    path.write_bytes(b"not a database, " * 100)
+    with pytest.raises(CorruptData, match="not a database"):
+        SqliteStore(path)
+    assert path.read_bytes() == b"not a database, " * 100
+
+
+def test_a_path_that_cannot_be_opened_is_unavailable(tmp_path):
+    (tmp_path / "whetstone.db").mkdir()
+    with pytest.raises(Unavailable, match="cannot be opened"):
+        SqliteStore(tmp_path / "whetstone.db")
+
+
+def test_migrating_again_changes_nothing(tmp_path):
+    path = tmp_path / "whetstone.db"
+    make_file(path)
+    before = _schema(path)
+    make_file(path)
+    assert _schema(path) == before
+    numbers = [number for number, _ in sqlite_schema.migrations()]
+    assert numbers == list(range(1, len(numbers) + 1))
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (numbers[-1],)
+
+
+def test_many_who_open_a_new_file_at_once_migrate_it_once(tmp_path):
+    path = tmp_path / "whetstone.db"
+    errors = []
+
+    def open_it():
+        try:
+            asyncio.run(SqliteStore(path).close())
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it is shown
+            errors.append(error)
+
+    threads = [threading.Thread(target=open_it) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+def test_a_migration_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    path = tmp_path / "whetstone.db"
+    known = sqlite_schema.migrations()
+    bad = (known[-1][0] + 1, "CREATE TABLE half (a);\nCREATE TABLE half (a);\n")
+    monkeypatch.setattr(sqlite_schema, "migrations", lambda: [*known, bad])
+    with pytest.raises(sqlite3.OperationalError):
+        SqliteStore(path)
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (known[-1][0],)
+        assert "half" not in _schema(path)
+
+
+def test_this_version_runs_on_the_schema_of_the_next(tmp_path):
+    """A later migration only adds columns that may be null, tables and indexes."""
+    path = tmp_path / "whetstone.db"
+    make_file(path)
+    with closing(sqlite3.connect(path)) as file:
+        for one in collections.ALL:
+            file.execute(f"ALTER TABLE {one.name} ADD COLUMN next_version_has_this TEXT")
+        for name in ("audit_log", "outbox", "counters", "evidence_ratings", "evidence_outcomes"):
+            file.execute(f"ALTER TABLE {name} ADD COLUMN next_version_has_this TEXT")
+        file.execute("CREATE TABLE next_version_has_this (a)")
+
+    async def scenario():
+        store = SqliteStore(path)
+        await write(store, creates(ENTRIES, entry(1)), everything)
+        await write(store, puts(ENTRIES, entry(1, topic="new")), everything)
+        assert (await store.get(HERE, ENTRIES, "ent_0001")).topic == "new"
+        assert len(await store.audit_chain(HERE, 0, 9)) == 2
+        assert await SqliteAnalytics(path).head(HERE) == (2, 2)
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.fixture(scope="module")
+def schema_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("schema") / "whetstone.db"
+    make_file(path)
+    with closing(sqlite3.connect(path)) as file:
+        yield file
+
+
+@pytest.mark.parametrize("collection", collections.ALL, ids=lambda one: one.name)
+def test_each_collection_has_its_table_with_exactly_its_columns(schema_file, collection):
+    rows = schema_file.execute(f"PRAGMA table_info({collection.name})").fetchall()
+    names = [name for _, name, *_ in rows]
+    asked = [name for name in collection.all_columns if name != "id"]
+    assert sorted(names) == sorted(["workspace", "id", *asked, "doc"])
+    keys = sorted((place, name) for _, name, _, _, _, place in rows if place)
+    assert [name for _, name in keys] == ["workspace", "id"]
+
+
+@pytest.mark.parametrize("collection", collections.ALL, ids=lambda one: one.name)
+def test_only_fields_that_may_be_none_have_columns_that_may_be_null(schema_file, collection):
+    rows = schema_file.execute(f"PRAGMA table_info({collection.name})").fetchall()
+    for _, name, _, required, _, _ in rows:
+        if name in collection.all_columns:
+            optional = type(None) in getattr(
+                collection.record.model_fields[name].annotation, "__args__", ()
+            )
+            assert bool(required) is not optional, name
+
+
+def test_there_is_no_table_that_nothing_declares(schema_file):
+    rows = schema_file.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    tables = {name for (name,) in rows if not name.startswith("sqlite_")}
+    others = {"audit_log", "outbox", "counters", "evidence_ratings", "evidence_outcomes"}
+    assert tables == {one.name for one in collections.ALL} | others
+
+
+@pytest.mark.parametrize(
+    ("collection", "query"), QUERIES, ids=[f"{one.name}-{query}" for one, query in QUERIES]
+)
+@pytest.mark.parametrize("descending", [False, True])
+def test_each_declared_question_is_answered_from_an_index_without_sorting(
+    schema_file, collection, query, descending
+):
+    filters = tuple(Filter(name, "==", "x") for name in query.equal)
+    order = Order(query.order or "id", descending)
+    asked = listing(HERE, collection, filters, order, 50, None)
+    plan = [
+        row[3] for row in schema_file.execute(f"EXPLAIN QUERY PLAN {asked.sql}", asked.parameters)
+    ]
+    assert len(plan) == 1, plan
+    assert plan[0].startswith(f"SEARCH {collection.name} USING"), plan
+    for name in query.equal:
+        assert f"{name}=?" in plan[0], plan
+
+
+@pytest.mark.parametrize(("collection", "query"), QUERIES)
+def test_indexes_are_named_after_their_questions(schema_file, collection, query):
+    if query == Query((), "id"):
+        return
+    names = "_".join([*query.equal, query.order])
+    index = f"{collection.name}_by_{names}"
+    rows = schema_file.execute(f"PRAGMA index_info({index})").fetchall()
+    columns = [name for _, _, name in rows]
+    wanted = list(dict.fromkeys(["workspace", *query.equal, query.order, "id"]))
+    assert columns[: len(wanted)] == wanted
+
+
+@pytest.mark.parametrize("collection", sqlite_schema.EXPIRING, ids=lambda one: one.name)
+def test_expired_records_are_found_by_an_index(schema_file, collection):
+    sql = f"SELECT workspace, id FROM {collection.name} WHERE {collection.expires} <= ? LIMIT ?"
+    plan = [row[3] for row in schema_file.execute(f"EXPLAIN QUERY PLAN {sql}", ("x", 1))]
+    assert len(plan) == 1
+    assert "USING" in plan[0], plan
+    assert plan[0].startswith("SEARCH"), plan
+
+
+def _schema(path):
+    with closing(sqlite3.connect(path)) as file:
+        rows = file.execute("SELECT name, sql FROM sqlite_schema ORDER BY name").fetchall()
+    return dict(rows)
+
+
+def test_a_copy_of_the_folder_opens_as_a_backup(tmp_path):
+    async def scenario():
+        store = SqliteStore(tmp_path / "live" / "whetstone.db")
+        await write(store, creates(CONTENT_KEYS, key("a")))
+        await store.close()
+
+    asyncio.run(scenario())
+    shutil.copytree(tmp_path / "live", tmp_path / "copy")
+
+    async def reopened():
+        store = SqliteStore(tmp_path / "copy" / "whetstone.db")
+        try:
+            return await store.get(HERE, CONTENT_KEYS, "a")
+        finally:
+            await store.close()
+
+    assert asyncio.run(reopened()) == key("a")
+
+
+def test_an_operator_finds_readable_tables_and_views(tmp_path):
+    path, at = tmp_path / "whetstone.db", to_text(NOW)
+
+    async def scenario():
+        store = SqliteStore(path)
+        rating = Rating(
+            feedback_id="fb_1", quality_score=4, is_correct=True, comment="good", rated_at=at
+        )
+        where = {"pattern": "code", "provider": "local", "model": "small"}
+        snapshot = {"snapshot_id": "snap_1"}
+        await write(
+            store,
+            puts(ENTRIES, entry(1, published_revision=1)),
+            puts(
+                FEEDBACK,
+                Feedback(
+                    id="req_1:ada",
+                    request_id="req_1",
+                    user_id="ada",
+                    rating=rating,
+                    updated_at=at,
+                    **where,
+                ),
+            ),
+            puts(
+                RECOMMENDATIONS,
+                Recommendation(
+                    id="rec_1",
+                    agent_id="agent",
+                    agent_name="Agent",
+                    correlation_id="case",
+                    workflow_id="wf",
+                    recommendation_type="price",
+                    content="less",
+                    content_hash="h",
+                    confidence_score=0.5,
+                    submitted_by="key:a",
+                    created_at=at,
+                ),
+            ),
+            puts(
+                PERFORMANCE,
+                PerformanceRow(
+                    id="p",
+                    n=3,
+                    mean_quality=4.5,
+                    correctness=1,
+                    mean_cost_usd=None,
+                    tier="proven",
+                    recorded_at=at,
+                    **where,
+                    **snapshot,
+                ),
+            ),
+            puts(
+                TRUST_ROWS,
+                TrustRow(
+                    id="agent:price",
+                    agent_id="agent",
+                    recommendation_type="price",
+                    overall=0.7,
+                    n=9,
+                    card={"accuracy": 0.8, "trend": "rising"},
+                    updated_at=at,
+                    **snapshot,
+                ),
+            ),
+            puts(
+                PATTERN_ROWS,
+                PatternRow(
+                    id="price:discount",
+                    category="price",
+                    success_rate=0.9,
+                    n=4,
+                    card={"words": ["discount"]},
+                    updated_at=at,
+                    **snapshot,
+                ),
+            ),
+            everything,
+        )
+        await store.close()
+
+    asyncio.run(scenario())
+    wanted = {
+        "kb_entries": {"entry_id": "ent_0001", "content": "content 1", "published_revision": 1},
+        "response_feedback": {"feedback_id": "fb_1", "quality_score": 4, "is_correct": 1},
+        "model_performance_history": {"model": "small", "mean_quality": 4.5, "tier": "proven"},
+        "agent_recommendations": {"recommendation_id": "rec_1", "agent_name": "Agent"},
+        "agent_trust_scores": {"agent_id": "agent", "overall": 0.7, "accuracy": 0.8},
+        "recommendation_patterns": {"pattern_key": "price:discount", "words": '["discount"]'},
+        "audit_log": {"seq": 1, "actor": "ada", "action": "entry.submitted"},
+    }
+    with closing(sqlite3.connect(path)) as file:
+        file.row_factory = sqlite3.Row
+        for view, columns in wanted.items():
+            (row,) = file.execute(f"SELECT * FROM {view}").fetchall()
+            shown = dict(row)
+            assert shown["workspace"] == HERE
+            assert {name: shown[name] for name in columns} == columns, view
+            assert "doc" not in shown

@@ -1,0 +1,53 @@
+"""A process that writes to a store until it is done or killed: `FILE NAME COUNT [WAIT]`.
+
+Every transaction raises one shared count, creates two records, and leaves an audit record, an event
+and a row of evidence. What was committed is told on a line of its own, at once.
+"""
+
+import asyncio
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from shared.adapters.store_sqlite import SqliteStore
+from shared.domain.entries import CONTENT_KEYS
+from shared.domain.feedback import CONVERSATIONS, ConversationCount
+from tests.contract.store_suite import HERE, RATING, audit_entry, event, key
+
+
+async def write_one(store: SqliteStore, name: str, number: int) -> None:
+    """Commits one transaction, then says so."""
+    mark = f"{name}{number:06d}"
+
+    async def work(tx: Any) -> None:
+        known = await tx.get(CONVERSATIONS, "conversations")
+        count = 1 + (known.completed if known else 0)
+        tx.put(CONVERSATIONS, ConversationCount(id="conversations", completed=count))
+        tx.create(CONTENT_KEYS, key(f"{mark}a"))
+        tx.create(CONTENT_KEYS, key(f"{mark}b"))
+        tx.audit(audit_entry(mark))
+        tx.emit(event(mark))
+        tx.append(replace(RATING, feedback_id=mark))
+        tx.add("written", {"n": 1})
+
+    await store.transact(HERE, work)
+    print(mark, flush=True)
+
+
+async def main(path: str, name: str, count: int) -> None:
+    """Writes, eight at a time."""
+    store = SqliteStore(Path(path))
+    print("ready", flush=True)
+    sys.stdin.readline()
+
+    async def lane(first: int) -> None:
+        for number in range(first, count, 8):
+            await write_one(store, name, number)
+
+    await asyncio.gather(*(lane(first) for first in range(8)))
+    await store.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
