@@ -235,7 +235,12 @@ def test_an_operator_finds_readable_tables_and_views(tmp_path):
     async def scenario():
         store = SqliteStore(path)
         rating = Rating(
-            feedback_id="fb_1", quality_score=4, is_correct=True, comment="good", rated_at=at
+            id="1",
+            feedback_id="fb_1",
+            quality_score=4,
+            is_correct=True,
+            comment="good",
+            rated_at=at,
         )
         where = {"pattern": "code", "provider": "local", "model": "small"}
         snapshot = {"snapshot_id": "snap_1"}
