@@ -30,6 +30,9 @@ class Transaction(Protocol):
     async def get(self, collection: Collection[R], id: str) -> R | None:
         """Returns the record, None where there is none."""
 
+    async def get_many(self, collection: Collection[R], ids: Sequence[str]) -> list[R | None]:
+        """Returns the records in the order of `ids`, None where there is none."""
+
     async def find(
         self,
         collection: Collection[R],

@@ -2,6 +2,7 @@
 
 import functions_framework.aio
 from starlette.requests import Request
+from starlette.responses import Response
 
 from shared import bootstrap
 from shared.messages.auditing import AuditParams, AuditVerified, AuditView
@@ -114,6 +115,6 @@ async def verify_audit(call: Call) -> AuditVerified:
 
 
 @functions_framework.aio.http
-async def approve(request: Request) -> Api:  # noqa: ARG001 -- the framework hands it over; the app reads the scope
+async def approve(request: Request) -> Response:  # noqa: ARG001 -- the framework hands it over; the app reads the scope
     """Serves the function on Google Cloud."""
-    return app
+    return app.as_answer()

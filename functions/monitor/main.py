@@ -165,6 +165,6 @@ async def on_event(event: Event) -> None:
 
 
 @functions_framework.aio.http
-async def monitor(request: Request) -> Api:  # noqa: ARG001 -- the framework hands it over; the app reads the scope
+async def monitor(request: Request) -> Response:  # noqa: ARG001 -- the framework hands it over; the app reads the scope
     """Serves the function on Google Cloud."""
-    return app
+    return app.as_answer()

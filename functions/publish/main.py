@@ -2,6 +2,7 @@
 
 import functions_framework.aio
 from starlette.requests import Request
+from starlette.responses import Response
 
 from shared import bootstrap
 from shared.messages.events import Event
@@ -18,6 +19,6 @@ async def publish_event(event: Event) -> None:
 
 
 @functions_framework.aio.http
-async def publish(request: Request) -> Api:  # noqa: ARG001 -- the framework hands it over; the app reads the scope
+async def publish(request: Request) -> Response:  # noqa: ARG001 -- the framework hands it over; the app reads the scope
     """Serves the function on Google Cloud."""
-    return app
+    return app.as_answer()

@@ -5,7 +5,7 @@ Routes and completes prompts, searches knowledge, and says how far agents are tr
 
 import functions_framework.aio
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from shared import bootstrap
 from shared.messages.serving import CompleteAnswer, CompleteRequest, RouteAnswer, RouteRequest
@@ -80,6 +80,6 @@ async def search(call: Call, body: SearchRequest) -> SearchAnswer:
 
 
 @functions_framework.aio.http
-async def serve(request: Request) -> Api:  # noqa: ARG001 -- the framework hands it over; the app reads the scope
+async def serve(request: Request) -> Response:  # noqa: ARG001 -- the framework hands it over; the app reads the scope
     """Serves the function on Google Cloud."""
-    return app
+    return app.as_answer()

@@ -2,6 +2,7 @@
 
 import functions_framework.aio
 from starlette.requests import Request
+from starlette.responses import Response
 
 from shared import bootstrap
 from shared.messages.submitting import (
@@ -27,7 +28,10 @@ READER = needs("submit", "review", role="viewer")
 
 @app.endpoint("POST", "/v1/entries", needs=SUBMITTER, status=202)
 async def submit_entry(call: Call, body: SubmitEntry) -> Submitted:
-    """Hand in knowledge for approval. The same content twice is one entry: the answer then says `duplicate`."""
+    """Hand in knowledge for approval.
+
+    The same content twice is one entry: the answer then says `duplicate`.
+    """
     return await submitting.submit_entry(bootstrap.deps(), call.caller, body, call.key)
 
 
@@ -56,6 +60,6 @@ async def submit_recommendation(call: Call, body: SubmitRecommendation) -> Recom
 
 
 @functions_framework.aio.http
-async def submit(request: Request) -> Api:  # noqa: ARG001 -- the framework hands it over; the app reads the scope
+async def submit(request: Request) -> Response:  # noqa: ARG001 -- the framework hands it over; the app reads the scope
     """Serves the function on Google Cloud."""
-    return app
+    return app.as_answer()

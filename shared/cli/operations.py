@@ -10,6 +10,7 @@ from shared.messages.events import JOBS
 from shared.services import auditing
 from shared.services import knowledge as knowing
 from shared.services.deps import Deps
+from shared.web import openapi as document
 
 
 @click.group()
@@ -108,8 +109,6 @@ def list_jobs() -> None:
 )
 def openapi(output: Path | None) -> None:
     """Write the OpenAPI document of the whole API from the code."""
-    from shared.web import openapi as document
-
-    path = output or document.PATH
+    path = output or document.DOCUMENT
     document.write(apps(), path)
     click.echo(f"wrote {path}")

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, JsonValue
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue
 from pydantic_core import to_json
 
 from shared.domain.entries import Decision, EntryState, Revision
@@ -42,9 +42,9 @@ Content = Annotated[FilledText, AfterValidator(_small_content)]
 Metadata = Annotated[dict[str, JsonValue], AfterValidator(_small_metadata)]
 Tag = Annotated[FilledText, Field(max_length=100)]
 
-_ENTRY_EXAMPLE = {
+_ENTRY_EXAMPLE: dict[str, JsonValue] = {
     "topic": "billing",
-    "content": "Invoices can be reissued within 30 days from the customer page; the number stays the same.",
+    "content": "Invoices can be reissued within 30 days; the number stays the same.",
     "confidence_score": 0.86,
     "tags": ["billing", "invoice"],
     "metadata": {"source": "support-agent"},
@@ -55,32 +55,47 @@ _ENTRY_EXAMPLE = {
 class SubmitEntry(Command):
     """Hand in knowledge for approval."""
 
-    model_config = {"json_schema_extra": {"examples": [_ENTRY_EXAMPLE]}}
+    model_config = ConfigDict(json_schema_extra={"examples": [_ENTRY_EXAMPLE]})
 
     topic: Name = Field(description="What it is about, at most 200 characters.")
-    content: Content = Field(description="The knowledge, at most 100,000 bytes of UTF-8; Markdown is welcome.")
+    content: Content = Field(
+        description="The knowledge, at most 100,000 bytes of UTF-8; Markdown is welcome."
+    )
     confidence_score: float = Field(ge=0, le=1, description="How sure the submitter is.")
-    tags: list[Tag] = Field(default_factory=list, max_length=50, description="Labels to find it by.")
-    metadata: Metadata = Field(default_factory=dict, description="Anything else, at most 16 kB of JSON.")
-    submitter: Identifier | None = Field(default=None, description="Who it is from; the credential's subject if left out.")
+    tags: list[Tag] = Field(
+        default_factory=list, max_length=50, description="Labels to find it by."
+    )
+    metadata: Metadata = Field(
+        default_factory=dict, description="Anything else, at most 16 kB of JSON."
+    )
+    submitter: Identifier | None = Field(
+        default=None, description="Who it is from; the credential's subject if left out."
+    )
 
 
 class ReviseEntry(SubmitEntry):
     """Hand in the next revision of an entry: after request_revision, or of an approved entry."""
 
-    expected_revision: int | None = Field(default=None, ge=1, description="The revision that this one replaces.")
+    expected_revision: int | None = Field(
+        default=None, ge=1, description="The revision that this one replaces."
+    )
 
 
 class SubmitBatch(Command):
     """Hand in up to 500 entries; each succeeds or fails by itself."""
 
-    model_config = {"json_schema_extra": {"examples": [{"entries": [_ENTRY_EXAMPLE]}]}}
+    model_config = ConfigDict(json_schema_extra={"examples": [{"entries": [_ENTRY_EXAMPLE]}]})
 
-    entries: list[JsonValue] = Field(min_length=1, max_length=500, description="Entries as in POST /v1/entries.")
+    entries: list[JsonValue] = Field(
+        min_length=1, max_length=500, description="Entries as in POST /v1/entries."
+    )
 
 
 class Submitted(Answer):
-    """What became of a submission. `duplicate` is true where the same content was already there: the ids are the first one's."""
+    """What became of a submission.
+
+    `duplicate` is true where the same content was already there: the ids are then the first one's.
+    """
 
     entry_id: str
     revision: int
@@ -131,8 +146,8 @@ class EntryView(Answer):
 class SubmitRecommendation(Command):
     """An agent's proposal inside a workflow."""
 
-    model_config = {
-        "json_schema_extra": {
+    model_config = ConfigDict(
+        json_schema_extra={
             "examples": [
                 {
                     "agent_id": "pricing-agent",
@@ -146,7 +161,7 @@ class SubmitRecommendation(Command):
                 }
             ]
         }
-    }
+    )
 
     agent_id: Identifier
     agent_name: Name

@@ -151,8 +151,8 @@ class _Reshaped:
             await self._finish(self._start)
 
     def _is_json(self, message: MutableMapping[str, Any]) -> bool:
-        media = dict(message["headers"]).get(b"content-type", b"")
-        return message["status"] < 300 and media.startswith(b"application/json")
+        media: bytes = dict(message["headers"]).get(b"content-type", b"")
+        return bool(message["status"] < 300 and media.startswith(b"application/json"))
 
     async def _finish(self, start: MutableMapping[str, Any]) -> None:
         body = json.dumps(self._reshape(json.loads(self._body)), separators=(",", ":")).encode()

@@ -5,7 +5,7 @@ Invariant: a route cannot be added without saying what it needs of its caller.
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 from fastapi import FastAPI, Query
 from fastapi.routing import APIRoute
@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shared.errors import InvalidInput, NotFound, WhetstoneError
+from shared.errors import NotFound
 from shared.messages.base import Answer, QueryParams
 from shared.messages.events import Event, FunctionName
 from shared.web import events, health, problems, telemetry
@@ -59,7 +59,11 @@ class Api(FastAPI):
 
     def __init__(self, function: FunctionName, gate: Callable[[], Gate]) -> None:
         super().__init__(
-            title=f"Whetstone {function}", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
+            title=f"Whetstone {function}",
+            openapi_url=None,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
         )
         self.function = function
         self.endpoints: dict[tuple[str, str], Endpoint] = {}
@@ -96,12 +100,15 @@ class Api(FastAPI):
             app = Endpoint(self.function, self._gate, method, path, handler, needs, status)
             answered = answer_type(handler)
             shim = _documented(handler, app)
-            extra: dict[str, Any] = {} if needs.public else {"security": [{"ApiKey": []}, {"Bearer": []}]}
+            extra: dict[str, Any] = (
+                {} if needs.public else {"security": [{"ApiKey": []}, {"Bearer": []}]}
+            )
             usual = [422] if needs.public else [401, 403, 422, 429]
             if method != "GET":
                 usual += [413, 415, 503]
             responses: dict[int | str, dict[str, Any]] = {
-                code: _PROBLEM for code in sorted({*usual, *answers, *([404] if "{" in path else [])})
+                code: _PROBLEM
+                for code in sorted({*usual, *answers, *([404] if "{" in path else [])})
             }
             if media is not None:
                 responses[status] = {"description": "Successful Response", "content": dict(media)}
@@ -158,6 +165,13 @@ class Api(FastAPI):
         self.endpoint("GET", "/ready", needs=PUBLIC, answers=[503])(readiness)
         self.endpoint("GET", "/metrics", needs=needs("monitor", role="viewer"), media=text)(metrics)
 
+    def as_answer(self) -> Response:
+        """Returns this app as what a Cloud Function may return.
+
+        The framework runs whatever a function returns as an ASGI app, and so hands the request on.
+        """
+        return cast("Response", self)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request: exact paths at once, the others through the router."""
         if scope["type"] == "http":
@@ -179,7 +193,9 @@ def _documented(handler: Callable[..., Any], app: Endpoint) -> Callable[..., Any
 
     signature = inspect.signature(handler, eval_str=True)
     parameters = [
-        one.replace(annotation=Annotated[one.annotation, Query()]) if _is_query(one.annotation) else one
+        one.replace(annotation=Annotated[one.annotation, Query()])
+        if _is_query(one.annotation)
+        else one
         for one in signature.parameters.values()
         if one.annotation not in (Call, bytes)
     ]
@@ -194,11 +210,11 @@ def _is_query(annotation: Any) -> bool:
 
 
 async def _http_problem(request: Request, error: HTTPException) -> Response:
-    if error.status_code == 404:
-        own: WhetstoneError = NotFound(f"there is nothing at {request.url.path}")
+    path = request.url.path
+    if error.status_code == 405:
+        body = problems.method_not_allowed(request.method, path)
     else:
-        own = InvalidInput(f"{request.method} is not possible at {request.url.path}")
-    _, body, _ = problems.problem(own)
-    if error.status_code != 404:
-        body = body.replace(b'"status": 422', b'"status": 405').replace(b"Unprocessable Content", b"Method Not Allowed")
-    return Response(body, error.status_code, dict(error.headers or {}), problems.MEDIA_TYPE.decode())
+        _, body, _ = problems.problem(NotFound(f"there is nothing at {path}"))
+    return Response(
+        body, error.status_code, dict(error.headers or {}), problems.MEDIA_TYPE.decode()
+    )

@@ -28,6 +28,7 @@ from shared.errors import (
     CorruptData,
     FieldProblem,
     InvalidInput,
+    NotFound,
     TooLarge,
     UnsupportedMedia,
     WhetstoneError,
@@ -45,6 +46,8 @@ Scope = MutableMapping[str, Any]
 
 MAX_KEY = 255
 """Characters of an Idempotency-Key, at most."""
+
+_LENGTH_DIGITS = 18
 
 logger = logging.getLogger("whetstone.web")
 
@@ -121,26 +124,37 @@ class Endpoint:
         started = time.perf_counter()
         status = 500
         try:
-            answer, headers = await self._answer(scope, receive)
+            try:
+                answer, headers = await self._answer(scope, receive)
+            except Exception as error:  # noqa: BLE001 -- the entry point: whatever it is, it is told
+                status, body, more = self._problem(error)
+                await _send(send, status, body, problems.MEDIA_TYPE, more)
+                return
             if isinstance(answer, Response):
                 status = answer.status_code
                 answer.headers.update(headers)
                 await answer(scope, receive, send)
                 return
-            status, body, media, more = self._status, answer, b"application/json", _encode(headers)
-            await _send(send, status, body, media, more)
-        except WhetstoneError as error:
-            status, body, more = problems.problem(error)
-            if status >= 500:
-                logger.error("request.failed", extra={"route": self._route, "detail": error.detail})
-            await _send(send, status, body, problems.MEDIA_TYPE, more)
+            status = self._status
+            await _send(send, status, answer, b"application/json", _encode(headers))
         finally:
             self._meter.observe(status, time.perf_counter() - started)
+
+    def _problem(self, error: Exception) -> tuple[int, bytes, problems.Headers]:
+        """Returns the answer that tells an error; one that nobody raised on purpose is logged."""
+        if not isinstance(error, WhetstoneError):
+            logger.error("request.crashed", extra={"route": self._route}, exc_info=error)
+            error = CorruptData("something went wrong on our side; it was logged")
+            return problems.problem(error)
+        status, body, more = problems.problem(error)
+        if status >= 500:
+            logger.error("request.failed", extra={"route": self._route, "detail": error.detail})
+        return status, body, more
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[Any, Mapping[str, str]]:
         headers = dict(scope["headers"])
         call = await self._admit(headers)
-        arguments: dict[str, Any] = dict(scope.get("path_params") or {})
+        arguments = _path_arguments(scope)
         parameters = self._parameters
         if parameters.body is not None:
             arguments[parameters.body[0]] = await self._read_body(parameters.body, call, headers, receive)
@@ -150,24 +164,14 @@ class Endpoint:
         if parameters.query is not None:
             arguments[parameters.query[0]] = _read_query(parameters.query[1], scope["query_string"])
         if parameters.call is not None:
-            call.key = self._idempotency_key(call, headers, arguments)
+            call.key = self._idempotency_key(call, scope, headers, arguments)
             arguments[parameters.call] = call
-        result = await self._run(arguments)
+        result = await self._handler(**arguments)
         if call.key is not None and call.key.replayed:
             call.headers["idempotent-replayed"] = "true"
         if isinstance(result, Response):
             return result, call.headers
         return self._adapter.dump_json(result), call.headers
-
-    async def _run(self, arguments: dict[str, Any]) -> Any:
-        try:
-            return await self._handler(**arguments)
-        except WhetstoneError:
-            raise
-        except Exception as error:
-            logger.exception("request.crashed", extra={"route": self._route})
-            msg = "something went wrong on our side; it was logged"
-            raise CorruptData(msg) from error
 
     async def _admit(self, headers: Mapping[bytes, bytes]) -> Call:
         if self.needs.public:
@@ -194,37 +198,57 @@ class Endpoint:
             msg = "send the body as application/json"
             raise UnsupportedMedia(msg)
         try:
-            return model.__pydantic_validator__.validate_json(call.raw_body)
+            return model.model_validate_json(call.raw_body)
         except ValidationError as error:
             raise problems.invalid(error) from None
 
     def _idempotency_key(
-        self, call: Call, headers: Mapping[bytes, bytes], arguments: Mapping[str, Any]
+        self,
+        call: Call,
+        scope: Scope,
+        headers: Mapping[bytes, bytes],
+        arguments: Mapping[str, Any],
     ) -> IdempotencyKey | None:
         key = headers.get(b"idempotency-key")
         if key is None:
             return None
         if not 1 <= len(key) <= MAX_KEY:
             detail = f"must have 1 to {MAX_KEY} characters"
-            raise InvalidInput(f"Idempotency-Key: {detail}", problems=[FieldProblem("Idempotency-Key", detail)])
+            raise InvalidInput(
+                f"Idempotency-Key: {detail}", problems=[FieldProblem("Idempotency-Key", detail)]
+            )
         where = "\n".join([self._route, *(str(arguments[name]) for name in self._parameters.path)])
         who = f"{call.caller.subject}\n{where}\n".encode()
-        return IdempotencyKey(hashlib.sha256(who + key).hexdigest(), hashlib.sha256(call.raw_body).hexdigest())
+        request = call.raw_body
+        if scope["query_string"]:
+            request += b"?" + scope["query_string"]
+        return IdempotencyKey(
+            hashlib.sha256(who + key).hexdigest(), hashlib.sha256(request).hexdigest()
+        )
+
+
+def _path_arguments(scope: Scope) -> dict[str, Any]:
+    given = scope.get("path_params")
+    if not given:
+        return {}
+    if "\x00" in scope["path"]:
+        raise NotFound("there is nothing at a path with a NUL character")
+    return dict(given)
 
 
 async def _collect(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes:
     length = headers.get(b"content-length", b"0")
-    if length.isdigit() and int(length) > limit:
+    if length.isdigit() and (len(length) > _LENGTH_DIGITS or int(length) > limit):
         raise TooLarge(f"the body may have at most {limit} bytes")
     message = await receive()
     body = bytes(message.get("body", b""))
-    while message.get("more_body"):
+    while message.get("more_body") and len(body) <= limit:
         message = await receive()
         body += message.get("body", b"")
-        if len(body) > limit:
-            break
     if len(body) > limit:
         raise TooLarge(f"the body may have at most {limit} bytes")
+    if message["type"] == "http.disconnect":
+        raise InvalidInput("the request was cut short")
     return body
 
 

@@ -1,15 +1,19 @@
 """One decoder for events, however they arrive: a raw Pub/Sub push body, a structured CloudEvent, or a binary one."""
 
 import base64
-import binascii
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from pydantic import ValidationError
 from pydantic_core import from_json
 
 from shared.errors import InvalidInput
 from shared.messages.events import Event
+
+
+PUBSUB_TYPE = "google.cloud.pubsub.topic.v1.messagePublished"
+"""The type under which Eventarc carries a Pub/Sub push as the data of a CloudEvent."""
 
 
 def decode(headers: Mapping[bytes, bytes], body: bytes) -> Event:
@@ -22,19 +26,33 @@ def decode(headers: Mapping[bytes, bytes], body: bytes) -> Event:
     Raises:
         InvalidInput: no event of ours is in it. A push with this body can never succeed.
     """
-    content = _json(body)
     if b"ce-id" in headers:
-        attributes = {name[3:].decode(): value.decode() for name, value in headers.items() if name.startswith(b"ce-")}
-        return _cloud_event(attributes, content)
+        return _cloud_event(_attributes(headers), _json(body) if body else None)
+    content = _json(body)
     if "specversion" in content:
-        return _cloud_event(content, content.get("data"))
+        return _structured(content)
     if "message" in content:
         return _pubsub(content)
     return _envelope(content)
 
 
-def _cloud_event(attributes: Mapping[str, Any], data: Any) -> Event:
-    if isinstance(data, dict) and "message" in data:  # Eventarc carries the Pub/Sub message as the data
+def _attributes(headers: Mapping[bytes, bytes]) -> dict[str, str]:
+    """Returns the attributes of a binary CloudEvent, whose values are percent-encoded."""
+    found = {name[3:]: value for name, value in headers.items() if name.startswith(b"ce-")}
+    try:
+        return {name.decode(): unquote(value.decode(), errors="strict") for name, value in found.items()}
+    except UnicodeDecodeError:
+        raise InvalidInput("the event's attributes are not UTF-8") from None
+
+
+def _structured(content: Mapping[str, Any]) -> Event:
+    encoded = content.get("data_base64")
+    data = content.get("data") if encoded is None else _json(_bytes(encoded, "/data_base64"))
+    return _cloud_event(content, data)
+
+
+def _cloud_event(attributes: Mapping[str, Any], data: object) -> Event:
+    if attributes.get("type") == PUBSUB_TYPE and isinstance(data, dict):
         return _pubsub(data)
     return _envelope(
         {
@@ -43,7 +61,7 @@ def _cloud_event(attributes: Mapping[str, Any], data: Any) -> Event:
             "workspace": attributes.get("workspace"),
             "occurred_at": attributes.get("time"),
             "subject": attributes.get("subject"),
-            "data": data or {},
+            "data": {} if data is None else data,
         }
     )
 
@@ -51,16 +69,19 @@ def _cloud_event(attributes: Mapping[str, Any], data: Any) -> Event:
 def _pubsub(push: Mapping[str, Any]) -> Event:
     message = push.get("message")
     encoded = message.get("data") if isinstance(message, dict) else None
-    if not isinstance(encoded, str):
-        raise InvalidInput.field("/message/data", "must be the event as base64")
-    try:
-        text = base64.b64decode(encoded, validate=True)
-    except binascii.Error:
-        raise InvalidInput.field("/message/data", "is not base64") from None
-    content = _json(text)
+    content = _json(_bytes(encoded, "/message/data"))
     if "specversion" in content:
-        return _cloud_event(content, content.get("data"))
+        return _structured(content)
     return _envelope(content)
+
+
+def _bytes(encoded: object, where: str) -> bytes:
+    if not isinstance(encoded, str):
+        raise InvalidInput.field(where, "must be the event as base64")
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except ValueError:  # also where it is not ASCII
+        raise InvalidInput.field(where, "is not base64") from None
 
 
 def _envelope(content: Mapping[str, Any]) -> Event:

@@ -32,6 +32,8 @@ class Gateway:
 
     def __init__(self, apps: Sequence[Api]) -> None:
         self.apps = {app.function: app for app in apps}
+        for app in apps:
+            app.peers = tuple(self.apps)
         in_order = sorted(apps, key=lambda app: app.function == FRONT)
         paths = [(path, app) for app in in_order for _, path in app.endpoints]
         paths += [
@@ -49,7 +51,7 @@ class Gateway:
         app = self._exact.get(path)
         if app is None and path.startswith(_PREFIX):
             name, _, rest = path.removeprefix(_PREFIX).partition("/")
-            app = self.apps.get(name)  # type: ignore[call-overload]
+            app = self.apps.get(name)
             scope = {**scope, "path": f"/{rest}", "raw_path": f"/{rest}".encode()}
         if app is None:
             app = self._by_template(path)

@@ -68,7 +68,7 @@ class Guard:
         if secret is not None:
             return await self._machine(secret)
         bearer = headers.get(b"authorization", b"")
-        if not bearer[:7].lower() == b"bearer ":
+        if bearer[:7].lower() != b"bearer ":
             msg = "send X-API-Key, or Authorization: Bearer with a token"
             raise NotAuthenticated(msg)
         token = bearer[7:].strip()
@@ -106,7 +106,7 @@ class Guard:
                 algorithms=[_ALGORITHM],
                 options={"require": ["sub", "exp", "workspace", "role"], "verify_exp": False, "verify_aud": False},
             )
-        except jwt.InvalidTokenError:
+        except (jwt.InvalidTokenError, ValueError, RecursionError):
             msg = "this token does not verify"
             raise NotAuthenticated(msg) from None
         return self._caller_of_claims(claims)

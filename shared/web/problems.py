@@ -2,6 +2,7 @@
 
 import json
 from http import HTTPStatus
+from math import ceil
 
 from pydantic import ValidationError
 
@@ -44,16 +45,26 @@ Headers = list[tuple[bytes, bytes]]
 
 def problem(error: WhetstoneError) -> tuple[int, bytes, Headers]:
     """Returns the status, the body and the extra headers that tell `error`."""
-    status = STATUS.get(type(error), 500)
+    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    return status, _document(status, code_of(error), error), _headers(error)
+
+
+def method_not_allowed(method: str, path: str) -> bytes:
+    """Returns the body of a 405."""
+    error = WhetstoneError(f"{method} is not possible at {path}")
+    return _document(405, "method_not_allowed", error)
+
+
+def _document(status: int, code: str, error: WhetstoneError) -> bytes:
     body = {
-        "type": f"urn:whetstone:problem:{code_of(error)}",
+        **error.facts,
+        "type": f"urn:whetstone:problem:{code}",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": error.detail,
         "errors": [{"pointer": one.pointer, "detail": one.detail} for one in error.problems],
-        **error.facts,
     }
-    return status, json.dumps(body).encode(), _headers(error)
+    return json.dumps(body).encode()
 
 
 def invalid(error: ValidationError, *, query: bool = False) -> InvalidInput:
@@ -68,7 +79,7 @@ def invalid(error: ValidationError, *, query: bool = False) -> InvalidInput:
 
 def _headers(error: WhetstoneError) -> Headers:
     if isinstance(error, RateLimited):
-        return [(b"retry-after", str(max(1, round(error.retry_after_s + 0.5))).encode())]
+        return [(b"retry-after", str(max(1, ceil(error.retry_after_s))).encode())]
     if isinstance(error, NotAuthenticated):
         return [(b"www-authenticate", b'Bearer realm="whetstone"')]
     if isinstance(error, Unavailable):
