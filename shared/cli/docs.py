@@ -118,7 +118,10 @@ def errors() -> str:
     rows = [
         [str(status), f"`{_problem_type(kind)}`", first_paragraph(kind)] for kind, status in kinds
     ]
-    return table(["status", "type", "meaning"], rows)
+    rows.append(
+        ["405", "`urn:whetstone:problem:method_not_allowed`", "No such method on this path."]
+    )
+    return table(["status", "type", "meaning"], sorted(rows))
 
 
 def _problem_type(kind: type[WhetstoneError]) -> str:

@@ -6,7 +6,14 @@ configuration).
 
 from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    field_validator,
+)
 
 from shared.domain.records import Unit
 
@@ -154,3 +161,12 @@ class LearningConfig(Settings):
     trust: TrustConfig = TrustConfig()
     patterns: PatternConfig = PatternConfig()
     regression: RegressionConfig = RegressionConfig()
+
+    @field_validator("high", "medium", mode="before")
+    @classmethod
+    def _whole_rule(cls, given: object, field: ValidationInfo) -> object:
+        """Fills what a tier leaves out from its default, so that one bar can be set by itself."""
+        if not isinstance(given, dict) or field.field_name is None:
+            return given
+        default: TierRule = cls.model_fields[field.field_name].default
+        return {**default.model_dump(), **given}
