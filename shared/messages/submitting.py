@@ -1,5 +1,6 @@
 """Commands and answers of the submit function."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue
@@ -12,6 +13,9 @@ from shared.messages.problems import ItemProblem
 
 CONTENT_BYTES = 100_000
 METADATA_BYTES = 16_384
+
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""The escape of NUL in JSON, not a backslash that stands for itself before the letters `u0000`."""
 
 
 def _small_content(text: str) -> str:
@@ -32,7 +36,7 @@ def _small_metadata(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
     if len(text) > METADATA_BYTES:
         msg = f"must not be larger than {METADATA_BYTES} bytes of JSON"
         raise ValueError(msg)
-    if b"\\u0000" in text:
+    if _NUL.search(text):
         msg = "must not contain NUL characters"
         raise ValueError(msg)
     return metadata

@@ -1,7 +1,7 @@
 """Events are delivered at least once; each consumer handles each event once.
 
-What a handler changes is idempotent by itself (it writes under ids that follow from the event); the mark that the event was
-handled only spares the work of doing it again.
+What a handler changes is idempotent by itself (it writes under ids that follow from the event);
+the mark that the event was handled only spares the work of doing it again.
 """
 
 from collections.abc import Awaitable, Callable

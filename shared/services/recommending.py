@@ -1,4 +1,4 @@
-"""Agents' recommendations: recorded with what the agent was sure of, and settled later by their workflow's outcome."""
+"""Agents' recommendations: recorded with the agent's confidence, settled by an outcome later."""
 
 import hashlib
 
@@ -25,7 +25,13 @@ async def submit_recommendation(
             tx.put(AGENTS, seen)
         tx.create(RECOMMENDATIONS, _recommendation(recommendation_id, caller, command, now))
         tx.audit(
-            audited(caller, now, "recommendation.submitted", recommendation_id, agent_id=command.agent_id)
+            audited(
+                caller,
+                now,
+                "recommendation.submitted",
+                recommendation_id,
+                agent_id=command.agent_id,
+            )
         )
         return RecommendationSubmitted(recommendation_id=recommendation_id)
 
@@ -33,7 +39,10 @@ async def submit_recommendation(
 
 
 def _seen(agent: Agent | None, command: SubmitRecommendation, now: str) -> Agent:
-    """Returns the agent as it is known from now on; itself where nothing is new, so that busy agents cost no write."""
+    """Returns the agent as it is known from now on.
+
+    Itself where nothing is new, so that busy agents cost no write.
+    """
     kind = command.recommendation_type
     if agent is None:
         return Agent(
@@ -46,7 +55,9 @@ def _seen(agent: Agent | None, command: SubmitRecommendation, now: str) -> Agent
     if agent.name == command.agent_name and kind in agent.recommendation_types:
         return agent
     kinds = sorted({*agent.recommendation_types, kind})
-    return agent.model_copy(update={"name": command.agent_name, "recommendation_types": kinds, "last_seen_at": now})
+    return agent.model_copy(
+        update={"name": command.agent_name, "recommendation_types": kinds, "last_seen_at": now}
+    )
 
 
 def _recommendation(

@@ -1,4 +1,4 @@
-"""Submit: models hand in knowledge and recommendations. Nothing here is published; a person decides first.
+"""Submit: models hand in knowledge. Nothing here is published; a person decides first.
 
 Invariant: the same content in a workspace is one entry, however many hand it in at once.
 """
@@ -46,12 +46,24 @@ _HISTORY = 500
 
 
 def content_hash(topic: str, content: str) -> str:
-    """Returns the SHA-256 of topic and content: what makes two entries the same, and what a reviewer saw."""
+    """Returns the SHA-256 of topic and content.
+
+    It makes two entries the same, and says what a reviewer saw.
+    """
     return hashlib.sha256(f"{topic}\x00{content}".encode()).hexdigest()
 
 
-async def submit_entry(deps: Deps, caller: Caller, command: SubmitEntry, key: IdempotencyKey | None) -> Submitted:
-    """Stores a new entry for approval; where the same content is there already, returns that entry, `duplicate` true."""
+async def submit_entry(
+    deps: Deps, caller: Caller, command: SubmitEntry, key: IdempotencyKey | None
+) -> Submitted:
+    """Stores a new entry for approval.
+
+    Where the same content is there already, it returns that entry, `duplicate` true.
+
+    Raises:
+        InvalidInput: the key was used before with another body.
+        Unavailable: the workspace is read-only.
+    """
     await writable(deps, caller.workspace)
     digest = content_hash(command.topic, command.content)
     entry_id = deps.ids.new("ent")
@@ -70,17 +82,31 @@ async def submit_entry(deps: Deps, caller: Caller, command: SubmitEntry, key: Id
         tx.create(ENTRIES, entry)
         _write_keys(tx, entry, bands)
         tx.add("review", {"pending_approval": 1})
-        tx.audit(audited(caller, now, "entry.submitted", entry_id, content_hash=digest, submitter=entry.submitter))
-        tx.emit(event(deps, caller, now, "entry.submitted", entry_id, topic=entry.topic, revision=1))
+        tx.audit(
+            audited(
+                caller,
+                now,
+                "entry.submitted",
+                entry_id,
+                content_hash=digest,
+                submitter=entry.submitter,
+            )
+        )
+        tx.emit(
+            event(deps, caller, now, "entry.submitted", entry_id, topic=entry.topic, revision=1)
+        )
         return _submitted(entry)
 
     return await once(deps, caller, key, Submitted, work)
 
 
-async def submit_batch(deps: Deps, caller: Caller, command: SubmitBatch, key: IdempotencyKey | None) -> BatchResult:
+async def submit_batch(
+    deps: Deps, caller: Caller, command: SubmitBatch, key: IdempotencyKey | None
+) -> BatchResult:
     """Stores up to 500 entries one by one; a bad one does not keep the others out.
 
-    With a key each item gets a key of its own, so a batch that was cut short goes on where it stopped.
+    With a key each item gets a key of its own, so that a batch that was cut short goes on where it
+    stopped.
     """
     items = []
     for index, raw in enumerate(command.entries):
@@ -115,7 +141,9 @@ async def revise_entry(
         _check_revisable(entry, command, digest)
         same = await tx.get(CONTENT_KEYS, digest)
         if same is not None and same.entry_id != entry_id:
-            raise Conflict(f"entry {same.entry_id} has this content already", facts={"entry_id": same.entry_id})
+            raise Conflict(
+                f"entry {same.entry_id} has this content already", facts={"entry_id": same.entry_id}
+            )
         bands = await _bands(tx, near_bands)
         near = [other for other in await _near(tx, bands, command.content) if other != entry_id]
         revised = _next_revision(entry, digest, command, caller, now, near)
@@ -124,9 +152,26 @@ async def revise_entry(
         _write_keys(tx, revised, bands)
         tx.add("review", {"pending_approval": 1, entry.state: -1})
         tx.audit(
-            audited(caller, now, "entry.revised", entry_id, revision=revised.revision, content_hash=digest)
+            audited(
+                caller,
+                now,
+                "entry.revised",
+                entry_id,
+                revision=revised.revision,
+                content_hash=digest,
+            )
         )
-        tx.emit(event(deps, caller, now, "entry.submitted", entry_id, topic=revised.topic, revision=revised.revision))
+        tx.emit(
+            event(
+                deps,
+                caller,
+                now,
+                "entry.submitted",
+                entry_id,
+                topic=revised.topic,
+                revision=revised.revision,
+            )
+        )
         return _submitted(revised)
 
     return await once(deps, caller, key, Submitted, work)
@@ -143,12 +188,21 @@ async def view_entry(deps: Deps, caller: Caller, entry_id: str) -> EntryView:
     if entry is None:
         raise NotFound(f"there is no entry {entry_id} in this workspace")
     mine = Filter("entry_id", "==", entry_id)
-    revisions = await store.find(workspace, REVISIONS, mine, order=Order("revision"), limit=_HISTORY)
-    decisions = await store.find(workspace, DECISIONS, mine, order=Order("revision"), limit=_HISTORY)
+    revisions = await store.find(
+        workspace, REVISIONS, mine, order=Order("revision"), limit=_HISTORY
+    )
+    decisions = await store.find(
+        workspace, DECISIONS, mine, order=Order("revision"), limit=_HISTORY
+    )
     history = [one for one in revisions.items if one.revision != entry.revision]
-    fields = entry.model_dump(include=EntryView.model_fields.keys() - {"entry_id", "revisions", "decisions"})
+    fields = entry.model_dump(
+        include=EntryView.model_fields.keys() - {"entry_id", "revisions", "decisions"}
+    )
     return EntryView(
-        entry_id=entry.id, **fields, revisions=[*history, _archived(entry)], decisions=decisions.items
+        entry_id=entry.id,
+        **fields,
+        revisions=[*history, _archived(entry)],
+        decisions=decisions.items,
     )
 
 
@@ -189,34 +243,43 @@ def _next_revision(
 
 
 def _risk(confidence_score: float, near: Sequence[str]) -> float:
-    """Returns 0..1: the doubt that the submitter states, at least 0.5 where the text is close to another entry's."""
+    """Returns 0..1: the doubt that the submitter states.
+
+    At least 0.5 where the text is close to another entry's.
+    """
     return round(max(1 - confidence_score, 0.5 if near else 0.0), 6)
 
 
 def _check_revisable(entry: Entry, command: ReviseEntry, digest: str) -> None:
     if command.expected_revision not in (None, entry.revision):
         raise Conflict(
-            f"entry {entry.id} is at revision {entry.revision}, not {command.expected_revision}; read it again",
+            f"entry {entry.id} is at revision {entry.revision},"
+            f" not {command.expected_revision}; read it again",
             facts={"revision": entry.revision},
         )
     if entry.state not in ("revision_requested", "approved"):
         raise Conflict(
-            f"entry {entry.id} is {entry.state}; a new revision is possible after request_revision or approval",
+            f"entry {entry.id} is {entry.state};"
+            " a new revision is possible after request_revision or approval",
             facts={"state": entry.state},
         )
     if digest == entry.content_hash:
-        raise Conflict(f"revision {entry.revision} of entry {entry.id} has this topic and content already")
+        raise Conflict(
+            f"revision {entry.revision} of entry {entry.id} has this topic and content already"
+        )
 
 
 def _archived(entry: Entry) -> Revision:
     """Returns the entry's newest revision as history keeps it."""
     state: RevisionState = entry.state
     fields = entry.model_dump(include=Revision.model_fields.keys() - {"id", "entry_id", "state"})
-    return Revision(id=revision_id(entry.id, entry.revision), entry_id=entry.id, state=state, **fields)
+    return Revision(
+        id=revision_id(entry.id, entry.revision), entry_id=entry.id, state=state, **fields
+    )
 
 
 async def _bands(tx: Transaction, keys: Sequence[str]) -> list[NearBand]:
-    """Returns the bands of a text with the entries that share them, empty ones where no entry does."""
+    """Returns the bands of a text with the entries that share them, empty where none does."""
     found = await tx.get_many(NEAR_BANDS, keys)
     return [band or NearBand(id=key, entry_ids=[]) for key, band in zip(keys, found, strict=True)]
 
@@ -227,7 +290,9 @@ async def _near(tx: Transaction, bands: Sequence[NearBand], content: str) -> lis
     if not candidates:
         return []
     entries = await tx.get_many(ENTRIES, candidates)
-    near = [one for one in entries if one and sketch.similarity(content, one.content) >= sketch.NEAR]
+    near = [
+        one for one in entries if one and sketch.similarity(content, one.content) >= sketch.NEAR
+    ]
     return [one.id for one in near[:NEAR_SHOWN]]
 
 

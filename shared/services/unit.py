@@ -1,4 +1,4 @@
-"""One change, once: a transaction that an Idempotency-Key makes safe to retry, with its audit record and its events."""
+"""One change, once: a transaction that an Idempotency-Key makes safe to retry."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -28,7 +28,9 @@ async def once(
     answer: type[A],
     work: Callable[[Transaction], Awaitable[A]],
 ) -> A:
-    """Runs `work` in a transaction of the caller's workspace and returns its answer; with a key, at most once.
+    """Runs `work` in a transaction of the caller's workspace and returns its answer.
+
+    With a key it runs at most once; the same request again gets the stored answer.
 
     Raises:
         InvalidInput: the key was used before with another body.
@@ -46,8 +48,8 @@ def _keyed(
 
     async def run(tx: Transaction) -> A:
         known = await tx.get(IDEMPOTENCY, key.id)
-        if known is not None and known.expires_at > now:
-            key.replayed = True
+        key.replayed = known is not None and known.expires_at > now
+        if known is not None and key.replayed:
             return answer.model_validate_json(_same_request(known, key).body)
         result = await work(tx)
         tx.put(
@@ -87,18 +89,22 @@ async def remembered(
 
 def _same_request(known: IdempotencyRecord, key: IdempotencyKey) -> IdempotencyRecord:
     if known.fingerprint != key.fingerprint:
-        detail = "this Idempotency-Key was used with another request; use a new key for a new request"
+        detail = (
+            "this Idempotency-Key was used with another request; use a new key for a new request"
+        )
         raise InvalidInput(detail, problems=[FieldProblem("Idempotency-Key", detail)])
     return known
 
 
 async def settings_of(deps: Deps, workspace: str) -> WorkspaceSettings:
-    """Returns the workspace's settings, at most `SETTINGS_AGE_S` old; the defaults where none were set."""
+    """Returns the workspace's settings, at most `SETTINGS_AGE_S` old; defaults where unset."""
     now = deps.clock.monotonic_s()
     seen = deps.settings_seen.get(workspace)
     if seen is not None and now - seen[0] < SETTINGS_AGE_S:
         return seen[1]
-    settings = await deps.store.get(workspace, SETTINGS, "settings") or WorkspaceSettings(id="settings")
+    settings = await deps.store.get(workspace, SETTINGS, "settings") or WorkspaceSettings(
+        id="settings"
+    )
     deps.settings_seen[workspace] = (now, settings)
     return settings
 
@@ -121,7 +127,9 @@ def audited(caller: Caller, now: str, action: str, subject: str, **data: JsonVal
     return AuditEntry(caller.subject, action, subject, now, data)
 
 
-def event(deps: Deps, caller: Caller, now: str, type: EventType, subject: str, **data: JsonValue) -> Event:
+def event(
+    deps: Deps, caller: Caller, now: str, type: EventType, subject: str, **data: JsonValue
+) -> Event:
     """Returns a new event of the caller's workspace."""
     return Event(
         event_id=deps.ids.new("evt"),

@@ -1,6 +1,7 @@
 """The paths that the project grew from: callers written against them keep working.
 
-Each row rewrites a request to ours and our good answer to the shape that those callers know; errors stay problem documents.
+Each row rewrites a request to ours and our good answer to the shape that those callers know; errors
+stay problem documents.
 """
 
 import json
@@ -26,16 +27,24 @@ def _written(answer: Json) -> Json:
     return {
         **answer,
         "status": "success",
-        "message": f"entry {answer['entry_id']} waits for approval at revision {answer['revision']}",
+        "message": f"entry {answer['entry_id']}, revision {answer['revision']}: {answer['state']}",
     }
 
 
 def _pending(answer: Json) -> Json:
-    return {"status": "success", "pending_count": answer["pending_count"], "entries": answer["items"]}
+    return {
+        "status": "success",
+        "pending_count": answer["pending_count"],
+        "entries": answer["items"],
+    }
 
 
 def _approved(answer: Json) -> Json:
-    return {"status": answer["state"], "entry_id": answer["entry_id"], "approved_at": answer["decided_at"]}
+    return {
+        "status": answer["state"],
+        "entry_id": answer["entry_id"],
+        "approved_at": answer["decided_at"],
+    }
 
 
 def _rejected(answer: Json) -> Json:
@@ -52,7 +61,10 @@ def _recorded(answer: Json) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """One row: their method and path, our function and path (same parameters), and how our answer reads to them."""
+    """One row: their method and path, ours, and how our answer reads to them.
+
+    Both paths have the same parameters.
+    """
 
     method: str
     path: str
@@ -65,8 +77,20 @@ class Alias:
 ALIASES: tuple[Alias, ...] = (
     Alias("POST", "/api/v3.4/kb/write-entry", "submit", "/v1/entries", _written),
     Alias("GET", "/api/v3.4/approval/pending", "approve", "/v1/approvals", _pending),
-    Alias("POST", "/api/v3.4/approval/approve/{entry_id}", "approve", "/v1/approvals/{entry_id}/approve", _approved),
-    Alias("POST", "/api/v3.4/approval/reject/{entry_id}", "approve", "/v1/approvals/{entry_id}/reject", _rejected),
+    Alias(
+        "POST",
+        "/api/v3.4/approval/approve/{entry_id}",
+        "approve",
+        "/v1/approvals/{entry_id}/approve",
+        _approved,
+    ),
+    Alias(
+        "POST",
+        "/api/v3.4/approval/reject/{entry_id}",
+        "approve",
+        "/v1/approvals/{entry_id}/reject",
+        _rejected,
+    ),
     Alias("GET", "/api/v3.4/approval/stats", "approve", "/v1/approvals/stats", _stats),
     Alias("POST", "/feedback", "feedback", "/v1/feedback", _recorded),
     Alias("GET", "/admin/feedback/summary", "feedback", "/v1/feedback/summary"),
@@ -85,7 +109,10 @@ ALIASES: tuple[Alias, ...] = (
     Alias("GET", "/api/v1/system/info", "monitor", "/v1/system/info"),
     Alias("POST", "/api/v1/troubleshoot", "serve", "/v1/search"),
     Alias(
-        "POST", "/api/v1/learning/debug/initialize-trust-scores", "retrain", "/v1/agents:initialize-trust"
+        "POST",
+        "/api/v1/learning/debug/initialize-trust-scores",
+        "retrain",
+        "/v1/agents:initialize-trust",
     ),
 )
 
@@ -93,7 +120,11 @@ ALIASES: tuple[Alias, ...] = (
 def path_pattern(template: str) -> re.Pattern[str]:
     """Returns what matches the paths of a template; `{name}` stands for one part."""
     parts = re.split(r"\{(\w+)\}", template)
-    return re.compile("".join(f"(?P<{part}>[^/]+)" if at % 2 else re.escape(part) for at, part in enumerate(parts)))
+    return re.compile(
+        "".join(
+            f"(?P<{part}>[^/]+)" if at % 2 else re.escape(part) for at, part in enumerate(parts)
+        )
+    )
 
 
 class AliasTable:
@@ -116,7 +147,12 @@ class AliasTable:
             raise LookupError(msg)
         row, names = found
         path = row.ours.format(**names)
-        ours = {**scope, "path": path, "raw_path": path.encode(), "method": row.our_method or row.method}
+        ours = {
+            **scope,
+            "path": path,
+            "raw_path": path.encode(),
+            "method": row.our_method or row.method,
+        }
         await app(ours, receive, _Reshaped(send, row.answer))
 
     def _find(self, scope: Scope) -> tuple[Alias, dict[str, str]] | None:
@@ -131,7 +167,10 @@ class AliasTable:
 
 
 class _Reshaped:
-    """Holds a good JSON answer back until it is whole, and sends it in the other shape; lets anything else pass."""
+    """Holds a good JSON answer back until it is whole, and sends it in the other shape.
+
+    Anything else passes as it comes.
+    """
 
     def __init__(self, send: Send, reshape: Callable[[Json], Json]) -> None:
         self._send = send
@@ -157,5 +196,7 @@ class _Reshaped:
     async def _finish(self, start: MutableMapping[str, Any]) -> None:
         body = json.dumps(self._reshape(json.loads(self._body)), separators=(",", ":")).encode()
         others = [(name, value) for name, value in start["headers"] if name != b"content-length"]
-        await self._send({**start, "headers": [*others, (b"content-length", str(len(body)).encode())]})
+        await self._send(
+            {**start, "headers": [*others, (b"content-length", str(len(body)).encode())]}
+        )
         await self._send({"type": "http.response.body", "body": body})

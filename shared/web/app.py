@@ -34,7 +34,7 @@ _PROBLEM = {
 class _EndpointRoute(APIRoute):
     """A FastAPI route that documents a handler and hands requests to its Endpoint."""
 
-    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:  # noqa: ANN401 -- FastAPI's
         super().__init__(path, endpoint, **options)
         self.app = endpoint.endpoint_app  # type: ignore[attr-defined]
 
@@ -49,8 +49,8 @@ class Handled(Answer):
 class Api(FastAPI):
     """A function's app.
 
-    Every function serves /health, /ready and /metrics; `peers` are the functions of the same process
-    that its /health also tells about.
+    Every function serves /health, /ready and /metrics; `peers` are the functions of the same
+    process that its /health also tells about.
 
     Args:
         function: its name.
@@ -75,7 +75,7 @@ class Api(FastAPI):
         self._aliases = AliasTable(function)
         self._serve_health()
 
-    def endpoint(  # noqa: PLR0913 -- a route has this many properties
+    def endpoint(
         self,
         method: str,
         path: str,
@@ -85,7 +85,7 @@ class Api(FastAPI):
         answers: Sequence[int] = (),
         media: Mapping[str, Any] | None = None,
     ) -> Callable[[H], H]:
-        """Registers a handler for a method and a path; see `shared.web.endpoint` for its parameters.
+        """Registers a handler for a method and a path; see `shared.web.endpoint`.
 
         Args:
             method: GET, POST, PUT.
@@ -106,10 +106,9 @@ class Api(FastAPI):
             usual = [422] if needs.public else [401, 403, 422, 429]
             if method != "GET":
                 usual += [413, 415, 503]
-            responses: dict[int | str, dict[str, Any]] = {
-                code: _PROBLEM
-                for code in sorted({*usual, *answers, *([404] if "{" in path else [])})
-            }
+            responses: dict[int | str, dict[str, Any]] = dict.fromkeys(
+                sorted({*usual, *answers, *([404] if "{" in path else [])}), _PROBLEM
+            )
             if media is not None:
                 responses[status] = {"description": "Successful Response", "content": dict(media)}
             self.router.add_api_route(
@@ -131,7 +130,10 @@ class Api(FastAPI):
         return register
 
     def consumer(self, handler: Consumer) -> Consumer:
-        """Registers the handler of this function's events: behind POST /events/<function>, and for the embedded bus."""
+        """Registers the handler of this function's events.
+
+        It serves POST /events/<function>, and the embedded bus.
+        """
 
         async def handle_event(call: Call, body: bytes) -> Handled:
             """Take one event: a raw Pub/Sub push body, or a CloudEvent."""
@@ -148,11 +150,11 @@ class Api(FastAPI):
         gate = self._gate
 
         async def health_report(call: Call) -> HealthReport:  # noqa: ARG001 -- public
-            """Tell how this function and what it depends on are: `ok` or `degraded`, with latencies."""
+            """Tell how this function and what it needs are: `ok` or `degraded`, with latencies."""
             return await health.report(self.function, gate().version, gate().checks, self.peers)
 
         async def readiness(call: Call) -> HealthReport:  # noqa: ARG001 -- public
-            """Answer 200 where this function can work, 503 where something that it needs does not answer."""
+            """Answer 200 where this function can work, 503 where what it needs does not answer."""
             return await health.ready(self.function, gate().version, gate().checks)
 
         async def metrics(call: Call) -> Response:  # noqa: ARG001 -- the guard has looked
@@ -186,7 +188,10 @@ class Api(FastAPI):
 
 
 def _documented(handler: Callable[..., Any], app: Endpoint) -> Callable[..., Any]:
-    """Returns a stand-in with the handler's signature as FastAPI reads it: without the call, query models marked."""
+    """Returns a stand-in with the handler's signature as FastAPI reads it.
+
+    Without the call, query models marked.
+    """
 
     async def shim() -> None:
         """Never runs: the Endpoint answers."""
@@ -205,7 +210,7 @@ def _documented(handler: Callable[..., Any], app: Endpoint) -> Callable[..., Any
     return shim
 
 
-def _is_query(annotation: Any) -> bool:
+def _is_query(annotation: object) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, QueryParams)
 
 

@@ -1,11 +1,12 @@
-"""One route as an ASGI app: guard, limits, body, command, service, answer, in that order and nothing else.
+"""One route as an ASGI app: guard, limits, body, command, service, answer, in that order.
 
 A plain function describes it; its parameters say what it reads:
 
     async def approve(call: Call, entry_id: str, body: Approve) -> Decided: ...
 
-`call` is the verified request, `body` a Command from the JSON body, a QueryParams model the query, and any other `str`
-a part of the path; `bytes` is the raw body. FastAPI documents the same function; it does not run it (docs/decisions/0003 says why).
+`call` is the verified request, `body` a Command from the JSON body, a QueryParams model the query,
+and any other `str` a part of the path; `bytes` is the raw body. FastAPI documents the same
+function; it does not run it (docs/decisions/0003 says why).
 """
 
 import hashlib
@@ -95,12 +96,12 @@ class Endpoint:
         gate: gives the guard and the limits.
         method: of HTTP.
         path: template.
-        handler: the function described above; returns a model, a list, bytes or a Starlette response.
+        handler: the function described above; returns a model, a list or a Starlette response.
         needs: what the guard asks.
         status: of a good answer.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 -- a route has this many properties
         self,
         function: str,
         gate: Callable[[], Gate],
@@ -157,7 +158,9 @@ class Endpoint:
         arguments = _path_arguments(scope)
         parameters = self._parameters
         if parameters.body is not None:
-            arguments[parameters.body[0]] = await self._read_body(parameters.body, call, headers, receive)
+            arguments[parameters.body[0]] = await self._read_body(
+                parameters.body, call, headers, receive
+            )
         if parameters.raw is not None:
             call.raw_body = await _collect(receive, headers, self._gate().body_bytes)
             arguments[parameters.raw] = call.raw_body
@@ -280,7 +283,10 @@ async def _send(send: Send, status: int, body: bytes, media: bytes, more: proble
 
 
 def _encode(headers: Mapping[str, str]) -> problems.Headers:
-    return [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
+    return [
+        (name.lower().encode(), value.encode("latin-1", "replace"))
+        for name, value in headers.items()
+    ]
 
 
 def _parameters(handler: Callable[..., Any]) -> _Parameters:
@@ -291,7 +297,11 @@ def _parameters(handler: Callable[..., Any]) -> _Parameters:
         if kind is Call:
             call = parameter.name
         elif isinstance(kind, type) and issubclass(kind, Command):
-            body = (parameter.name, kind, not any(f.is_required() for f in kind.model_fields.values()))
+            body = (
+                parameter.name,
+                kind,
+                not any(f.is_required() for f in kind.model_fields.values()),
+            )
         elif isinstance(kind, type) and issubclass(kind, QueryParams):
             query = (parameter.name, kind)
         elif kind is bytes:
@@ -304,7 +314,7 @@ def _parameters(handler: Callable[..., Any]) -> _Parameters:
     return _Parameters(call, body, raw, query, tuple(path))
 
 
-def answer_type(handler: Callable[..., Any]) -> Any:
+def answer_type(handler: Callable[..., Any]) -> Any:  # noqa: ANN401 -- it may be any type form
     """Returns what a handler answers as JSON; Any where it always makes its own response."""
     annotation = inspect.signature(handler, eval_str=True).return_annotation
     if isinstance(annotation, UnionType):
@@ -313,5 +323,5 @@ def answer_type(handler: Callable[..., Any]) -> Any:
     return Any if _is_response(annotation) else annotation
 
 
-def _is_response(annotation: Any) -> bool:
+def _is_response(annotation: object) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, Response)

@@ -1,4 +1,4 @@
-"""One decoder for events, however they arrive: a raw Pub/Sub push body, a structured CloudEvent, or a binary one."""
+"""One decoder for events, however they arrive: a Pub/Sub push, or a CloudEvent of either mode."""
 
 import base64
 from collections.abc import Mapping
@@ -10,7 +10,6 @@ from pydantic_core import from_json
 
 from shared.errors import InvalidInput
 from shared.messages.events import Event
-
 
 PUBSUB_TYPE = "google.cloud.pubsub.topic.v1.messagePublished"
 """The type under which Eventarc carries a Pub/Sub push as the data of a CloudEvent."""
@@ -40,7 +39,9 @@ def _attributes(headers: Mapping[bytes, bytes]) -> dict[str, str]:
     """Returns the attributes of a binary CloudEvent, whose values are percent-encoded."""
     found = {name[3:]: value for name, value in headers.items() if name.startswith(b"ce-")}
     try:
-        return {name.decode(): unquote(value.decode(), errors="strict") for name, value in found.items()}
+        return {
+            name.decode(): unquote(value.decode(), errors="strict") for name, value in found.items()
+        }
     except UnicodeDecodeError:
         raise InvalidInput("the event's attributes are not UTF-8") from None
 

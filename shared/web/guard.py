@@ -1,7 +1,8 @@
 """Who is calling, and may they: every route is shut until the guard opens it.
 
-Machines send `X-API-Key` (or the same key as a bearer token, for scrapers that know nothing else); only its hash is stored.
-People and our own scheduler send a JWT. A key that was revoked is refused everywhere within `KEY_AGE_S`.
+Machines send `X-API-Key` (or the same key as a bearer token, for scrapers that know nothing else);
+only its hash is stored. People and our own scheduler send a JWT. A key that was revoked is refused
+everywhere within `KEY_AGE_S`.
 """
 
 import hashlib
@@ -26,7 +27,10 @@ _ALGORITHM = "HS256"
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a route asks of its caller: a machine one of `scopes`, a person at least `role`; `system` only ourselves."""
+    """What a route asks of its caller.
+
+    Of a machine one of `scopes`, of a person at least `role`; `system` lets only ourselves in.
+    """
 
     scopes: tuple[Scope, ...] = ()
     role: Role | None = None
@@ -39,7 +43,7 @@ SYSTEM = Needs(system=True)
 
 
 def needs(*scopes: Scope, role: Role | None = None) -> Needs:
-    """Returns the need for one of `scopes`, or for a person of at least `role` (none, where left out)."""
+    """Returns the need for one of `scopes`, or for a person of at least `role` (None: nobody)."""
     return Needs(scopes=scopes, role=role)
 
 
@@ -104,7 +108,11 @@ class Guard:
                 token,
                 self._jwt_secret,
                 algorithms=[_ALGORITHM],
-                options={"require": ["sub", "exp", "workspace", "role"], "verify_exp": False, "verify_aud": False},
+                options={
+                    "require": ["sub", "exp", "workspace", "role"],
+                    "verify_exp": False,
+                    "verify_aud": False,
+                },
             )
         except (jwt.InvalidTokenError, ValueError, RecursionError):
             msg = "this token does not verify"
@@ -112,7 +120,9 @@ class Guard:
         return self._caller_of_claims(claims)
 
     def _caller_of_claims(self, claims: dict[str, Any]) -> Caller:
-        subject, workspace, role, expires = (claims[name] for name in ("sub", "workspace", "role", "exp"))
+        subject, workspace, role, expires = (
+            claims[name] for name in ("sub", "workspace", "role", "exp")
+        )
         if not (isinstance(expires, int | float) and expires > self._clock.now().timestamp()):
             msg = "this token has expired"
             raise NotAuthenticated(msg)
@@ -136,7 +146,9 @@ def authorize(caller: Caller, need: Needs) -> None:
     elif caller.role is not None:
         allowed = need.role is not None and ROLES.index(caller.role) >= ROLES.index(need.role)
     else:
-        allowed = not need.system and ("admin" in caller.scopes or not caller.scopes.isdisjoint(need.scopes))
+        allowed = not need.system and (
+            "admin" in caller.scopes or not caller.scopes.isdisjoint(need.scopes)
+        )
     if not allowed:
         raise NotAllowed(f"this needs {_wording(need)}")
 
@@ -149,7 +161,10 @@ def mint(jwt_secret: str, subject: str, workspace: str, role: str, expires_at: f
 
 def _caller_of(key: ApiKey) -> Caller:
     return Caller(
-        key.tenant, f"key:{key.key_id}", scopes=frozenset(key.scopes), rate_per_minute=key.rate_per_minute
+        key.tenant,
+        f"key:{key.key_id}",
+        scopes=frozenset(key.scopes),
+        rate_per_minute=key.rate_per_minute,
     )
 
 
@@ -157,4 +172,6 @@ def _wording(need: Needs) -> str:
     if need.system:
         return "the system's own credential"
     scopes = " or ".join(dict.fromkeys([*need.scopes, "admin"]))
-    return f"a key with the scope {scopes}" + (f", or a person with the role {need.role}" if need.role else "")
+    return f"a key with the scope {scopes}" + (
+        f", or a person with the role {need.role}" if need.role else ""
+    )

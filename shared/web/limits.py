@@ -7,7 +7,7 @@ balancer's limits where there are many.
 from collections import deque
 
 from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
-from limits.storage import MovingWindowSupport
+from limits.storage import MovingWindowSupport, Storage
 from limits.strategies import MovingWindowRateLimiter
 
 from shared.domain.access import Caller
@@ -29,7 +29,7 @@ class RateLimits:
     def __init__(self, burst: int, clock: Clock) -> None:
         self._burst = burst
         self._clock = clock
-        self._windows = MovingWindowRateLimiter(_Windows(clock))  # type: ignore[arg-type]
+        self._windows = MovingWindowRateLimiter(_Windows(clock))
 
     def check(self, caller: Caller) -> None:
         """Counts one request of a key that has a limit.
@@ -53,13 +53,17 @@ class RateLimits:
         )
 
 
-class _Windows(MovingWindowSupport):
+class _Windows(Storage, MovingWindowSupport):
     """The moments of the requests in each window.
 
-    The library's own memory reads the system clock and starts a thread to forget.
+    The library's own memory reads the system clock, and starts a thread to forget.
     """
 
+    STORAGE_SCHEME = None
+    base_exceptions = ()
+
     def __init__(self, clock: Clock) -> None:
+        super().__init__()
         self._clock = clock
         self._moments: dict[str, tuple[int, deque[float]]] = {}
 
@@ -77,6 +81,22 @@ class _Windows(MovingWindowSupport):
         now = self._clock.monotonic_s()
         moments = self._current(key, expiry, now)
         return (moments[0] if moments else now), len(moments)
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        """Fixed windows are not kept here."""
+        raise NotImplementedError
+
+    get_expiry = get = clear = incr  # type: ignore[assignment]
+
+    def check(self) -> bool:
+        """Tells that memory is there."""
+        return True
+
+    def reset(self) -> int:
+        """Forgets every window and returns how many there were."""
+        known = len(self._moments)
+        self._moments.clear()
+        return known
 
     def _current(self, key: str, expiry: int, now: float) -> deque[float]:
         known = self._moments.get(key)

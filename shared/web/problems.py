@@ -56,15 +56,14 @@ def method_not_allowed(method: str, path: str) -> bytes:
 
 
 def _document(status: int, code: str, error: WhetstoneError) -> bytes:
-    body = {
-        **error.facts,
+    standard = {
         "type": f"urn:whetstone:problem:{code}",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": error.detail,
         "errors": [{"pointer": one.pointer, "detail": one.detail} for one in error.problems],
     }
-    return json.dumps(body).encode()
+    return json.dumps({**standard, **error.facts, **standard}).encode()
 
 
 def invalid(error: ValidationError, *, query: bool = False) -> InvalidInput:
