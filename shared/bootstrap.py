@@ -102,7 +102,7 @@ def gate() -> WebGate:
     }
     return WebGate(
         guard,
-        RateLimits(limits.burst),
+        RateLimits(limits.burst, deps().clock),
         limits.body_bytes,
         config.VERSION,
         checks,
