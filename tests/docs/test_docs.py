@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from shared.cli.docs import pages as generated_pages
 from shared.cli.main import main
+from shared.cli.welcome import welcome
 from shared.domain.alerts import RULES
 from tests.docs import pages
 
@@ -67,6 +68,16 @@ def test_every_file_of_the_repository_that_is_named_exists(page):
     named = {one for line in pages.code(page) for one in re.findall(rf"\b{places}", line)}
     roots = [pages.ROOT, pages.ROOT / "shared"]
     assert {one for one in named if not any((root / one).exists() for root in roots)} == set()
+
+
+def test_the_readme_shows_what_the_first_start_prints():
+    (shown,) = [
+        one.text.strip()
+        for one in pages.blocks(pages.ROOT / "README.md")
+        if one.text.startswith("Whetstone is ready")
+    ]
+    printed = welcome("http://127.0.0.1:8080", pages.ROOT / "data", "wsk_…").strip()
+    assert shown == printed.replace(str(pages.ROOT / "data"), "…/data")
 
 
 def test_every_page_can_be_reached_from_the_readme():
