@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from shared.domain.entries import Decision, EntryState, Revision
 from shared.domain.times import Timestamp
@@ -33,6 +33,9 @@ def _small_metadata(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
     except ValueError:
         msg = "is nested too deeply"
         raise ValueError(msg) from None
+    if (b"NaN" in text or b"Infinity" in text) and not _is_json(text):
+        msg = "must contain finite numbers only"
+        raise ValueError(msg)
     if len(text) > METADATA_BYTES:
         msg = f"must not be larger than {METADATA_BYTES} bytes of JSON"
         raise ValueError(msg)
@@ -40,6 +43,14 @@ def _small_metadata(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
         msg = "must not contain NUL characters"
         raise ValueError(msg)
     return metadata
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        from_json(text, allow_inf_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
 Content = Annotated[FilledText, AfterValidator(_small_content)]

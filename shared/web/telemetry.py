@@ -1,4 +1,4 @@
-"""What each request leaves behind: a count, its latency, and one JSON log line where something went wrong."""
+"""What each request leaves behind: a count, its latency, and a JSON log line where it went wrong."""
 
 import json
 import logging
@@ -133,7 +133,10 @@ def openmetrics() -> tuple[bytes, str]:
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one line of JSON in Cloud Logging's layout: a static event name, data in fields."""
+    """Formats a record as one line of JSON in Cloud Logging's layout.
+
+    A static event name, data in fields.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """Returns the line."""

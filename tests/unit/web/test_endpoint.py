@@ -390,7 +390,7 @@ def test_a_handler_with_a_parameter_that_cannot_be_read_is_refused_at_once(tmp_p
         async def handler(count: int) -> Caller:
             raise AssertionError
 
-        with pytest.raises(TypeError, match="count|int"):
+        with pytest.raises(TypeError, match="cannot read"):
             app.endpoint("GET", "/bad", needs=app.endpoints["GET", "/open"].needs)(handler)
 
     play(tmp_path, scenario)
