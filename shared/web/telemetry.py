@@ -1,4 +1,4 @@
-"""What each request leaves behind: a count, its latency, and a JSON log line where it went wrong."""
+"""What each request leaves behind: a count, its latency, and a log line where it went wrong."""
 
 import json
 import logging

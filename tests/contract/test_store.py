@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from shared.adapters.analytics_sqlite import SqliteAnalytics
 from shared.adapters.store_sqlite import SqliteStore
 from shared.domain.feedback import OutcomeEvidence, RatingEvidence
-from tests.contract.store_suite import OUTCOME, RATING, StoreSuite
+from tests.contract.store_records import OUTCOME, RATING
+from tests.contract.store_suite import StoreSuite
 
 _FLAG = st.integers(0, 1)
 _NAME = st.sampled_from(["a", "b", "é"])

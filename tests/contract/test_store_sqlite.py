@@ -20,7 +20,7 @@ from shared.domain.entries import CONTENT_KEYS, ENTRIES
 from shared.domain.feedback import CONVERSATIONS
 from shared.domain.records import Filter, Order
 from shared.errors import InvalidInput, Unavailable
-from tests.contract.store_suite import (
+from tests.contract.store_records import (
     HERE,
     creates,
     entry,

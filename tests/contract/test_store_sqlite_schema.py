@@ -26,7 +26,7 @@ from shared.domain.learning.runs import (
 from shared.domain.records import Filter, Order, Query
 from shared.domain.times import to_text
 from shared.errors import CorruptData, Unavailable
-from tests.contract.store_suite import HERE, NOW, creates, entry, everything, key, puts, write
+from tests.contract.store_records import HERE, NOW, creates, entry, everything, key, puts, write
 
 pytestmark = pytest.mark.contract
 

@@ -13,7 +13,7 @@ from typing import Any
 from shared.adapters.store_sqlite import SqliteStore
 from shared.domain.entries import CONTENT_KEYS
 from shared.domain.feedback import CONVERSATIONS, ConversationCount
-from tests.contract.store_suite import HERE, RATING, audit_entry, event, key
+from tests.contract.store_records import HERE, RATING, audit_entry, event, key
 
 
 async def write_one(store: SqliteStore, name: str, number: int) -> None:
