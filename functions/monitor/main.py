@@ -23,7 +23,15 @@ from shared.messages.monitoring import (
     StatsQuery,
     SystemInfo,
 )
-from shared.services import access, alerting, checking, monitoring, performing, relaying
+from shared.services import (
+    access,
+    alerting,
+    checking,
+    guarding,
+    monitoring,
+    performing,
+    relaying,
+)
 from shared.services.relaying import Swept
 from shared.web import docs, openapi, telemetry
 from shared.web.app import Api
@@ -135,7 +143,7 @@ async def sweep(call: Call) -> Swept:  # noqa: ARG001 -- for all workspaces
 async def check(call: Call) -> ChecksRun:  # noqa: ARG001 -- for all workspaces
     """Look at every alert rule of every workspace, raise alerts and resolve them."""
     recent = TRAFFIC.look(total(telemetry.route_traffic().values()))
-    return await checking.check(bootstrap.deps(), recent)
+    return await checking.check(bootstrap.deps(), recent, (guarding.check_quality,))
 
 
 @app.endpoint("GET", "/openapi.json", needs=PUBLIC)

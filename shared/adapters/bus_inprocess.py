@@ -1,5 +1,6 @@
-"""The embedded bus: hands each event to its consumers in this process, and keeps what failed for another try.
+"""The embedded bus.
 
+Hands each event to its consumers in this process, and keeps what failed for another try.
 A delivery that fails is a record in the store, so that it outlives the process: tried again with
 doubling pauses, and a dead letter after the last try, until someone replays it. A consumer that is
 paused by an operator uses up no tries.
@@ -30,7 +31,10 @@ CONCURRENT = 16
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How often a consumer is tried (`attempts`), and the pauses in between: doubling from first to longest, in seconds."""
+    """How often a consumer is tried (`attempts`), and the pauses in between.
+
+    Doubling from first to longest, in seconds.
+    """
 
     attempts: int = 5
     first_backoff_s: float = 1.0

@@ -85,7 +85,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 async def _serve(listening: socket.socket) -> None:
-    deps = bootstrap.deps()
+    deps, _ = bootstrap.deps(), bootstrap.gate()  # what is wrong shows now, not at a request
     given = bootstrap.settings().bootstrap_api_key
     shown = await access.bootstrap_access(deps, given.get_secret_value() if given else None)
     gateway = Gateway(apps())

@@ -26,6 +26,7 @@ ALL: tuple[Collection[Any], ...] = (
     feedback.AGENTS,
     feedback.RECOMMENDATIONS,
     feedback.OUTCOMES,
+    feedback.CONVERSATIONS,
     runs.RUNS,
     runs.SNAPSHOTS,
     runs.LEARNING_HEADS,

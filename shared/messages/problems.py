@@ -1,4 +1,7 @@
-"""How an error is told to a caller, wherever it happens: for a whole request, or for one item of a batch."""
+"""How an error is told to a caller, wherever it happens.
+
+For a whole request, or for one item of a batch.
+"""
 
 import re
 from collections.abc import Sequence
@@ -19,7 +22,10 @@ class FieldError(Answer):
 
 
 class ItemProblem(Answer):
-    """Why one item of a batch failed; `code` is the kind of error, for example `conflict` or `invalid_input`."""
+    """Why one item of a batch failed.
+
+    `code` is the kind of error, for example `conflict` or `invalid_input`.
+    """
 
     code: str
     detail: str
@@ -34,14 +40,21 @@ def code_of(error: WhetstoneError) -> str:
 def item_problem(error: WhetstoneError | ValidationError) -> ItemProblem:
     """Returns the problem of a batch's item."""
     if isinstance(error, ValidationError):
-        return ItemProblem(code="invalid_input", detail="the item is not valid", errors=errors_of(field_problems(error)))
+        return ItemProblem(
+            code="invalid_input",
+            detail="the item is not valid",
+            errors=errors_of(field_problems(error)),
+        )
     return ItemProblem(code=code_of(error), detail=error.detail, errors=errors_of(error.problems))
 
 
 def field_problems(error: ValidationError, prefix: str = "") -> list[FieldProblem]:
     """Returns at most `MAX_PROBLEMS` bad fields of a validation error, with JSON pointers that start with `prefix`."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
-    return [FieldProblem(_pointer(one["loc"], prefix), _message(one["msg"])) for one in found[:MAX_PROBLEMS]]
+    return [
+        FieldProblem(_pointer(one["loc"], prefix), _message(one["msg"]))
+        for one in found[:MAX_PROBLEMS]
+    ]
 
 
 def errors_of(problems: Sequence[FieldProblem]) -> list[FieldError]:

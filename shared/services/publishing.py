@@ -63,7 +63,9 @@ async def publish_entry(deps: Deps, workspace: str, entry_id: str) -> int:
         revision = await _published_revision(deps, workspace, entry_id)
         if revision is not None:
             if settings.publishing_stopped:
-                raise Paused(f"publishing is stopped in {workspace}; it goes on when that is taken back")
+                raise Paused(
+                    f"publishing is stopped in {workspace}; it goes on when that is taken back"
+                )
             await _write_object(deps, workspace, entry_id, revision)
         if await _log(deps, workspace, entry_id, revision):
             return await catch_up(deps, workspace)

@@ -1,0 +1,155 @@
+"""Retrain: evidence becomes snapshots; previews, runs, rollback, and what was learned."""
+
+import functions_framework.aio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from shared import bootstrap
+from shared.messages.base import Page, PageParams
+from shared.messages.events import Event
+from shared.messages.learning import (
+    AgentDetail,
+    AgentView,
+    Insights,
+    LearningStatus,
+    Patterns,
+    PatternsPage,
+    SnapshotView,
+    TableFormat,
+    TablePage,
+    TrendPoint,
+)
+from shared.messages.training import (
+    RollBack,
+    RolledBack,
+    RunParams,
+    RunView,
+    StartRun,
+    TrustInitialized,
+)
+from shared.services import learning_status, requesting, rolling_back, training, trusting
+from shared.services.consuming import handle_once
+from shared.services.requesting import RunsRequested
+from shared.web.app import Api
+from shared.web.endpoint import Call
+from shared.web.guard import SYSTEM, needs
+from shared.web.tables import csv_response
+
+app = Api("retrain", bootstrap.gate)
+
+TRAINER = needs("admin", role="admin")
+READER = needs("monitor", "feedback", role="viewer")
+
+
+@app.endpoint("POST", "/v1/learning/runs", needs=TRAINER, answers=[409])
+async def start_run(call: Call, query: RunParams, body: StartRun) -> RunView:
+    """Run, or with `dry_run=true` preview what a run would change. Answers when it is done."""
+    return await training.start_run(
+        bootstrap.deps(), call.caller, body.reason, call.key, dry_run=query.dry_run
+    )
+
+
+@app.endpoint("GET", "/v1/learning/runs", needs=READER)
+async def list_runs(call: Call, query: PageParams) -> Page[RunView]:
+    """List runs, newest first."""
+    return await training.list_runs(bootstrap.deps(), call.caller, query)
+
+
+@app.endpoint("GET", "/v1/learning/runs/{run_id}", needs=READER)
+async def view_run(call: Call, run_id: str) -> RunView:
+    """Read a run with its figures before and after, and its changes."""
+    return await training.view_run(bootstrap.deps(), call.caller, run_id)
+
+
+@app.endpoint("GET", "/v1/learning/status", needs=READER)
+async def learning_status_now(call: Call) -> LearningStatus:
+    """Read where learning stands: last and next run, evidence that waits, tiers, holds."""
+    return await learning_status.status(bootstrap.deps(), call.caller)
+
+
+@app.endpoint("GET", "/v1/learning/snapshots", needs=READER)
+async def list_snapshots(call: Call, query: PageParams) -> Page[SnapshotView]:
+    """List the versions of what was learned, newest first."""
+    return await learning_status.snapshots(bootstrap.deps(), call.caller, query)
+
+
+@app.endpoint("GET", "/v1/learning/trends", needs=READER)
+async def learning_trends(call: Call, query: PageParams) -> Page[TrendPoint]:
+    """Read quality, correctness and cost over the runs, newest first."""
+    return await learning_status.trends(bootstrap.deps(), call.caller, query)
+
+
+@app.endpoint("POST", "/v1/learning/rollback", needs=TRAINER, answers=[404, 409])
+async def roll_back(call: Call, body: RollBack) -> RolledBack:
+    """Make an earlier snapshot current again; automatic runs then wait for a person."""
+    return await rolling_back.roll_back(bootstrap.deps(), call.caller, body, call.key)
+
+
+@app.endpoint("GET", "/v1/agents", needs=READER)
+async def list_agents(call: Call, query: TablePage) -> Page[AgentView] | Response:
+    """List agents with their trust; `format=csv` for a spreadsheet."""
+    page = PageParams(limit=query.limit, cursor=query.cursor)
+    found = await trusting.agents(bootstrap.deps(), call.caller, page)
+    if query.format == "csv":
+        return csv_response((one.model_dump(mode="json") for one in found.items), "agents")
+    return found
+
+
+@app.endpoint("GET", "/v1/agents/{agent_id}", needs=READER)
+async def view_agent(call: Call, agent_id: str, query: TableFormat) -> AgentDetail | Response:
+    """Read an agent's trust, overall and for each type of recommendation."""
+    found = await trusting.agent(bootstrap.deps(), call.caller, agent_id)
+    if query.format == "csv":
+        cards = [found.trust, *found.by_type]
+        return csv_response((one.model_dump(mode="json") for one in cards), "agent")
+    return found
+
+
+@app.endpoint("POST", "/v1/agents:initialize-trust", needs=TRAINER)
+async def initialize_trust(call: Call) -> TrustInitialized:
+    """Give each known agent without a trust score a neutral one."""
+    return await trusting.initialize_trust(bootstrap.deps(), call.caller, call.key)
+
+
+@app.endpoint("GET", "/v1/patterns", needs=READER)
+async def list_patterns(call: Call, query: PatternsPage) -> Patterns | Response:
+    """List what holds: consensus, experts, high confidence; `format=csv` for a spreadsheet."""
+    found = await trusting.patterns(bootstrap.deps(), call.caller, query)
+    if query.format == "csv":
+        return csv_response((one.model_dump(mode="json") for one in found.items), "patterns")
+    return found
+
+
+@app.endpoint("GET", "/v1/insights", needs=READER)
+async def read_insights(call: Call, query: TableFormat) -> Insights | Response:
+    """Read the latest cycle in words and figures."""
+    found = await learning_status.insights(bootstrap.deps(), call.caller)
+    if query.format == "csv":
+        return csv_response([found.model_dump(mode="json")], "insights")
+    return found
+
+
+@app.endpoint("POST", "/jobs/retrain", needs=SYSTEM)
+async def request_runs(call: Call) -> RunsRequested:  # noqa: ARG001 -- only ourselves get here
+    """Ask for a run in every workspace."""
+    return await requesting.request_everywhere(bootstrap.deps())
+
+
+@app.consumer
+async def consume(event: Event) -> None:
+    """Runs where learning was requested; asks for a run where enough evidence has come in."""
+    deps = bootstrap.deps()
+    if event.type != "learning.requested":
+        await requesting.request_where_enough(deps, event.workspace)
+        return
+
+    async def work() -> None:
+        await training.run_for_event(deps, event)
+
+    await handle_once(deps, "retrain", event, work)
+
+
+@functions_framework.aio.http
+async def retrain(request: Request) -> Response:  # noqa: ARG001 -- the app reads the scope itself
+    """Serves the function on Google Cloud."""
+    return app.as_answer()

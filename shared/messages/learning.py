@@ -1,0 +1,123 @@
+"""What can be read of learning: its status, its history, trust, patterns and insights."""
+
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from shared.domain.access import LearningMode
+from shared.domain.learning.patterns import Category, PatternCard
+from shared.domain.learning.trust import TrustCard
+from shared.domain.times import Timestamp
+from shared.messages.base import Answer, PageParams, QueryParams
+from shared.messages.training import RunView
+
+Format = Literal["json", "csv"]
+
+
+class TablePage(PageParams):
+    """Which page of a table, and how to write it."""
+
+    format: Format = Field(default="json", description="json, or csv for a spreadsheet.")
+
+
+class PatternsPage(TablePage):
+    """Which patterns."""
+
+    category: Category | None = Field(default=None, description="Only this kind.")
+
+
+class TableFormat(QueryParams):
+    """How to write a table."""
+
+    format: Format = Field(default="json", description="json, or csv for a spreadsheet.")
+
+
+class TierBars(Answer):
+    """What a model must reach for a tier, each mean by its lower bound."""
+
+    min_n: float
+    min_quality: float
+    min_correctness: float
+
+
+class LearningStatus(Answer):
+    """Where learning stands.
+
+    `ratings_waiting` and `outcomes_waiting` count evidence that no run has read. `held_by` is the
+    run that is under way. `quality_alert` is the id of the open alert on fallen quality.
+    """
+
+    mode: LearningMode
+    learning_stopped: bool
+    hold: str | None
+    current_id: str | None
+    current_since: Timestamp | None
+    previous_id: str | None
+    tip_id: str | None
+    last_run: RunView | None
+    next_run_at: Timestamp
+    held_by: str | None
+    ratings_waiting: int
+    outcomes_waiting: int
+    runs_after_feedback: int
+    runs_after_conversations: int
+    tiers: dict[str, TierBars]
+    quality_alert: str | None
+
+
+class SnapshotView(Answer):
+    """A version of what was learned, and whether it is served."""
+
+    snapshot_id: str
+    current: bool
+    parent_id: str | None
+    run_id: str
+    checksum: str
+    created_at: Timestamp
+    ratings_watermark: int
+    outcomes_watermark: int
+    metrics: dict[str, JsonValue]
+
+
+class TrendPoint(Answer):
+    """What a run expected of the policy that it made current; null where there was no evidence."""
+
+    run_id: str
+    at: Timestamp
+    snapshot_id: str | None
+    quality: float | None
+    correctness: float | None
+    cost_usd: float | None
+    ratings_read: int
+
+
+class AgentView(Answer):
+    """An agent and its overall trust; a neutral card where it has no outcomes yet."""
+
+    agent_id: str
+    name: str
+    recommendation_types: list[str]
+    trust: TrustCard
+
+
+class AgentDetail(AgentView):
+    """An agent with its card for each type of recommendation."""
+
+    by_type: list[TrustCard]
+    snapshot_id: str | None
+
+
+class Patterns(Answer):
+    """Patterns of the current snapshot, in order of key."""
+
+    items: list[PatternCard]
+    next_cursor: str | None
+    snapshot_id: str | None
+
+
+class Insights(Answer):
+    """The latest cycle in words and figures; empty before the first run."""
+
+    snapshot_id: str | None
+    created_at: Timestamp | None
+    insights: dict[str, JsonValue]

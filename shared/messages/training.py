@@ -1,0 +1,79 @@
+"""Commands and answers of the retrain function that change something, and training runs."""
+
+from pydantic import ConfigDict, Field, JsonValue
+
+from shared.domain.learning.runs import RunStatus
+from shared.domain.times import Timestamp
+from shared.messages.base import Answer, Command, Identifier, Note, QueryParams
+
+
+class RunParams(QueryParams):
+    """How to run."""
+
+    dry_run: bool = Field(default=False, description="Only preview what would change.")
+
+
+class StartRun(Command):
+    """Ask for a training run."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "after the release"}]})
+
+    reason: Note = Field(default="", description="Why, for the record.")
+
+
+class RunView(Answer):
+    """One fold of new evidence.
+
+    `status` is queued, running, succeeded, failed or blocked; `blocked_by` says in sentences what
+    holds a blocked run back. `before` and `after` are the same figures of the policy before and
+    after; each of `changes_preview` has kind, subject, old, new, why (one sentence) and evidence.
+    A run's record keeps the first 100 changes, `changes_total` counts all.
+    """
+
+    run_id: str
+    status: RunStatus
+    dry_run: bool
+    trigger: str
+    requested_by: str
+    requested_at: Timestamp
+    started_at: Timestamp | None
+    finished_at: Timestamp | None
+    ratings_read: int
+    outcomes_read: int
+    snapshot_id: str | None
+    parent_id: str | None
+    before: dict[str, JsonValue]
+    after: dict[str, JsonValue]
+    changes_preview: list[dict[str, JsonValue]]
+    changes_total: int
+    blocked_by: list[str]
+    error: str | None
+
+
+class RollBack(Command):
+    """Make an earlier snapshot current again."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"snapshot_id": "snap_0123456789abcdef0123", "reason": "quality fell"}]
+        }
+    )
+
+    snapshot_id: Identifier = Field(description="One of GET /v1/learning/snapshots.")
+    reason: Note = Field(min_length=1, description="Why, for the record and for those told.")
+
+
+class RolledBack(Answer):
+    """What is current since the rollback; automatic runs wait for a person while `hold` stands."""
+
+    snapshot_id: str
+    previous_id: str | None
+    current_since: Timestamp
+    hold: str
+
+
+class TrustInitialized(Answer):
+    """Agents that had no trust score before and have a neutral one now, and all known agents."""
+
+    initialized: int
+    agents: int

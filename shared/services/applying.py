@@ -1,0 +1,134 @@
+"""Applying a plan: keeps its objects, then makes its snapshot current by one atomic pointer move.
+
+Invariant: whatever is current was written whole before it became so, and only the holder of the
+lease moves the pointer forward.
+"""
+
+from pydantic import JsonValue
+
+from shared.domain.access import SETTINGS, Caller
+from shared.domain.learning.runs import (
+    LEARNING_HEADS,
+    RUNS,
+    SNAPSHOTS,
+    LearningHead,
+    SnapshotInfo,
+    TrainingRun,
+)
+from shared.domain.learning.snapshot import checksum
+from shared.domain.times import Timestamp
+from shared.errors import Conflict
+from shared.ports import Transaction
+from shared.services.deps import Deps
+from shared.services.planning import Plan
+from shared.services.snapshots import HEAD, keep_blob, snapshot_key, state_key
+from shared.services.unit import audited, event
+
+SHOWN_CHANGES = 100
+"""Changes that a run's record keeps, at most: a record must stay well below 1 MiB."""
+
+
+async def apply(deps: Deps, caller: Caller, run: TrainingRun, plan: Plan) -> TrainingRun:
+    """Makes the plan's snapshot current and returns the run as it ended.
+
+    A plan that leads to the snapshot that is current already changes nothing. A person's run lifts
+    the hold that a rollback has put on automatic ones.
+
+    Raises:
+        Conflict: the run lost its lease (it took too long, or a rollback came in between).
+    """
+    workspace = caller.workspace
+    info = _info(workspace, run, plan, deps.clock.now_text())
+    await keep_blob(deps, info.blob_key, plan.snapshot_data)
+    await keep_blob(deps, info.state_key, plan.state_data)
+    now = deps.clock.now_text()
+
+    async def work(tx: Transaction) -> TrainingRun:
+        head = await tx.get(LEARNING_HEADS, HEAD)
+        if head is None or head.lease_run_id != run.id:
+            raise Conflict(f"run {run.id} lost its lease to a rollback or another run; start anew")
+        known = await tx.get(SNAPSHOTS, plan.snapshot_id)
+        settings = await tx.get(SETTINGS, "settings")
+        done = finished(run, plan, now)
+        free = {"tip_id": plan.snapshot_id, "lease_run_id": None, "lease_until": None}
+        moved = head.model_copy(update={**free, **pointer(head, plan.snapshot_id, now)})
+        tx.put(LEARNING_HEADS, moved)
+        tx.put(RUNS, done)
+        if known is None:
+            tx.create(SNAPSHOTS, info)
+        if settings is not None and settings.hold is not None and not caller.system:
+            tx.put(SETTINGS, settings.model_copy(update={"hold": None}))
+        facts = _facts(done, head)
+        tx.audit(audited(caller, now, "learning.run_succeeded", run.id, **facts))
+        if moved.current_id != head.current_id:
+            tx.emit(event(deps, caller, now, "learning.completed", run.id, **facts))
+        return done
+
+    done = await deps.store.transact(workspace, work)
+    deps.settings_seen.pop(workspace, None)
+    return done
+
+
+def pointer(head: LearningHead, snapshot_id: str, now: Timestamp) -> dict[str, JsonValue]:
+    """Returns the fields of a head that points to `snapshot_id`; none where it does already.
+
+    Rows for operators that were being brought up to date count as a mixture from then on.
+    """
+    if head.current_id == snapshot_id:
+        return {}
+    shown = head.projected_id if head.projected_id == head.current_id else None
+    return {
+        "current_id": snapshot_id,
+        "previous_id": head.current_id,
+        "current_since": now,
+        "projected_id": shown,
+    }
+
+
+def finished(run: TrainingRun, plan: Plan, now: Timestamp) -> TrainingRun:
+    """Returns the record of a run that came to this plan."""
+    return run.model_copy(
+        update={
+            "status": "succeeded",
+            "finished_at": now,
+            "ratings_read": plan.ratings_read,
+            "outcomes_read": plan.outcomes_read,
+            "snapshot_id": plan.snapshot_id,
+            "parent_id": plan.parent_id,
+            "before": plan.before,
+            "after": plan.after,
+            "changes": plan.changes[:SHOWN_CHANGES],
+            "changes_total": len(plan.changes),
+        }
+    )
+
+
+def _info(workspace: str, run: TrainingRun, plan: Plan, now: Timestamp) -> SnapshotInfo:
+    return SnapshotInfo(
+        id=plan.snapshot_id,
+        parent_id=plan.parent_id,
+        run_id=run.id,
+        blob_key=snapshot_key(workspace, plan.snapshot_id),
+        state_key=state_key(workspace, plan.state_data),
+        checksum=checksum(plan.snapshot_data),
+        ratings_watermark=plan.snapshot.ratings_watermark,
+        outcomes_watermark=plan.snapshot.outcomes_watermark,
+        created_at=now,
+        metrics={
+            "before": plan.before,
+            "after": plan.after,
+            "totals": plan.snapshot.totals.model_dump(mode="json"),
+            "insights": plan.insights,
+        },
+    )
+
+
+def _facts(run: TrainingRun, head: LearningHead) -> dict[str, JsonValue]:
+    return {
+        "snapshot_id": run.snapshot_id,
+        "previous_id": head.current_id,
+        "ratings_read": run.ratings_read,
+        "outcomes_read": run.outcomes_read,
+        "changes": run.changes_total,
+        "trigger": run.trigger,
+    }

@@ -1,0 +1,217 @@
+"""Outcomes: a workflow is evaluated once, and that settles its recommendations.
+
+Every recommendation of the workflow leaves one row of evidence: with its points where the outcome
+names it, as missed where it does not.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping
+
+from shared.domain.access import Caller, IdempotencyKey
+from shared.domain.feedback import (
+    OUTCOMES,
+    RECOMMENDATIONS,
+    Outcome,
+    OutcomeEvidence,
+    Recommendation,
+)
+from shared.domain.learning.config import TrustConfig
+from shared.domain.records import Filter, Order
+from shared.domain.times import Timestamp, day_number, from_text, seconds_between
+from shared.errors import Conflict, FieldProblem, InvalidInput
+from shared.messages.rating import OutcomeRecorded, RecordOutcome, SettledRecommendation
+from shared.ports import Transaction
+from shared.services.deps import Deps
+from shared.services.unit import audited, event, once, writable
+
+MAX_WRITES = 500
+_OTHER_WRITES = 4
+"""The outcome, its audit record, its event, and the answer that an Idempotency-Key keeps."""
+
+_POINTS = {"approved": 2, "partial": 1, "rejected": 0}
+
+
+async def record_outcome(
+    deps: Deps, caller: Caller, command: RecordOutcome, key: IdempotencyKey | None
+) -> OutcomeRecorded:
+    """Settles a workflow's recommendations. The same outcome again gets the first one's answer.
+
+    Raises:
+        InvalidInput: it names a recommendation twice, or one that is not of the workflow; or the
+            workflow has more recommendations than one transaction can settle.
+        Conflict: another outcome settled the workflow before.
+    """
+    await writable(deps, caller.workspace)
+    _check_distinct(command)
+    outcome_id = deps.ids.new("out")
+    now = deps.clock.now_text()
+    fingerprint = hashlib.sha256(command.model_dump_json().encode()).hexdigest()
+
+    async def work(tx: Transaction) -> OutcomeRecorded:
+        known = await tx.get(OUTCOMES, command.workflow_id)
+        if known is not None:
+            return _answer(_same(known, fingerprint))
+        proposed = await _recommendations(tx, command)
+        named = _named(command, proposed)
+        outcome = _outcome(outcome_id, command, named, proposed, caller, now, fingerprint)
+        tx.create(OUTCOMES, outcome)
+        judge = _Judge(proposed, command, deps.options.learning.trust, now)
+        for one in proposed:
+            settled = named.get(one.id)
+            if settled is not None:
+                tx.put(RECOMMENDATIONS, _settled(one, settled, command, outcome))
+            tx.append(judge.evidence(one, settled))
+        facts = {"settled": len(outcome.settled), "missed": len(outcome.missed)}
+        tx.audit(audited(caller, now, "outcome.recorded", command.workflow_id, **facts))
+        tx.emit(event(deps, caller, now, "outcome.recorded", command.workflow_id, **facts))
+        return _answer(outcome)
+
+    return await once(deps, caller, key, OutcomeRecorded, work)
+
+
+def _check_distinct(command: RecordOutcome) -> None:
+    seen: set[str] = set()
+    for at, one in enumerate(command.recommendations):
+        if one.recommendation_id in seen:
+            raise InvalidInput.field(_pointer(at), "is named twice")
+        seen.add(one.recommendation_id)
+
+
+def _pointer(at: int) -> str:
+    return f"/recommendations/{at}/recommendation_id"
+
+
+def _same(known: Outcome, fingerprint: str) -> Outcome:
+    if known.fingerprint != fingerprint:
+        detail = f"workflow {known.id} was settled at {known.recorded_at} by {known.outcome_id}"
+        raise Conflict(detail, facts={"outcome_id": known.outcome_id})
+    return known
+
+
+async def _recommendations(tx: Transaction, command: RecordOutcome) -> list[Recommendation]:
+    """Returns all of the workflow's, oldest first: a row each, and two where one is named."""
+    room = MAX_WRITES - _OTHER_WRITES - len(command.recommendations)
+    found = await tx.find(
+        RECOMMENDATIONS,
+        Filter("workflow_id", "==", command.workflow_id),
+        order=Order("created_at"),
+        limit=room + 1,
+    )
+    if len(found) > room:
+        detail = f"has more than {room} recommendations, too many to settle at once"
+        raise InvalidInput.field("/workflow_id", detail)
+    return found
+
+
+def _named(
+    command: RecordOutcome, proposed: list[Recommendation]
+) -> dict[str, SettledRecommendation]:
+    known = {one.id for one in proposed}
+    detail = f"is not a recommendation of workflow {command.workflow_id}"
+    problems = [
+        FieldProblem(_pointer(at), detail)
+        for at, one in enumerate(command.recommendations)
+        if one.recommendation_id not in known
+    ]
+    if problems:
+        raise InvalidInput(f"{problems[0].pointer}: {detail}", problems=problems)
+    return {one.recommendation_id: one for one in command.recommendations}
+
+
+def _outcome(
+    outcome_id: str,
+    command: RecordOutcome,
+    named: Mapping[str, SettledRecommendation],
+    proposed: list[Recommendation],
+    caller: Caller,
+    now: Timestamp,
+    fingerprint: str,
+) -> Outcome:
+    return Outcome(
+        id=command.workflow_id,
+        outcome_id=outcome_id,
+        overall_quality_score=command.overall_quality_score,
+        feedback=command.feedback,
+        settled=list(named),
+        missed=[one.id for one in proposed if one.id not in named],
+        recorded_by=caller.subject,
+        recorded_at=now,
+        fingerprint=fingerprint,
+    )
+
+
+def _quality(settled: SettledRecommendation, command: RecordOutcome) -> float:
+    score = settled.quality_score
+    return command.overall_quality_score if score is None else score
+
+
+def _settled(
+    one: Recommendation, settled: SettledRecommendation, command: RecordOutcome, outcome: Outcome
+) -> Recommendation:
+    changes = {
+        "status": settled.status,
+        "quality_score": _quality(settled, command),
+        "outcome_id": outcome.outcome_id,
+        "settled_at": outcome.recorded_at,
+    }
+    return one.model_copy(update=changes)
+
+
+class _Judge:
+    """Makes the evidence rows of one workflow.
+
+    Args:
+        proposed: all of its recommendations, oldest first.
+        command: the outcome.
+        trust: says what is timely and what is confident.
+        now: when the outcome came in.
+    """
+
+    def __init__(
+        self,
+        proposed: list[Recommendation],
+        command: RecordOutcome,
+        trust: TrustConfig,
+        now: Timestamp,
+    ) -> None:
+        self._proposed = proposed
+        self._command = command
+        self._trust = trust
+        self._now = now
+        self._agents: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for one in proposed:
+            self._agents[one.recommendation_type, one.content_hash].add(one.agent_id)
+
+    def evidence(
+        self, one: Recommendation, settled: SettledRecommendation | None
+    ) -> OutcomeEvidence:
+        """Returns the row of one recommendation, of a missed one where `settled` is None."""
+        waited_s = seconds_between(self._proposed[0].created_at, one.created_at)
+        agents = self._agents[one.recommendation_type, one.content_hash]
+        return OutcomeEvidence(
+            at=self._now,
+            day=day_number(self._now),
+            second=int(from_text(self._now).timestamp()),
+            recommendation_id=one.id,
+            workflow_id=one.workflow_id,
+            agent_id=one.agent_id,
+            recommendation_type=one.recommendation_type,
+            completed=int(settled is not None),
+            points=_POINTS[settled.status] if settled else 0,
+            quality=round(_quality(settled, self._command) * 10) if settled else 0,
+            timely=int(waited_s <= self._trust.timely_within_s),
+            agreed=int(len(agents) > 1),
+            confident=int(one.confidence_score >= self._trust.confident_at),
+            confidence_millis=round(one.confidence_score * 1000),
+        )
+
+
+def _answer(outcome: Outcome) -> OutcomeRecorded:
+    return OutcomeRecorded(
+        outcome_id=outcome.outcome_id,
+        workflow_id=outcome.id,
+        settled=outcome.settled,
+        missed=outcome.missed,
+        recorded_at=outcome.recorded_at,
+    )

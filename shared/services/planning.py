@@ -1,0 +1,125 @@
+"""Planning a run: folds the new evidence onto what is known, and says what would change.
+
+Reads only, and is the whole of a dry run. Invariant: the plan is a function of (the evidence up to
+the watermarks, the configuration); what is served now matters only for the comparison.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from shared.domain.learning.config import LearningConfig
+from shared.domain.learning.evaluation import evaluate
+from shared.domain.learning.explain import Change, changes, insights
+from shared.domain.learning.routing import RoutingPolicy
+from shared.domain.learning.runs import LearningHead
+from shared.domain.learning.snapshot import Snapshot, build_snapshot, snapshot_id, to_bytes
+from shared.domain.learning.state import LearningState, fold
+from shared.domain.learning.state_json import to_json
+from shared.domain.learning.sums import OutcomeSums, QualitySums, RatingSums
+from shared.services.deps import Deps
+from shared.services.snapshots import info_of, open_snapshot, open_state
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Evidence in a range of the log, as sums, and where the range ends."""
+
+    ratings: list[RatingSums]
+    outcomes: list[OutcomeSums]
+    quality: list[QualitySums]
+    ratings_upto: int
+    outcomes_upto: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do.
+
+    `snapshot_data` and `state_data` are the bytes to keep; `parent_id` is the snapshot that was
+    folded on from, `current_id` the one that the figures `before` are of. `ratings_read` and
+    `outcomes_read` count rows of the log.
+    """
+
+    snapshot: Snapshot
+    snapshot_id: str
+    snapshot_data: bytes
+    state_data: bytes
+    parent_id: str | None
+    current_id: str | None
+    ratings_read: int
+    outcomes_read: int
+    before: dict[str, JsonValue]
+    after: dict[str, JsonValue]
+    changes: list[Change]
+    insights: dict[str, JsonValue]
+
+
+async def plan(deps: Deps, workspace: str, head: LearningHead) -> Plan:
+    """Returns what a run would do now.
+
+    Raises:
+        CorruptData: the current snapshot is damaged: roll back to another one first.
+    """
+    config = deps.options.learning
+    base = await open_state(deps, await info_of(deps, workspace, head.tip_id), config)
+    read = await read_since(deps, workspace, base)
+    current = None
+    if head.current_id is not None:
+        current = (await open_snapshot(deps, workspace, head.current_id)).snapshot
+    return await asyncio.to_thread(_build, workspace, base, read, current, head, config)
+
+
+async def read_since(deps: Deps, workspace: str, base: LearningState) -> Read:
+    """Returns the evidence after the state's watermarks, up to the settled end of the log."""
+    ratings_upto, outcomes_upto = await deps.analytics.head(workspace)
+    ratings, quality, outcomes = await asyncio.gather(
+        deps.analytics.rating_sums(workspace, base.ratings_watermark, ratings_upto),
+        deps.analytics.quality_sums(workspace, base.ratings_watermark, ratings_upto),
+        deps.analytics.outcome_sums(workspace, base.outcomes_watermark, outcomes_upto),
+    )
+    return Read(ratings, outcomes, quality, ratings_upto, outcomes_upto)
+
+
+def folded(base: LearningState, read: Read) -> LearningState:
+    """Returns `base` with what was read added to it."""
+    return fold(
+        base,
+        ratings=read.ratings,
+        outcomes=read.outcomes,
+        quality=read.quality,
+        ratings_watermark=read.ratings_upto,
+        outcomes_watermark=read.outcomes_upto,
+    )
+
+
+def _build(
+    workspace: str,
+    base: LearningState,
+    read: Read,
+    current: Snapshot | None,
+    head: LearningHead,
+    config: LearningConfig,
+) -> Plan:
+    state = folded(base, read)
+    snapshot = build_snapshot(state, config)
+    data = to_bytes(snapshot)
+    served = current.policy if current else RoutingPolicy(default_model=config.default_model)
+    before = evaluate(served, state).figures()
+    after = evaluate(snapshot.policy, state).figures()
+    made = changes(current, snapshot)
+    return Plan(
+        snapshot=snapshot,
+        snapshot_id=snapshot_id(workspace, data),
+        snapshot_data=data,
+        state_data=to_json(state),
+        parent_id=head.tip_id,
+        current_id=head.current_id,
+        ratings_read=read.ratings_upto - base.ratings_watermark,
+        outcomes_read=read.outcomes_upto - base.outcomes_watermark,
+        before=before,
+        after=after,
+        changes=made,
+        insights=insights(snapshot, made, before, after),
+    )

@@ -1,0 +1,129 @@
+"""Feedback: people rate routed requests, and each rating becomes evidence.
+
+What was rated (pattern, model, cost, latency, propensity) comes from the routing decision in the
+log, never from the caller. Invariant: a person's standing rating of a request is in the evidence
+exactly once; a replaced one is taken back by a row that repeats its figures with sign -1.
+"""
+
+from pydantic import JsonValue
+
+from shared.domain.access import Caller, IdempotencyKey
+from shared.domain.feedback import (
+    FEEDBACK,
+    ROUTING_DECISIONS,
+    Feedback,
+    Rating,
+    RatingEvidence,
+    RoutingDecision,
+)
+from shared.domain.times import Timestamp, day_number
+from shared.errors import InvalidInput, NotFound
+from shared.messages.rating import FeedbackRecorded, RecordFeedback
+from shared.ports import Transaction
+from shared.services.deps import Deps
+from shared.services.unit import audited, event, once, writable
+
+NANO_PER_USD = 1_000_000_000
+
+
+async def record_feedback(
+    deps: Deps, caller: Caller, command: RecordFeedback, key: IdempotencyKey | None
+) -> FeedbackRecorded:
+    """Stores a rating of a routed request and appends it to the evidence.
+
+    Raises:
+        NotFound: no such request in this workspace.
+        InvalidInput: a person rates in another's name.
+    """
+    await writable(deps, caller.workspace)
+    user_id = _rater(caller, command)
+    feedback_id = deps.ids.new("fb")
+    now = deps.clock.now_text()
+    rating = Rating.model_construct(
+        id=feedback_id,
+        feedback_id=feedback_id,
+        quality_score=command.quality_score,
+        is_correct=command.is_correct,
+        is_helpful=command.is_helpful,
+        comment=command.comment,
+        rated_at=now,
+    )
+
+    async def work(tx: Transaction) -> FeedbackRecorded:
+        decision = await tx.get(ROUTING_DECISIONS, command.request_id)
+        if decision is None:
+            raise NotFound(f"there is no request {command.request_id} in this workspace")
+        known = await tx.get(FEEDBACK, f"{command.request_id}:{user_id}")
+        stands = _feedback(command, user_id, decision, rating, known)
+        tx.put(FEEDBACK, stands)
+        if known is not None:
+            tx.append(_evidence(known, -1, now, decision.propensity))
+        tx.append(_evidence(stands, 1, now, decision.propensity))
+        action = "feedback.recorded" if known is None else "feedback.replaced"
+        facts: dict[str, JsonValue] = {
+            "request_id": command.request_id,
+            "quality_score": command.quality_score,
+        }
+        tx.audit(audited(caller, now, action, feedback_id, user_id=user_id, **facts))
+        tx.emit(event(deps, caller, now, "feedback.recorded", feedback_id, **facts))
+        return FeedbackRecorded(feedback_id=feedback_id, replaced=known is not None)
+
+    return await once(deps, caller, key, FeedbackRecorded, work)
+
+
+def _rater(caller: Caller, command: RecordFeedback) -> str:
+    """Returns who rates; only machines and admins may name somebody else."""
+    if command.user_id is None:
+        return caller.subject
+    if caller.role in ("viewer", "reviewer") and command.user_id != caller.subject:
+        raise InvalidInput.field("/user_id", f"must be your own, {caller.subject}, or left out")
+    return command.user_id
+
+
+def _feedback(
+    command: RecordFeedback,
+    user_id: str,
+    decision: RoutingDecision,
+    rating: Rating,
+    known: Feedback | None,
+) -> Feedback:
+    cost_usd = decision.estimated_cost_usd if decision.cost_usd is None else decision.cost_usd
+    return Feedback.model_construct(
+        id=f"{command.request_id}:{user_id}",
+        request_id=command.request_id,
+        user_id=user_id,
+        session_id=command.session_id,
+        pattern=decision.pattern,
+        provider=decision.provider,
+        model=decision.model,
+        snapshot_id=decision.snapshot_id,
+        cost_nanousd=None if cost_usd is None else round(cost_usd * NANO_PER_USD),
+        latency_ms=decision.latency_ms,
+        rating=rating,
+        history=[] if known is None else [*known.history, known.rating],
+        updated_at=rating.rated_at,
+    )
+
+
+def _evidence(feedback: Feedback, sign: int, at: Timestamp, propensity: float) -> RatingEvidence:
+    """Returns the row that adds a rating (sign 1) or takes it back (-1), on the day it was made."""
+    rating = feedback.rating
+    return RatingEvidence(
+        at=at,
+        day=day_number(rating.rated_at),
+        feedback_id=rating.feedback_id,
+        request_id=feedback.request_id,
+        rater=feedback.user_id,
+        pattern=feedback.pattern,
+        provider=feedback.provider,
+        model=feedback.model,
+        snapshot_id=feedback.snapshot_id or "",
+        sign=sign,
+        quality=rating.quality_score,
+        correct=int(rating.is_correct),
+        cost_nanousd=feedback.cost_nanousd or 0,
+        costed=int(feedback.cost_nanousd is not None),
+        latency_ms=feedback.latency_ms or 0,
+        timed=int(feedback.latency_ms is not None),
+        propensity=propensity,
+    )

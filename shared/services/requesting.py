@@ -1,0 +1,74 @@
+"""Who asks for runs by itself: the schedule, and evidence that has piled up.
+
+Both only emit `learning.requested`; the run is the consumer's. Invariant: evidence up to one
+watermark asks for one run.
+"""
+
+from shared.domain.access import Caller
+from shared.domain.operations import CONSUMED, Consumed
+from shared.domain.times import plus
+from shared.errors import AlreadyExists
+from shared.messages.base import Answer
+from shared.ports import Transaction
+from shared.services.access import list_workspaces
+from shared.services.deps import Deps
+from shared.services.snapshots import head_of, info_of
+from shared.services.unit import event, settings_of
+
+LOOK_EVERY_S = 2.0
+"""Seconds between two looks at a workspace's evidence by one process."""
+
+_REMEMBERED_S = 90 * 86_400
+_BY_SCHEDULE = "system:schedule"
+_BY_EVIDENCE = "system:evidence"
+
+_looked_at: dict[tuple[int, str], float] = {}
+
+
+class RunsRequested(Answer):
+    """How many workspaces were asked to learn."""
+
+    workspaces: int
+
+
+async def request_everywhere(deps: Deps) -> RunsRequested:
+    """Asks for a run in every workspace."""
+    names = await list_workspaces(deps)
+    for name in names:
+        await _request(deps, Caller(name, _BY_SCHEDULE, system=True), "schedule", None)
+    return RunsRequested(workspaces=len(names))
+
+
+async def request_where_enough(deps: Deps, workspace: str) -> bool:
+    """Asks for a run where enough evidence waits; tells whether it did.
+
+    Called for every event of evidence, and so looks only every `LOOK_EVERY_S`.
+    """
+    place, now_s = (id(deps.store), workspace), deps.clock.monotonic_s()
+    if now_s - _looked_at.get(place, -LOOK_EVERY_S) < LOOK_EVERY_S:
+        return False
+    _looked_at[place] = now_s
+    settings = await settings_of(deps, workspace)
+    head = await head_of(deps, workspace)
+    tip = await info_of(deps, workspace, head.tip_id)
+    seen = (tip.ratings_watermark, tip.outcomes_watermark) if tip else (0, 0)
+    ratings, outcomes = await deps.analytics.head(workspace)
+    if ratings - seen[0] + outcomes - seen[1] < settings.runs_after_feedback:
+        return False
+    caller = Caller(workspace, _BY_EVIDENCE, system=True)
+    return await _request(deps, caller, "evidence", f"evidence:{seen[0]}:{seen[1]}")
+
+
+async def _request(deps: Deps, caller: Caller, reason: str, once_as: str | None) -> bool:
+    now = deps.clock.now_text()
+
+    async def work(tx: Transaction) -> None:
+        if once_as is not None:
+            tx.create(CONSUMED, Consumed(id=once_as, expires_at=plus(now, _REMEMBERED_S)))
+        tx.emit(event(deps, caller, now, "learning.requested", caller.workspace, reason=reason))
+
+    try:
+        await deps.store.transact(caller.workspace, work)
+    except AlreadyExists:
+        return False
+    return True

@@ -1,0 +1,103 @@
+"""Snapshots and the sums behind them, as the store and the blobs keep them.
+
+A snapshot and its state are two immutable objects named by their content; the `SnapshotInfo` says
+where they are, the `LearningHead` which one is current. Nothing deletes them: rollback to any
+snapshot ever made stays possible, so more than the last three are always kept.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from shared.domain.learning.config import LearningConfig
+from shared.domain.learning.runs import LEARNING_HEADS, SNAPSHOTS, LearningHead, SnapshotInfo
+from shared.domain.learning.snapshot import Snapshot, checksum, from_bytes
+from shared.domain.learning.state import LearningState
+from shared.domain.learning.state_json import from_json
+from shared.errors import AlreadyExists, CorruptData, NotFound
+from shared.services.deps import Deps
+
+HEAD = "head"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A snapshot with what is known of it."""
+
+    info: SnapshotInfo
+    snapshot: Snapshot
+
+
+def snapshot_key(workspace: str, snapshot_id: str) -> str:
+    """Returns the key of a snapshot's blob."""
+    return f"learning/{workspace}/snapshots/{snapshot_id}.json"
+
+
+def state_key(workspace: str, state: bytes) -> str:
+    """Returns the key of a state's blob."""
+    return f"learning/{workspace}/states/{checksum(state)}.json"
+
+
+async def keep_blob(deps: Deps, key: str, data: bytes) -> None:
+    """Writes an object whose key follows from its content; nothing happens where it is already."""
+    try:
+        await deps.blobs.put(key, data, if_generation=0)
+    except AlreadyExists:
+        return
+
+
+async def head_of(deps: Deps, workspace: str) -> LearningHead:
+    """Returns where learning stands; a head that points nowhere before the first run."""
+    return await deps.store.get(workspace, LEARNING_HEADS, HEAD) or LearningHead(id=HEAD)
+
+
+async def info_of(deps: Deps, workspace: str, snapshot_id: str | None) -> SnapshotInfo | None:
+    """Returns what is known of a snapshot; None where there is no id or no such snapshot."""
+    return (snapshot_id and await deps.store.get(workspace, SNAPSHOTS, snapshot_id)) or None
+
+
+async def open_snapshot(deps: Deps, workspace: str, snapshot_id: str) -> Opened:
+    """Returns a snapshot; from memory where serving holds the same one.
+
+    Raises:
+        NotFound: there is none of this id in the workspace.
+        CorruptData: its content is not what its id says.
+    """
+    info = await info_of(deps, workspace, snapshot_id)
+    if info is None:
+        raise NotFound(f"there is no snapshot {snapshot_id} in this workspace")
+    seen = deps.snapshots_seen.get(workspace)
+    view = seen.view if seen else None
+    if view is not None and view.snapshot is not None and view.snapshot_id == snapshot_id:
+        return Opened(info, view.snapshot)
+    blob = await deps.blobs.get(info.blob_key)
+    snapshot = await asyncio.to_thread(
+        from_bytes, blob.data, workspace=workspace, expected_id=snapshot_id
+    )
+    return Opened(info, snapshot)
+
+
+async def open_current(deps: Deps, workspace: str) -> Opened | None:
+    """Returns the current snapshot, None before the first run."""
+    head = await head_of(deps, workspace)
+    if head.current_id is None:
+        return None
+    return await open_snapshot(deps, workspace, head.current_id)
+
+
+async def open_state(
+    deps: Deps, info: SnapshotInfo | None, config: LearningConfig
+) -> LearningState:
+    """Returns the sums behind a snapshot.
+
+    The empty state where there is no snapshot, or where its sums cannot be used (made under another
+    configuration or format, lost, damaged): the log has everything, so folding starts anew.
+    """
+    empty = LearningState.empty(config)
+    if info is None:
+        return empty
+    try:
+        blob = await deps.blobs.get(info.state_key)
+        state = await asyncio.to_thread(from_json, blob.data)
+    except (NotFound, CorruptData):
+        return empty
+    return state if state.fits(config) else empty

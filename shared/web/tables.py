@@ -1,0 +1,41 @@
+"""Tables as CSV, for people who go on in a spreadsheet."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+MEDIA = "text/csv; charset=utf-8"
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_response(rows: Iterable[Mapping[str, Any]], name: str) -> Response:
+    """Returns rows as a CSV file; nested values become columns `outer.inner`, lists one cell.
+
+    Text that a spreadsheet would run as a formula gets an apostrophe in front.
+    """
+    flat = [dict(_flat(row)) for row in rows]
+    columns = list(dict.fromkeys(column for row in flat for column in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="")
+    writer.writeheader()
+    writer.writerows({column: _safe(value) for column, value in row.items()} for row in flat)
+    headers = {"content-disposition": f'attachment; filename="{name}.csv"'}
+    return Response(text.getvalue().encode(), media_type=MEDIA, headers=headers)
+
+
+def _flat(row: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list | tuple):
+            yield f"{prefix}{name}", "; ".join(map(str, value))
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _safe(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
