@@ -54,6 +54,15 @@ def let_go(*writers):
         writer.stdin.flush()
 
 
+def finish(writer):
+    """Waits for a writer's end and returns what it told since it was last read."""
+    rest = writer.stdout.read()
+    writer.stdout.close()
+    writer.stdin.close()
+    writer.wait(timeout=60)
+    return rest
+
+
 def check_whole(path, told):
     """Every told transaction is there whole; none is there in part."""
     with closing(sqlite3.connect(path)) as file:
@@ -91,6 +100,7 @@ def check_whole(path, told):
 
 
 @pytest.mark.crash
+@pytest.mark.slow
 def test_what_was_told_survives_a_kill_at_any_point_and_nothing_is_there_in_part(tmp_path):
     path = tmp_path / "whetstone.db"
     make_file(path)
@@ -106,7 +116,7 @@ def test_what_was_told_survives_a_kill_at_any_point_and_nothing_is_there_in_part
         finally:
             for writer in writers:
                 writer.kill()
-                rest = writer.communicate()[0].splitlines(keepends=True)
+                rest = finish(writer).splitlines(keepends=True)
                 told += [line.strip() for line in rest if line.endswith("\n")]
     marks = check_whole(path, told)
     assert {mark[0] for mark in marks} == set("abcdefghijklmnopqrst")
@@ -122,7 +132,7 @@ def test_two_processes_on_one_file_lose_nothing(tmp_path):
     writers = [start_writer(path, name, 150) for name in "xy"]  # both also make the file
     try:
         let_go(*writers)
-        told = [line for writer in writers for line in writer.communicate(timeout=60)[0].split()]
+        told = [line for writer in writers for line in finish(writer).split()]
     finally:
         for writer in writers:
             writer.kill()
