@@ -1,0 +1,182 @@
+import asyncio
+
+import pytest
+
+from shared.domain.feedback import FEEDBACK
+from shared.domain.times import day_number
+from shared.errors import InvalidInput, NotFound, Unavailable
+from shared.messages.rating import RecordFeedback
+from shared.services import rating
+from tests.support.learning import rate, routed, rows
+from tests.support.system import WORKSPACE, caller, play
+
+LOG = (
+    "SELECT sign, day, quality, correct, cost_nanousd, costed, latency_ms, timed, pattern,"
+    " provider, model, snapshot_id, feedback_id FROM evidence_ratings ORDER BY seq"
+)
+
+
+def test_what_was_rated_comes_from_the_routing_decision(tmp_path):
+    async def scenario(system):
+        await routed(system, pattern="math", model="large", provider="other", snapshot_id="snap_a")
+        answer = await rate(system, quality=4)
+        assert (answer.status, answer.replaced) == ("recorded", False)
+        stored = await system.store.get(WORKSPACE, FEEDBACK, "req_1:ada")
+        assert (stored.pattern, stored.provider, stored.model) == ("math", "other", "large")
+        assert stored.rating.feedback_id == answer.feedback_id
+        today = day_number(system.clock.now_text())
+        place = ("math", "other", "large", "snap_a", answer.feedback_id)
+        assert rows(system, LOG) == [(1, today, 4, 1, 2_000_000, 1, 700, 1, *place)]
+
+    play(tmp_path, scenario)
+
+
+def test_the_known_cost_goes_before_the_estimate(tmp_path):
+    async def scenario(system):
+        await routed(system, cost_usd=0.005, estimated_cost_usd=0.001)
+        await rate(system)
+        assert rows(system, "SELECT cost_nanousd FROM evidence_ratings") == [(5_000_000,)]
+
+    play(tmp_path, scenario)
+
+
+def test_an_unknown_cost_and_latency_count_for_nothing(tmp_path):
+    async def scenario(system):
+        await routed(system, estimated_cost_usd=None, latency_ms=None)
+        await rate(system)
+        [row] = rows(system, "SELECT cost_nanousd, costed, latency_ms, timed FROM evidence_ratings")
+        assert row == (0, 0, 0, 0)
+
+    play(tmp_path, scenario)
+
+
+def test_a_second_rating_takes_the_first_back_as_it_was(tmp_path):
+    async def scenario(system):
+        await routed(system, cost_usd=None)
+        first = await rate(system, quality=2, comment="wrong")
+        system.clock.advance(days=3)
+        await routed(system, cost_usd=0.009, latency_ms=1)
+        second = await rate(system, quality=5)
+        assert second.replaced
+        log = rows(system, LOG)
+        assert [row[0] for row in log] == [1, -1, 1]
+        assert log[1][1:] == log[0][1:]
+        assert log[2][1] == log[0][1] + 3
+        assert log[2][2:8] == (5, 1, 9_000_000, 1, 1, 1)
+        stored = await system.store.get(WORKSPACE, FEEDBACK, "req_1:ada")
+        assert [one.feedback_id for one in stored.history] == [first.feedback_id]
+        assert stored.history[0].comment == "wrong"
+        assert stored.rating.quality_score == 5
+
+    play(tmp_path, scenario)
+
+
+def test_two_users_ratings_both_stand(tmp_path):
+    async def scenario(system):
+        await routed(system)
+        await rate(system, user_id="bob")
+        answer = await rate(system, user_id="eve", quality=1)
+        assert not answer.replaced
+        assert rows(system, "SELECT SUM(sign) FROM evidence_ratings") == [(2,)]
+
+    play(tmp_path, scenario)
+
+
+def test_racing_ratings_of_one_user_leave_one_standing(tmp_path):
+    async def scenario(system):
+        await routed(system)
+        answers = await asyncio.gather(*(rate(system, quality=1 + at % 5) for at in range(20)))
+        assert sum(not one.replaced for one in answers) == 1
+        [(n, quality)] = rows(system, "SELECT SUM(sign), SUM(sign * quality) FROM evidence_ratings")
+        stored = await system.store.get(WORKSPACE, FEEDBACK, "req_1:ada")
+        assert (n, quality) == (1, stored.rating.quality_score)
+        assert len(stored.history) == 19
+
+    play(tmp_path, scenario)
+
+
+def test_an_unknown_request_is_not_found_and_leaves_nothing(tmp_path):
+    async def scenario(system):
+        with pytest.raises(NotFound, match="req_1"):
+            await rate(system)
+        await routed(system, workspace="other")
+        with pytest.raises(NotFound):
+            await rate(system)
+        assert rows(system, "SELECT COUNT(*) FROM evidence_ratings") == [(0,)]
+        assert await system.drain() == []
+
+    play(tmp_path, scenario)
+
+
+def test_a_rating_is_audited_and_told(tmp_path):
+    async def scenario(system):
+        await routed(system)
+        answer = await rate(system)
+        [told] = await system.drain()
+        assert (told.type, told.subject) == ("feedback.recorded", answer.feedback_id)
+        assert told.data["request_id"] == "req_1"
+        [record] = (await system.store.audit_page(WORKSPACE, action="feedback.recorded")).items
+        assert (record.actor, record.subject) == ("ada", answer.feedback_id)
+
+    play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("role", ["viewer", "reviewer"])
+def test_a_person_rates_only_in_their_own_name(tmp_path, role):
+    async def scenario(system):
+        await routed(system)
+        own = RecordFeedback(request_id="req_1", quality_score=3, is_correct=True, user_id="bob")
+        bob = caller("bob", role=role)
+        assert not (await rating.record_feedback(system.deps, bob, own, None)).replaced
+        with pytest.raises(InvalidInput) as refused:
+            await rating.record_feedback(system.deps, caller("eve", role=role), own, None)
+        assert refused.value.problems[0].pointer == "/user_id"
+
+    play(tmp_path, scenario)
+
+
+def test_a_machine_rates_in_its_users_names(tmp_path):
+    async def scenario(system):
+        await routed(system)
+        command = RecordFeedback(
+            request_id="req_1", quality_score=3, is_correct=True, user_id="bob"
+        )
+        machine = caller("key:1", scopes=("feedback",))
+        await rating.record_feedback(system.deps, machine, command, None)
+        assert await system.store.get(WORKSPACE, FEEDBACK, "req_1:bob")
+
+    play(tmp_path, scenario)
+
+
+def test_nothing_is_rated_while_the_workspace_is_read_only(tmp_path):
+    async def scenario(system):
+        await routed(system)
+        await system.change_settings(read_only=True)
+        with pytest.raises(Unavailable):
+            await rate(system)
+        assert await system.store.get(WORKSPACE, FEEDBACK, "req_1:ada") is None
+
+    play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("quality_score", 0),
+        ("quality_score", 6),
+        ("quality_score", 4.0),
+        ("quality_score", "4"),
+        ("quality_score", True),
+        ("is_correct", 1),
+        ("is_correct", None),
+        ("request_id", ""),
+        ("user_id", "a\x00b"),
+        ("comment", "x" * 4001),
+        ("colour", "red"),
+    ],
+)
+def test_a_wrong_field_is_refused_by_name(field, value):
+    good = {"request_id": "req_1", "quality_score": 4, "is_correct": True}
+    RecordFeedback.model_validate(good)
+    with pytest.raises(ValueError, match=field):
+        RecordFeedback.model_validate({**good, field: value})
