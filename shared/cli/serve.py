@@ -5,12 +5,14 @@ the load balancer does there, and the loops below what Pub/Sub and Cloud Schedul
 """
 
 import asyncio
+import contextlib
 import importlib
 import logging
+import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
 import click
@@ -60,6 +62,22 @@ def apps() -> list[Api]:
     return [importlib.import_module(f"functions.{name}.main").app for name in FUNCTIONS]
 
 
+class _Server(uvicorn.Server):
+    """Ends on Ctrl-C and SIGTERM without raising them again, so that what follows is still done."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Lets the signals end the server."""
+        loop = asyncio.get_running_loop()
+        for one in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(one, self.handle_exit, one, None)
+        try:
+            yield
+        finally:
+            for one in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(one)
+
+
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, type=_PORTS, envvar="PORT")
@@ -92,7 +110,7 @@ async def _serve(listening: socket.socket) -> None:
     bootstrap.CONSUMERS.update(
         {name: app.consume for name, app in gateway.apps.items() if app.consume}
     )
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             gateway,
             access_log=False,

@@ -18,7 +18,7 @@ STEPS = ("transaction", "written", "committed", "object", "delivered", "publishe
 
 CRASHED = 9
 
-_step, _, _at = os.environ["CRASH_AT"].partition(":")
+_step, _, _at = os.environ.get("CRASH_AT", ":0").partition(":")
 _reached = count(1)
 
 
@@ -76,11 +76,10 @@ def _wrap_connection() -> None:
     sqlite_writer.GroupWriter.__init__ = init  # type: ignore[method-assign]
 
 
-_wrap_connection()
-_before(sqlite_transaction.SqliteTransaction, "flush", "transaction")
-_after(FolderBlobs, "put", "object")
-_after(InProcessBus, "_deliver", "delivered")
-_after(InProcessBus, "publish", "published")
-
 if __name__ == "__main__":
+    _wrap_connection()
+    _before(sqlite_transaction.SqliteTransaction, "flush", "transaction")
+    _after(FolderBlobs, "put", "object")
+    _after(InProcessBus, "_deliver", "delivered")
+    _after(InProcessBus, "publish", "published")
     sys.exit(main())
