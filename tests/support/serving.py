@@ -22,7 +22,7 @@ SMALL, MEDIUM, LARGE = (
 CODE = "Write a Python function that returns the n-th Fibonacci number."
 
 
-def figures(model: ModelId, *, tier: str = "high", confidence: float = 0.9) -> ModelFigures:
+def figures(model: ModelId, *, tier: str = "HIGH", confidence: float = 0.9) -> ModelFigures:
     """Returns figures of a model that has proved itself."""
     return ModelFigures(
         provider=model.provider,
@@ -38,7 +38,7 @@ def figures(model: ModelId, *, tier: str = "high", confidence: float = 0.9) -> M
         tier=tier,
         value=0.9,
         confidence=confidence,
-        holds_up=tier != "low",
+        holds_up=tier != "LOW",
         why="the evidence of a test",
     )
 

@@ -16,6 +16,8 @@ from pydantic import JsonValue
 from shared.domain.learning.base import Figure, Learned
 from shared.domain.learning.config import LearningConfig
 from shared.domain.learning.routing import (
+    QUALITY_MAX,
+    QUALITY_MIN,
     QUALITY_PRIOR_VARIANCE,
     RoutingPolicy,
     Standing,
@@ -36,7 +38,7 @@ _INTERVAL_LEVEL = 0.95
 
 
 class Estimate(Learned):
-    """A mean with the ends of its two-sided 90 % interval."""
+    """A mean with the ends of its two-sided 90 % interval, within what the figure can be."""
 
     mean: Figure
     low: Figure
@@ -97,8 +99,10 @@ def evaluate(policy: RoutingPolicy | None, state: LearningState) -> PolicyFigure
             parts.append(_Part(traffic[pattern] / whole, found))
     costed = [part for part in parts if part.found.cost_usd is not None]
     return PolicyFigures(
-        quality=_estimate([(part.share, part.found.quality) for part in parts]),
-        correctness=_estimate([(part.share, part.found.correctness) for part in parts]),
+        quality=_estimate(
+            [(part.share, part.found.quality) for part in parts], QUALITY_MIN, QUALITY_MAX
+        ),
+        correctness=_estimate([(part.share, part.found.correctness) for part in parts], 0, 1),
         cost_usd=_mean_cost(costed),
         coverage=sum(part.share for part in parts),
         cost_coverage=sum(part.share for part in costed),
@@ -114,15 +118,18 @@ def _pooled(rows: Iterable[Evidence[RatingFigures]]) -> Evidence[RatingFigures]:
     return first
 
 
-def _estimate(parts: list[tuple[float, Sample]]) -> Estimate | None:
-    """Returns the share-weighted mean; patterns are independent, so their variances add."""
+def _estimate(parts: list[tuple[float, Sample]], least: float, most: float) -> Estimate | None:
+    """Returns the share-weighted mean; patterns are independent, so their variances add.
+
+    `least` and `most` are what a single rating can say: the interval ends there.
+    """
     covered = sum(share for share, _ in parts)
     if covered <= 0:
         return None
     mean = sum(share * one.mean for share, one in parts) / covered
     error = math.sqrt(sum((share * one.standard_error) ** 2 for share, one in parts)) / covered
     half = normal_quantile(_INTERVAL_LEVEL) * error
-    return Estimate(mean=mean, low=mean - half, high=mean + half)
+    return Estimate(mean=mean, low=max(least, mean - half), high=min(most, mean + half))
 
 
 def _mean_cost(parts: list[_Part]) -> float | None:
@@ -135,7 +142,7 @@ def _mean_cost(parts: list[_Part]) -> float | None:
 class Regression(Learned):
     """Whether mean quality fell from `before` to `after`.
 
-    `drop` is relative to before, positive for a fall.     `fell` only where the fall is larger than
+    `drop` is relative to before, positive for a fall. `fell` only where the fall is larger than
     configured, statistically significant, and both sides have enough ratings; `words` says which of
     these is missing.
     """

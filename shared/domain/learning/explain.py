@@ -238,7 +238,7 @@ def _actions(snapshot: Snapshot) -> list[JsonValue]:
         str(one.id)
         for row in snapshot.policy.rows
         for one in row.ranking
-        if one.mean_cost_usd is None and one.tier != "low"
+        if one.mean_cost_usd is None and one.tier != "LOW"
     }
     said: list[JsonValue] = []
     said += [

@@ -16,7 +16,7 @@ from shared.domain.learning.config import LearningConfig, ModelField, ModelId, T
 from shared.domain.learning.state import Evidence, LearningState, RatingFigures, RatingKey
 from shared.domain.learning.stats import Sample, effective_size, sample, welch, wilson
 
-Tier = Literal["high", "medium", "low"]
+Tier = Literal["HIGH", "MEDIUM", "LOW"]
 
 NANO = 1e-9
 QUALITY_MIN, QUALITY_SPAN, QUALITY_MAX = 1.0, 4.0, 5.0
@@ -29,7 +29,7 @@ CORRECT_PRIOR_VARIANCE = 0.25
 class ModelFigures(Learned):
     """What the evidence says of one model in one pattern.
 
-    Means are decayed; bounds are one-sided lower ones.     `n` counts ratings, `n_effective` what
+    Means are decayed; bounds are one-sided lower ones. `n` counts ratings, `n_effective` what
     they are worth after decay. `value` is the mean of correctness and (mean_quality - 1) / 4, in
     0..1; `confidence` is the same of their lower bounds.
     """
@@ -71,7 +71,7 @@ class PatternPolicy(Learned):
     @cached_property
     def qualified(self) -> tuple[ModelId, ...]:
         """The qualified models in fallback order; `choice` is the first."""
-        return tuple(row.id for row in self.ranking if row.tier != "low")
+        return tuple(row.id for row in self.ranking if row.tier != "LOW")
 
     @cached_property
     def confidence_of(self) -> dict[ModelId, float]:
@@ -167,9 +167,9 @@ def judge(found: Standing, config: LearningConfig) -> Judged:
     quality = min(QUALITY_MAX, max(QUALITY_MIN, found.quality.lower(level)))
     correctness = wilson(found.correctness.mean * n, n, level)[0]
     if not _misses(n, quality, correctness, config.high):
-        return Judged(found, quality, correctness, "high", "")
+        return Judged(found, quality, correctness, "HIGH", "")
     shortfall = _misses(n, quality, correctness, config.medium)
-    return Judged(found, quality, correctness, "low" if shortfall else "medium", shortfall)
+    return Judged(found, quality, correctness, "LOW" if shortfall else "MEDIUM", shortfall)
 
 
 def _misses(n: float, quality: float, correctness: float, rule: TierRule) -> str:
@@ -185,9 +185,9 @@ def _misses(n: float, quality: float, correctness: float, rule: TierRule) -> str
 def _row(pattern: str, standings: Iterable[Standing], config: LearningConfig) -> PatternPolicy:
     """Ranks a pattern's models: the cheapest that holds up against the best comes first."""
     judged = [judge(found, config) for found in standings]
-    qualified = [one for one in judged if one.tier != "low"]
+    qualified = [one for one in judged if one.tier != "LOW"]
     if not qualified:
-        ranking = [_figures(one, f"low: {one.shortfall}") for one in _by_proof(judged)]
+        ranking = [_figures(one, f"LOW: {one.shortfall}") for one in _by_proof(judged)]
         why = f"No model has proved itself for {pattern} yet, so the default stays."
         return PatternPolicy(pattern=pattern, choice=None, why=why, ranking=tuple(ranking))
     best = _by_proof(qualified)[0]
@@ -195,11 +195,11 @@ def _row(pattern: str, standings: Iterable[Standing], config: LearningConfig) ->
     holding = [one for one in qualified if margins[one.standing.id] >= -config.quality_margin]
     holding.sort(key=_by_cost)
     rest = [one for one in _by_proof(qualified) if one not in holding]
-    low = [one for one in _by_proof(judged) if one.tier == "low"]
+    low = [one for one in _by_proof(judged) if one.tier == "LOW"]
     ranking = [
         *(_figures(one, _why_holding(one, best, margins), holds_up=True) for one in holding),
         *(_figures(one, _why_rest(one, best, margins, config)) for one in rest),
-        *(_figures(one, f"low: {one.shortfall}") for one in low),
+        *(_figures(one, f"LOW: {one.shortfall}") for one in low),
     ]
     why = _why_row(pattern, holding, best)
     return PatternPolicy(

@@ -90,6 +90,15 @@ def test_interval_holds_the_mean_and_narrows_with_evidence():
     assert width(100) < width(10) / 2
 
 
+def test_intervals_stay_within_what_a_rating_can_say():
+    best = evaluate(None, state_of(ratings=[rating(times=2)]))
+    assert (best.quality.high, best.correctness.high) == (5, 1)
+    assert best.quality.low < 5
+    worst = evaluate(None, state_of(ratings=[rating(quality=1, correct=0, times=2)]))
+    assert (worst.quality.low, worst.correctness.low) == (1, 0)
+    assert worst.correctness.high > 0
+
+
 def test_no_evidence_has_no_figures():
     assert evaluate(LEARNED, state_of()) == PolicyFigures()
 

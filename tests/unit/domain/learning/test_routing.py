@@ -32,21 +32,21 @@ def test_no_evidence_gives_no_rows():
 
 
 def test_ten_solid_ratings_are_high():
-    assert figures(only_row(rating(times=10)), "m").tier == "high"
+    assert figures(only_row(rating(times=10)), "m").tier == "HIGH"
 
 
 @pytest.mark.parametrize(
     ("rows", "tier"),
     [
-        ([rating(times=9)], "medium"),
-        ([rating(times=5)], "medium"),
-        ([rating(times=4)], "low"),
-        ([rating(quality=4, times=10)], "medium"),
-        ([rating(quality=3, times=50)], "low"),
-        ([rating(times=45), rating(correct=0, times=5)], "high"),
-        ([rating(times=40), rating(correct=0, times=10)], "medium"),
-        ([rating(times=30), rating(correct=0, times=20)], "low"),
-        ([rating(quality=1, correct=0, times=50)], "low"),
+        ([rating(times=9)], "MEDIUM"),
+        ([rating(times=5)], "MEDIUM"),
+        ([rating(times=4)], "LOW"),
+        ([rating(quality=4, times=10)], "MEDIUM"),
+        ([rating(quality=3, times=50)], "LOW"),
+        ([rating(times=45), rating(correct=0, times=5)], "HIGH"),
+        ([rating(times=40), rating(correct=0, times=10)], "MEDIUM"),
+        ([rating(times=30), rating(correct=0, times=20)], "LOW"),
+        ([rating(quality=1, correct=0, times=50)], "LOW"),
     ],
 )
 def test_tiers_are_judged_by_lower_bounds(rows, tier):
@@ -70,11 +70,11 @@ def test_below_the_thresholds_nothing_changes(rows):
     policy = policy_of(*rows, config=config)
     assert policy.choice("code") == DEFAULT
     assert all(row.choice is None for row in policy.rows)
-    assert all(one.tier == "low" for row in policy.rows for one in row.ranking)
+    assert all(one.tier == "LOW" for row in policy.rows for one in row.ranking)
 
 
 def test_low_row_says_what_it_misses():
-    assert figures(only_row(rating(times=4)), "m").why == "low: 4.0 effective ratings of 5"
+    assert figures(only_row(rating(times=4)), "m").why == "LOW: 4.0 effective ratings of 5"
     assert "quality proves" in figures(only_row(rating(quality=2, times=20)), "m").why
     assert "correctness proves" in figures(only_row(rating(correct=0, times=20)), "m").why
     assert (
@@ -121,7 +121,7 @@ def test_clearly_worse_cheap_model_comes_after_those_that_hold_up():
         rating(model="bad", cost_nanousd=1_000, quality=2, correct=0, times=300),
     )
     assert [one.model for one in row.ranking] == ["good", "fair", "bad"]
-    assert [one.tier for one in row.ranking] == ["high", "medium", "low"]
+    assert [one.tier for one in row.ranking] == ["HIGH", "MEDIUM", "LOW"]
     assert row.qualified == (ModelId("p", "good"), ModelId("p", "fair"))
 
 
