@@ -61,18 +61,18 @@ async def rollback(stage: Stage, snapshot_id: str, reason: str) -> None:
 def changes_table(changes: list[Json]) -> Table:
     """Returns routing changes: per pattern the old and the new model, and the evidence of both."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("subject", "from", "to", "evidence: right, of n, $ per 1,000"):
+    for title in ("subject", "from", "to", "right, of n, $ per 1,000"):
         table.add_column(title, overflow="fold")
     for change in changes[:_SHOWN]:
         old, new = change["evidence"]["old"], change["evidence"]["new"]
-        table.add_row(
-            change["pattern"],
-            _name(change["old"]),
-            _name(change["new"]),
-            f"{_shown(old)} → {_shown(new)}",
-        )
-        table.add_row("", "", "", f"[dim]{change['why']}[/]")
+        shown = f"{_shown(old)} → {_shown(new)}"
+        table.add_row(change["pattern"], _name(change["old"]), _name(change["new"]), shown)
     return table
+
+
+def reasons(changes: list[Json]) -> list[str]:
+    """Returns why, in the server's own words, a line for each routing change."""
+    return [f"  {change['pattern']}: {change['why']}" for change in changes[:_SHOWN]]
 
 
 def _name(model: Json | None) -> str:

@@ -18,7 +18,7 @@ from demo.evaluation import (
     paired_bootstrap,
     score,
 )
-from demo.learning import changes_table, current_snapshot, run
+from demo.learning import changes_table, current_snapshot, reasons, run
 from demo.stage import Stage
 
 QUALITY = {True: 5, False: 2}
@@ -139,6 +139,9 @@ async def dry_run(stage: Stage) -> None:
     preview = await run(stage, "dry run", dry=True)
     changes = [one for one in preview["changes_preview"] if one["kind"] == "routing"]
     stage.console.print(changes_table(changes))
+    stage.say("Why:")
+    for reason in reasons(changes):
+        stage.say(reason)
     kept = len({prompt.category for prompt in stage.data.train}) - len(changes)
     stage.say(
         f"{len(changes)} subjects would change their model, {kept} keep theirs. "

@@ -88,9 +88,9 @@ async def _acts(stage: Stage, passes: int) -> tuple[routing.Routed, routing.Rout
 _OWN = "Playing on a server of its own at {url}, with the settings of demo/whetstone.yaml."
 _THEIRS = (
     "Playing on the server at {url}, with its own settings, which are not changed. With the "
-    "default bars for HIGH and MEDIUM (80 % and 70 % right, by lower bounds) most of these exam questions "
-    "are too hard for any model to qualify, and those subjects stay as they are. With bars that "
-    "fit: make demo ARGS=--own"
+    "default bars for HIGH and MEDIUM (80 % and 70 % right, by lower bounds) most of these exam "
+    "questions are too hard for any model to qualify, and those subjects stay as they are. With "
+    "bars that fit: make demo ARGS=--own"
 )
 
 

@@ -1,5 +1,8 @@
 """Act 7: agents recommend, outcomes settle it, a run says whom to trust and what patterns hold."""
 
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.table import Table
@@ -9,12 +12,39 @@ from demo.evaluation import rank_correlation, share
 from demo.learning import run
 from demo.stage import Stage
 
+TEAM = 3
 KIND = "bird-species"
 SPECIES = {"0": "species A", "1": "species B"}
 _SHOWN = 4
 _STATED = 0.5
 
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A picture that a team of agents looks at: one workflow."""
+
+    picture: Picture
+    number: int
+    places: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """What tells it from other tasks."""
+        return f"picture-{self.picture.item}-team-{self.number}"
+
+
+def teams(pictures: Sequence[Picture], rng: random.Random) -> list[Task]:
+    """Returns tasks in which every agent looks at every picture once, in teams drawn by chance."""
+    tasks = []
+    for picture in pictures:
+        places = rng.sample(range(len(picture.labels)), len(picture.labels))
+        tasks += [
+            Task(picture, number, tuple(places[start : start + TEAM]))
+            for number, start in enumerate(range(0, len(places), TEAM), 1)
+        ]
+    return tasks
 
 
 def agent_id(place: int) -> str:
@@ -26,16 +56,15 @@ async def agents(stage: Stage) -> str:
     stage.heading("7  Agents recommend, outcomes settle, trust follows")
     pictures = list(stage.data.pictures)
     shown, unseen = pictures[::2], pictures[1::2]
-    proposals = [(picture, place) for picture in shown for place in range(len(picture.labels))]
+    tasks = teams(shown, stage.rng("teams"))
+    proposals = [(task, place) for task in tasks for place in task.places]
     ids = await stage.each("recommendations", proposals, lambda one: _recommend(stage, *one))
-    of_picture: dict[str, list[tuple[int, str]]] = {}
-    for (picture, place), made in zip(proposals, ids, strict=True):
-        of_picture.setdefault(picture.item, []).append((place, made))
-    await stage.each("outcomes", shown, lambda one: _settle(stage, one, of_picture[one.item]))
+    made = dict(zip(((task.name, place) for task, place in proposals), ids, strict=True))
+    await stage.each("outcomes", tasks, lambda task: _settle(stage, task, made))
     done = await run(stage, "run for trust")
     stage.say(
-        f"{len(ids):,} recommendations of {len(shown[0].labels)} agents on {len(shown)} pictures, "
-        f"{len(shown)} outcomes; snapshot {done['snapshot_id']}"
+        f"{len(ids):,} recommendations on {len(shown)} pictures by {len(shown[0].labels)} agents "
+        f"in teams of {TEAM}, {len(tasks):,} outcomes; snapshot {done['snapshot_id']}"
     )
     cards = await _cards(stage, len(shown[0].labels))
     ranked = sorted(cards, key=lambda one: -one["overall"])
@@ -55,18 +84,14 @@ async def agents(stage: Stage) -> str:
     return str(done["snapshot_id"])
 
 
-def _workflow(stage: Stage, picture: Picture) -> str:
-    return stage.key(f"picture-{picture.item}")
-
-
-async def _recommend(stage: Stage, picture: Picture, place: int) -> str:
+async def _recommend(stage: Stage, task: Task, place: int) -> str:
     body = {
         "agent_id": agent_id(place),
         "agent_name": f"Labeller {place + 1}",
-        "correlation_id": stage.key("pictures"),
-        "workflow_id": _workflow(stage, picture),
+        "correlation_id": stage.key(f"picture-{task.picture.item}"),
+        "workflow_id": stage.key(task.name),
         "recommendation_type": KIND,
-        "content": f"The picture shows {SPECIES[picture.labels[place]]}.",
+        "content": f"The picture shows {SPECIES[task.picture.labels[place]]}.",
         "confidence_score": _STATED,
         "reasoning": "",
     }
@@ -74,18 +99,18 @@ async def _recommend(stage: Stage, picture: Picture, place: int) -> str:
     return str(answer["recommendation_id"])
 
 
-async def _settle(stage: Stage, picture: Picture, made: list[tuple[int, str]]) -> None:
-    right = [picture.labels[place] == picture.truth for place, _ in made]
+async def _settle(stage: Stage, task: Task, made: Mapping[tuple[str, int], str]) -> None:
+    right = {place: task.picture.labels[place] == task.picture.truth for place in task.places}
     body = {
-        "workflow_id": _workflow(stage, picture),
-        "overall_quality_score": round(100 * share(right), 1),
+        "workflow_id": stage.key(task.name),
+        "overall_quality_score": round(100 * share(right.values()), 1),
         "recommendations": [
             {
-                "recommendation_id": made_id,
+                "recommendation_id": made[task.name, place],
                 "status": "approved" if correct else "rejected",
                 "quality_score": 100 if correct else 0,
             }
-            for (_, made_id), correct in zip(made, right, strict=True)
+            for place, correct in right.items()
         ],
     }
     await stage.machine.post("/v1/outcomes", body)
@@ -140,7 +165,7 @@ def _on_unseen(cards: list[Json], unseen: list[Picture]) -> float:
 
 async def _patterns(stage: Stage) -> None:
     found = (await stage.machine.get("/v1/patterns"))["items"]
-    stage.say(f"{len(found)} patterns hold:")
+    stage.say(f"Patterns that hold: {len(found)}" + (", the first of them:" if found else ""))
     for one in found[:3]:
         stage.say(f"  {one['words']}")
     stage.facts["patterns"] = len(found)

@@ -10,11 +10,7 @@ from demo.stage import round_after
 
 
 def api_over(handler):
-    api = Api("http://whetstone.test", {"X-API-Key": "k"})
-    api._http = httpx.AsyncClient(
-        transport=httpx.MockTransport(handler), base_url=api.url, headers=api._http.headers
-    )
-    return api
+    return Api("http://whetstone.test", {"X-API-Key": "k"}, httpx.MockTransport(handler))
 
 
 def test_a_busy_server_is_asked_again():
