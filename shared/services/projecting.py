@@ -20,7 +20,7 @@ from shared.domain.learning.runs import (
 )
 from shared.domain.learning.snapshot import Snapshot
 from shared.domain.records import Collection, Record
-from shared.errors import NotFound
+from shared.errors import CorruptData, NotFound
 from shared.ports import Transaction
 from shared.services.deps import Deps
 from shared.services.snapshots import HEAD, head_of, open_snapshot
@@ -40,7 +40,8 @@ async def project(deps: Deps, workspace: str) -> int:
     head = await head_of(deps, workspace)
     if head.current_id is None or head.projected_id == head.current_id:
         return 0
-    current = (await open_snapshot(deps, workspace, head.current_id)).snapshot
+    opened = await open_snapshot(deps, workspace, head.current_id)
+    current = opened.snapshot
     shown = await _shown(deps, workspace, head.projected_id)
     now = deps.clock.now_text()
     wanted = dict(_rows(head.current_id, current, now))
@@ -55,9 +56,10 @@ async def project(deps: Deps, workspace: str) -> int:
         ]
     changes: list[Change] = [(*place, row) for place, row in changed]
     changes += [(*place, None) for place in stale if place not in wanted]
-    changes += _history(head.current_id, current, shown, now)
+    changes += _history(head.current_id, current, shown, opened.info.created_at)
     for start in range(0, len(changes), CHUNK):
-        await _write(deps, workspace, changes[start : start + CHUNK])
+        if not await _write(deps, workspace, head.current_id, changes[start : start + CHUNK]):
+            return start  # the pointer moved on, and its mover goes on from here
     await _note(deps, workspace, head.current_id)
     return len(changes)
 
@@ -67,7 +69,7 @@ async def _shown(deps: Deps, workspace: str, snapshot_id: str | None) -> Snapsho
         return None
     try:
         return (await open_snapshot(deps, workspace, snapshot_id)).snapshot
-    except NotFound:
+    except (NotFound, CorruptData):
         return None
 
 
@@ -147,21 +149,28 @@ async def _all_places(deps: Deps, workspace: str) -> AsyncIterator[Place]:
         while True:
             page = await deps.store.find(workspace, collection, limit=CHUNK, cursor=cursor)
             for row in page.items:
-                yield collection, row.id
+                if row.snapshot_id:  # else it is the neutral row of an agent without outcomes
+                    yield collection, row.id
             cursor = page.next_cursor
             if cursor is None:
                 break
 
 
-async def _write(deps: Deps, workspace: str, changes: Sequence[Change]) -> None:
-    async def work(tx: Transaction) -> None:
+async def _write(deps: Deps, workspace: str, snapshot_id: str, changes: Sequence[Change]) -> bool:
+    """Writes rows while the snapshot that they are of is current; tells whether it was."""
+
+    async def work(tx: Transaction) -> bool:
+        head = await tx.get(LEARNING_HEADS, HEAD)
+        if head is None or head.current_id != snapshot_id:
+            return False
         for collection, row_id, row in changes:
             if row is None:
                 tx.delete(collection, row_id)
             else:
                 tx.put(collection, row)
+        return True
 
-    await deps.store.transact(workspace, work)
+    return await deps.store.transact(workspace, work)
 
 
 async def _note(deps: Deps, workspace: str, snapshot_id: str) -> None:

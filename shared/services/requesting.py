@@ -12,6 +12,7 @@ from shared.messages.base import Answer
 from shared.ports import Transaction
 from shared.services.access import list_workspaces
 from shared.services.deps import Deps
+from shared.services.leasing import gates
 from shared.services.snapshots import head_of, info_of
 from shared.services.unit import event, settings_of
 
@@ -22,8 +23,6 @@ _REMEMBERED_S = 90 * 86_400
 _BY_SCHEDULE = "system:schedule"
 _BY_EVIDENCE = "system:evidence"
 
-_looked_at: dict[tuple[int, str], float] = {}
-
 
 class RunsRequested(Answer):
     """How many workspaces were asked to learn."""
@@ -32,8 +31,12 @@ class RunsRequested(Answer):
 
 
 async def request_everywhere(deps: Deps) -> RunsRequested:
-    """Asks for a run in every workspace."""
-    names = await list_workspaces(deps)
+    """Asks for a run in every workspace that may be written to.
+
+    Also where the gates are shut: the run that is blocked there says why.
+    """
+    everywhere = await list_workspaces(deps)
+    names = [name for name in everywhere if not (await settings_of(deps, name)).read_only]
     for name in names:
         await _request(deps, Caller(name, _BY_SCHEDULE, system=True), "schedule", None)
     return RunsRequested(workspaces=len(names))
@@ -42,13 +45,16 @@ async def request_everywhere(deps: Deps) -> RunsRequested:
 async def request_where_enough(deps: Deps, workspace: str) -> bool:
     """Asks for a run where enough evidence waits; tells whether it did.
 
-    Called for every event of evidence, and so looks only every `LOOK_EVERY_S`.
+    Called for every event of evidence, and so looks only every `LOOK_EVERY_S`; what comes in just
+    after a look waits for the next event, or for the schedule.
     """
-    place, now_s = (id(deps.store), workspace), deps.clock.monotonic_s()
-    if now_s - _looked_at.get(place, -LOOK_EVERY_S) < LOOK_EVERY_S:
+    now_s = deps.clock.monotonic_s()
+    if now_s - deps.evidence_seen_at.get(workspace, -LOOK_EVERY_S) < LOOK_EVERY_S:
         return False
-    _looked_at[place] = now_s
+    deps.evidence_seen_at[workspace] = now_s
     settings = await settings_of(deps, workspace)
+    if settings.read_only or gates(settings, automatic=True):
+        return False
     head = await head_of(deps, workspace)
     tip = await info_of(deps, workspace, head.tip_id)
     seen = (tip.ratings_watermark, tip.outcomes_watermark) if tip else (0, 0)

@@ -5,15 +5,18 @@ would learn the same again from the same evidence.
 """
 
 from shared.domain.access import SETTINGS, Caller, IdempotencyKey, WorkspaceSettings
-from shared.domain.learning.runs import LEARNING_HEADS, SNAPSHOTS
+from shared.domain.learning.runs import LEARNING_HEADS, RUNS, SNAPSHOTS
 from shared.errors import Conflict, NotFound
 from shared.messages.training import RollBack, RolledBack
 from shared.ports import Transaction
-from shared.services import projecting
 from shared.services.applying import pointer
 from shared.services.deps import Deps
+from shared.services.following import follow_up
+from shared.services.leasing import failure
 from shared.services.snapshots import HEAD, open_snapshot
 from shared.services.unit import audited, event, once, writable
+
+OVERTAKEN = "a rollback came in between; nothing was changed"
 
 
 async def roll_back(
@@ -55,6 +58,7 @@ async def move_back(
         head = await tx.get(LEARNING_HEADS, HEAD)
         known = await tx.get(SNAPSHOTS, snapshot_id)
         settings = await tx.get(SETTINGS, "settings") or WorkspaceSettings(id="settings")
+        stopped = await tx.get(RUNS, head.lease_run_id) if head and head.lease_run_id else None
         if head is None or known is None:
             raise NotFound(f"there is no snapshot {snapshot_id} in this workspace")
         if head.current_id == snapshot_id or instead_of not in (None, head.current_id):
@@ -65,6 +69,8 @@ async def move_back(
             LEARNING_HEADS,
             head.model_copy(update={**free, **pointer(head, snapshot_id, now)}),
         )
+        if stopped is not None and stopped.status == "running":
+            tx.put(RUNS, stopped.model_copy(update=failure(OVERTAKEN, now)))
         tx.put(SETTINGS, settings.model_copy(update={"hold": hold}))
         facts = {"snapshot_id": snapshot_id, "previous_id": head.current_id, "reason": reason}
         tx.audit(audited(caller, now, "learning.rolled_back", snapshot_id, **facts))
@@ -75,5 +81,5 @@ async def move_back(
 
     done = await once(deps, caller, key, RolledBack, work)
     deps.settings_seen.pop(caller.workspace, None)
-    await projecting.project(deps, caller.workspace)
+    await follow_up(deps, caller.workspace)
     return done

@@ -12,24 +12,29 @@ from shared.domain.access import Caller, IdempotencyKey
 from shared.domain.learning.explain import Change
 from shared.domain.learning.runs import RUNS, TrainingRun
 from shared.domain.records import Order
-from shared.errors import NotFound, WhetstoneError
-from shared.messages.base import Page, PageParams
+from shared.errors import NotFound, Unavailable, WhetstoneError
+from shared.messages.base import Answer, Page, PageParams
 from shared.messages.events import Event
 from shared.messages.training import RunView
 from shared.ports import Transaction
-from shared.services import guarding, leasing, projecting
-from shared.services.alerting import raise_alert, resolve_alert
+from shared.services import guarding, leasing
 from shared.services.applying import apply, finished
 from shared.services.deps import Deps
-from shared.services.leasing import Begun
-from shared.services.planning import Plan, plan
+from shared.services.following import follow_up
+from shared.services.planning import plan
 from shared.services.snapshots import head_of
-from shared.services.unit import audited, writable
+from shared.services.unit import audited, once, remembered, writable
+
+
+class _Told(Answer):
+    """What an Idempotency-Key keeps of a run: which one it is, and whether it got the lease."""
+
+    run_id: str
+    going: bool = False
+
 
 PREVIEW_CHANGES = 1000
 """Changes in an answer, at most."""
-
-_ID_CHARACTERS = 20
 
 INTERNAL = "an error of ours, which was logged; nothing was changed"
 
@@ -41,28 +46,37 @@ async def start_run(
 ) -> RunView:
     """Runs, or previews a run, for a person or a key; returns how it ended.
 
-    The same Idempotency-Key is the same run: it is told again, not run again.
+    The same Idempotency-Key is the same run: it is told again as it stands now, not run again.
 
     Raises:
+        InvalidInput: the key was used before with another body, or for the other kind of run.
         Unavailable: the workspace is read-only.
     """
     await writable(deps, caller.workspace)
-    run_id = deps.ids.new("run") if key is None else f"run_{key.id[:_ID_CHARACTERS]}"
-    known = None if key is None else await deps.store.get(caller.workspace, RUNS, run_id)
-    if key is not None and known is not None and known.status in ("succeeded", "blocked"):
-        key.replayed = True
-        return view(known)
-    run = _requested(deps, caller, run_id, reason or "request", dry_run=dry_run)
-    return await (_preview(deps, caller, run) if dry_run else _run(deps, caller, run))
+    if key is not None and dry_run:
+        key.fingerprint += ":dry_run"  # a part of the request that is not in its body
+    run = _requested(deps, caller, deps.ids.new("run"), reason or "request", dry_run=dry_run)
+    if dry_run:
+        return await _preview(deps, caller, run, key)
+    view, _ = await _run(deps, caller, run, key)
+    return view
 
 
 async def run_for_event(deps: Deps, event: Event) -> RunView:
-    """Runs because the schedule or a threshold asked for it; the same event is the same run."""
+    """Runs because the schedule or a threshold asked for it; the same event is the same run.
+
+    Raises:
+        Unavailable: something did not answer; the run is tried again when the event comes again.
+    """
     caller = Caller(event.workspace, "system:retrain", system=True)
     await writable(deps, caller.workspace)
     run_id = f"run_{event.event_id.removeprefix('evt_')}"
     trigger = str(event.data.get("reason", "event"))
-    return await _run(deps, caller, _requested(deps, caller, run_id, trigger, dry_run=False))
+    run = _requested(deps, caller, run_id, trigger, dry_run=False)
+    view, error = await _run(deps, caller, run, None)
+    if isinstance(error, Unavailable):
+        raise error
+    return view
 
 
 async def list_runs(deps: Deps, caller: Caller, params: PageParams) -> Page[RunView]:
@@ -96,37 +110,49 @@ def view(run: TrainingRun, changes: list[Change] | None = None) -> RunView:
     return RunView(run_id=run.id, changes_preview=shown, **fields)
 
 
-async def _preview(deps: Deps, caller: Caller, run: TrainingRun) -> RunView:
+async def _preview(
+    deps: Deps, caller: Caller, run: TrainingRun, key: IdempotencyKey | None
+) -> RunView:
+    known = await remembered(deps, caller, key, _Told)
+    if known is not None:
+        return await view_run(deps, caller, known.run_id)
     made = await plan(deps, caller.workspace, await head_of(deps, caller.workspace))
     now = deps.clock.now_text()
     done = finished(run.model_copy(update={"started_at": run.requested_at}), made, now)
 
-    async def work(tx: Transaction) -> None:
+    async def work(tx: Transaction) -> _Told:
         tx.put(RUNS, done)
         tx.audit(audited(caller, now, "learning.run_previewed", run.id, changes=done.changes_total))
+        return _Told(run_id=run.id)
 
-    await deps.store.transact(caller.workspace, work)
+    told = await once(deps, caller, key, _Told, work)
+    if told.run_id != run.id:
+        return await view_run(deps, caller, told.run_id)
     return view(done, made.changes)
 
 
-async def _run(deps: Deps, caller: Caller, run: TrainingRun) -> RunView:
+async def _run(
+    deps: Deps, caller: Caller, run: TrainingRun, key: IdempotencyKey | None
+) -> tuple[RunView, Exception | None]:
+    """Returns how the run ended, and what made it fail where it did."""
     await guarding.check_quality(deps, caller.workspace)
     now = deps.clock.now_text()
 
-    async def work(tx: Transaction) -> Begun:
-        return await leasing.begin(tx, caller, run, now)
+    async def work(tx: Transaction) -> _Told:
+        begun = await leasing.begin(tx, caller, run, now)
+        return _Told(run_id=begun.run.id, going=begun.going)
 
-    begun = await deps.store.transact(caller.workspace, work)
-    if not begun.going:
-        return view(begun.run)
+    told = await once(deps, caller, key, _Told, work)
+    if not told.going or (key is not None and key.replayed):
+        return await view_run(deps, caller, told.run_id), None
+    running = run.model_copy(update={"status": "running", "started_at": now})
     try:
         made = await plan(deps, caller.workspace, await head_of(deps, caller.workspace))
-        done = await apply(deps, caller, begun.run, made)
+        done = await apply(deps, caller, running, made)
     except Exception as error:  # noqa: BLE001 -- logged; the run's record says that it failed
-        return view(await _failed(deps, caller, begun.run, error))
-    await projecting.project(deps, caller.workspace)
-    await _tell_trust(deps, caller.workspace, made)
-    return view(done, made.changes)
+        return view(await _failed(deps, caller, running, error)), error
+    await follow_up(deps, caller.workspace)
+    return view(done, made.changes), None
 
 
 async def _failed(deps: Deps, caller: Caller, run: TrainingRun, error: Exception) -> TrainingRun:
@@ -141,22 +167,6 @@ async def _failed(deps: Deps, caller: Caller, run: TrainingRun, error: Exception
         return await leasing.give_up(tx, caller, run, known, now)
 
     return await deps.store.transact(caller.workspace, work)
-
-
-async def _tell_trust(deps: Deps, workspace: str, made: Plan) -> None:
-    """Raises an alert for each agent that lost its trust, resolves it where it came back."""
-    for change in made.changes:
-        if change["kind"] != "trust" or change["change"] not in ("disabled", "enabled"):
-            continue
-        key = f"agent_disabled:{change['subject']}:{change['recommendation_type']}"
-        why = str(change["why"])
-        if change["change"] == "enabled":
-            await resolve_alert(deps, workspace, key=key, reason=why)
-            continue
-        evidence = {"agent_id": change["subject"], "card": change["evidence"]}
-        await raise_alert(
-            deps, workspace, rule="agent_disabled", key=key, summary=why, evidence=evidence
-        )
 
 
 def _requested(

@@ -1,4 +1,4 @@
-"""What tests of feedback and learning have in common: requests to rate, ratings, recommendations."""
+"""What tests of feedback and learning have in common: ratings, recommendations, runs."""
 
 from typing import Any
 
