@@ -63,6 +63,7 @@ def deps() -> Deps:
     """Returns the ports of this process."""
     chosen = settings()
     root = chosen.data_dir
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = SqliteStore(root / "whetstone.db")
     clock = SystemClock()
     retries = Retries(chosen.events.attempts, chosen.events.first_backoff_s, chosen.events.longest_backoff_s)

@@ -101,7 +101,6 @@ class LimitSettings(_Section):
     """Limits of requests."""
 
     body_bytes: int = Field(default=1_048_576, ge=1024, description="Largest request body, in bytes.")
-    requests_per_minute: int = Field(default=60, ge=1, description="Of a key with no other limit.")
     burst: int = Field(default=20, ge=1, description="Requests at once above that rate.")
 
 

@@ -26,5 +26,16 @@ def main() -> None:
     """Models submit knowledge, people approve it, evidence makes routing and trust better."""
 
 
-for command in (serve, token, key, workspace, audit, dead_letters, knowledge, schedule, openapi, docs):
+for command in (
+    serve,
+    token,
+    key,
+    workspace,
+    audit,
+    dead_letters,
+    knowledge,
+    schedule,
+    openapi,
+    docs,
+):
     main.add_command(command)

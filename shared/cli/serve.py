@@ -84,6 +84,7 @@ class _Server(uvicorn.Server):
 def serve(host: str, port: int) -> None:
     """Start all functions on one port, on the embedded backend."""
     telemetry.configure_logging(bootstrap.settings().log_level)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     listening = _listen(host, port)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     uvloop.run(_serve(listening))
@@ -122,7 +123,8 @@ async def _serve(listening: socket.socket) -> None:
         )
     )
     host, port = listening.getsockname()[:2]
-    click.echo(welcome(f"http://{host}:{port}", bootstrap.settings().data_dir, shown))
+    data_dir = bootstrap.settings().data_dir
+    click.echo(welcome(f"http://{host}:{port}", data_dir, shown, given=given is not None))
     stop = asyncio.Event()
     loops = [asyncio.create_task(loop) for loop in _loops(deps, gateway, stop)]
     try:

@@ -10,15 +10,17 @@ _ENTRY = (
 _PROMPT = '{"prompt":"Write a Python function that reverses a list."}'
 
 
-def welcome(url: str, data_dir: Path, shown: str | None) -> str:
+def welcome(url: str, data_dir: Path, shown: str | None, *, given: bool = False) -> str:
     """Returns the text.
 
     Args:
         url: of the server, without a slash at the end.
         data_dir: where data is kept.
         shown: the first API key, at the first start only.
+        given: whether the settings name the key.
     """
-    key = f"'X-API-Key: {shown}'" if shown else '"X-API-Key: $WHETSTONE_API_KEY"'
+    name = "WHETSTONE_BOOTSTRAP_API_KEY" if given else "WHETSTONE_API_KEY"
+    key = f"'X-API-Key: {shown}'" if shown else f'"X-API-Key: ${name}"'
     lines = [
         "",
         f"Whetstone is ready at {url}",
@@ -26,7 +28,7 @@ def welcome(url: str, data_dir: Path, shown: str | None) -> str:
         f"  health             {url}/health",
         f"  data               {data_dir.resolve()}",
         "",
-        *_key_lines(shown),
+        *_key_lines(shown, given=given),
         "",
         "Try it:",
         f"  curl {url}/v1/entries -H {key} {_JSON} -d '{_ENTRY}'",
@@ -37,7 +39,9 @@ def welcome(url: str, data_dir: Path, shown: str | None) -> str:
     return "\n".join(lines)
 
 
-def _key_lines(shown: str | None) -> list[str]:
+def _key_lines(shown: str | None, *, given: bool) -> list[str]:
+    if given:
+        return ["The API key is the one in WHETSTONE_BOOTSTRAP_API_KEY."]
     if shown:
         return [f"Your first API key, shown only now:  {shown}"]
     return [

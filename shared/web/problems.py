@@ -1,7 +1,6 @@
 """Errors as RFC 9457 problem documents: the only place that knows HTTP status codes."""
 
 import json
-from http import HTTPStatus
 from math import ceil
 
 from pydantic import ValidationError
@@ -38,6 +37,21 @@ STATUS: dict[type[WhetstoneError], int] = {
     CorruptData: 500,
 }
 
+TITLES = {
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Content",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+"""The phrases of RFC 9110, which not every version of Python knows."""
+
 MEDIA_TYPE = b"application/problem+json"
 
 Headers = list[tuple[bytes, bytes]]
@@ -58,7 +72,7 @@ def method_not_allowed(method: str, path: str) -> bytes:
 def _document(status: int, code: str, error: WhetstoneError) -> bytes:
     standard = {
         "type": f"urn:whetstone:problem:{code}",
-        "title": HTTPStatus(status).phrase,
+        "title": TITLES[status],
         "status": status,
         "detail": error.detail,
         "errors": [{"pointer": one.pointer, "detail": one.detail} for one in error.problems],

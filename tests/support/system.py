@@ -113,7 +113,7 @@ class System:
             notifiers=notifiers,
             options=options or Options(),
         )
-        self._limits = limits or LimitSettings(requests_per_minute=10**9, burst=10**9)
+        self._limits = limits or LimitSettings(burst=10**9)
         self._patches = ExitStack()
         self._clients: list[httpx.AsyncClient] = []
         self._keys = 0
