@@ -26,7 +26,7 @@ EVALUATOR = needs("feedback", role="reviewer")
 READER = needs("feedback", "monitor", role="viewer")
 
 
-@app.endpoint("POST", "/v1/feedback", needs=RATER, status=201, answers=[404])
+@app.endpoint("POST", "/v1/feedback", needs=RATER, status=201, answers=[404, 409])
 async def record_feedback(call: Call, body: RecordFeedback) -> FeedbackRecorded:
     """Rate the answer to a routed request; rating it again replaces what you said before."""
     return await rating.record_feedback(bootstrap.deps(), call.caller, body, call.key)

@@ -17,13 +17,16 @@ from shared.domain.feedback import (
     RoutingDecision,
 )
 from shared.domain.times import Timestamp, day_number
-from shared.errors import InvalidInput, NotFound
+from shared.errors import Conflict, InvalidInput, NotFound
 from shared.messages.rating import FeedbackRecorded, RecordFeedback
 from shared.ports import Transaction
 from shared.services.deps import Deps
 from shared.services.unit import audited, event, once, writable
 
 NANO_PER_USD = 1_000_000_000
+
+KEPT_RATINGS = 20
+"""Replaced ratings that a person's rating of a request keeps; the evidence log has them all."""
 
 
 async def record_feedback(
@@ -33,6 +36,7 @@ async def record_feedback(
 
     Raises:
         NotFound: no such request in this workspace.
+        Conflict: no model answered the request, so there is nothing to rate.
         InvalidInput: a person rates in another's name.
     """
     await writable(deps, caller.workspace)
@@ -53,6 +57,8 @@ async def record_feedback(
         decision = await tx.get(ROUTING_DECISIONS, command.request_id)
         if decision is None:
             raise NotFound(f"there is no request {command.request_id} in this workspace")
+        if decision.failed:
+            raise Conflict(f"no model answered request {command.request_id}: nothing to rate")
         known = await tx.get(FEEDBACK, f"{command.request_id}:{user_id}")
         stands = _feedback(command, user_id, decision, rating, known)
         tx.put(FEEDBACK, stands)
@@ -100,7 +106,7 @@ def _feedback(
         cost_nanousd=None if cost_usd is None else round(cost_usd * NANO_PER_USD),
         latency_ms=decision.latency_ms,
         rating=rating,
-        history=[] if known is None else [*known.history, known.rating],
+        history=[] if known is None else [*known.history, known.rating][-KEPT_RATINGS:],
         updated_at=rating.rated_at,
     )
 

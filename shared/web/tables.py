@@ -9,19 +9,20 @@ from starlette.responses import Response
 
 MEDIA = "text/csv; charset=utf-8"
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+"""What a spreadsheet may take for the start of a formula, full-width forms among them."""
 
 
 def csv_response(rows: Iterable[Mapping[str, Any]], name: str) -> Response:
     """Returns rows as a CSV file; nested values become columns `outer.inner`, lists one cell.
 
-    Text that a spreadsheet would run as a formula gets an apostrophe in front.
+    Text that a spreadsheet would run as a formula gets an apostrophe in front, in the head too.
     """
     flat = [dict(_flat(row)) for row in rows]
     columns = list(dict.fromkeys(column for row in flat for column in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="")
-    writer.writeheader()
+    writer.writerow({column: _safe(column) for column in columns})
     writer.writerows({column: _safe(value) for column, value in row.items()} for row in flat)
     headers = {"content-disposition": f'attachment; filename="{name}.csv"'}
     return Response(text.getvalue().encode(), media_type=MEDIA, headers=headers)

@@ -3,8 +3,11 @@ import asyncio
 import pytest
 
 from shared.domain.feedback import FEEDBACK
+from shared.domain.learning.config import LearningConfig
+from shared.domain.learning.decay import weight
+from shared.domain.learning.state import LearningState, fold
 from shared.domain.times import day_number
-from shared.errors import InvalidInput, NotFound, Unavailable
+from shared.errors import Conflict, InvalidInput, NotFound, Unavailable
 from shared.messages.rating import RecordFeedback
 from shared.services import rating
 from tests.support.learning import rate, routed, rows
@@ -67,6 +70,49 @@ def test_a_second_rating_takes_the_first_back_as_it_was(tmp_path):
         assert [one.feedback_id for one in stored.history] == [first.feedback_id]
         assert stored.history[0].comment == "wrong"
         assert stored.rating.quality_score == 5
+
+    play(tmp_path, scenario)
+
+
+def test_a_request_that_no_model_answered_cannot_be_rated(tmp_path):
+    async def scenario(system):
+        await routed(system, failed=True)
+        with pytest.raises(Conflict, match="req_1"):
+            await rate(system)
+        assert rows(system, "SELECT COUNT(*) FROM evidence_ratings") == [(0,)]
+        assert await system.store.get(WORKSPACE, FEEDBACK, "req_1:ada") is None
+        assert await system.drain() == []
+
+    play(tmp_path, scenario)
+
+
+def test_the_newest_twenty_replaced_ratings_are_kept_and_all_leave_evidence(tmp_path):
+    async def scenario(system):
+        await routed(system)
+        ids = [(await rate(system, quality=1 + at % 5)).feedback_id for at in range(25)]
+        stored = await system.store.get(WORKSPACE, FEEDBACK, "req_1:ada")
+        assert [one.feedback_id for one in stored.history] == ids[4:24]
+        assert stored.rating.feedback_id == ids[24]
+        assert rows(system, "SELECT COUNT(*), SUM(sign) FROM evidence_ratings") == [(49, 1)]
+
+    play(tmp_path, scenario)
+
+
+def test_after_many_changes_of_mind_only_the_last_rating_counts(tmp_path):
+    async def scenario(system):
+        await routed(system)
+        for quality in (1, 5, 2, 4):
+            await rate(system, quality=quality)
+            system.clock.advance(days=40)
+        last = day_number(system.clock.now_text()) - 40
+        upto, _ = await system.deps.analytics.head(WORKSPACE)
+        sums = await system.deps.analytics.rating_sums(WORKSPACE, 0, upto)
+        standing = [one for one in sums if one.n]
+        assert [(one.day, one.n, one.quality, one.correct) for one in standing] == [(last, 1, 4, 1)]
+        assert all(one.quality == one.quality_squared == 0 for one in sums if not one.n)
+        state = fold(LearningState.empty(LearningConfig()), ratings=sums)
+        [kept] = state.ratings.values()
+        assert kept.decayed.n == weight(last, state.half_life_days)
 
     play(tmp_path, scenario)
 
