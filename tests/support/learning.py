@@ -95,10 +95,7 @@ async def evidence(
         propensity=0.5,
     )
 
-    async def write(tx: Any) -> None:
-        tx.append(*[row] * count)
-
-    await system.store.transact(workspace, write)
+    await _append(system, workspace, row, count)
 
 
 async def settled(
@@ -123,10 +120,18 @@ async def settled(
         confidence_millis=900,
     )
 
-    async def write(tx: Any) -> None:
-        tx.append(*[row] * count)
+    await _append(system, WORKSPACE, row, count)
 
-    await system.store.transact(WORKSPACE, write)
+
+async def _append(
+    system: System, workspace: str, row: RatingEvidence | OutcomeEvidence, count: int
+) -> None:
+    for start in range(0, count, 400):
+
+        async def write(tx: Any, size: int = min(400, count - start)) -> None:
+            tx.append(*[row] * size)
+
+        await system.store.transact(workspace, write)
 
 
 async def recommended(
