@@ -1,0 +1,165 @@
+"""A running server with something of everything in it, for tests that send whole requests."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from shared.web import guard
+from tests.support.server import Server
+
+JWT_SECRET = "a secret of the end-to-end tests, long enough"
+
+MODELS = """
+providers:
+  - name: local
+    base_url: {url}
+    models:
+      - {{model: small, usd_per_m_input: 0.1, usd_per_m_output: 0.4}}
+      - {{model: large, usd_per_m_input: 1.0, usd_per_m_output: 4.0}}
+learning:
+  default_model: {{provider: local, model: large}}
+  exploration_rate: 0.5
+"""
+
+
+def settings_file(folder: Path, provider_url: str) -> dict[str, str]:
+    """Writes a settings file with a provider's models; returns the environment that names it."""
+    path = folder / "whetstone.yaml"
+    path.write_text(MODELS.format(url=provider_url), "utf-8")
+    return {"WHETSTONE_CONFIG_FILE": str(path), "WHETSTONE_JWT_SECRET": JWT_SECRET}
+
+
+class World:
+    """Makes what a request needs to exist, over HTTP, and remembers nothing."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.http = httpx.Client(base_url=server.url, headers=server.headers, timeout=30)
+        self._numbers = itertools.count(1)
+
+    def unique(self, what: str = "thing") -> str:
+        """Returns a name that was not used before."""
+        return f"{what}-{next(self._numbers)}"
+
+    def entry(self) -> dict[str, Any]:
+        """Returns the body of an entry like no other."""
+        words = " ".join(self.unique("word") for _ in range(12))
+        return {
+            "topic": "billing",
+            "content": words,
+            "confidence_score": 0.8,
+            "tags": ["invoice"],
+            "metadata": {"source": "test"},
+            "submitter": "agent",
+        }
+
+    def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Sends a request that must succeed, and returns its answer."""
+        answer = self.http.post(path, json=body if body is not None else {})
+        assert answer.is_success, (path, answer.status_code, answer.text)
+        return dict(answer.json())
+
+    def pending(self) -> str:
+        """Submits an entry and returns its id."""
+        return str(self.post("/v1/entries", self.entry())["entry_id"])
+
+    def approved(self) -> str:
+        """Submits and approves an entry."""
+        entry_id = self.pending()
+        self.post(f"/v1/approvals/{entry_id}/approve", {"reviewer": "ada"})
+        return entry_id
+
+    def revisable(self) -> str:
+        """Submits an entry and asks for another revision of it."""
+        entry_id = self.pending()
+        body = {"reviewer": "ada", "notes": "Name the source."}
+        self.post(f"/v1/approvals/{entry_id}/request-revision", body)
+        return entry_id
+
+    def recommendation(self, workflow: str | None = None) -> dict[str, Any]:
+        """Returns the body of a recommendation."""
+        return {
+            "agent_id": "pricing-agent",
+            "agent_name": "Pricing agent",
+            "correlation_id": self.unique("case"),
+            "workflow_id": workflow or self.unique("workflow"),
+            "recommendation_type": "discount",
+            "content": "Offer 10 %.",
+            "confidence_score": 0.8,
+            "reasoning": "Two similar accounts renewed.",
+        }
+
+    def outcome(self) -> dict[str, Any]:
+        """Returns the body of an outcome of a workflow that has one recommendation."""
+        workflow = self.unique("workflow")
+        made = self.post("/v1/recommendations", self.recommendation(workflow))
+        settled = {
+            "recommendation_id": made["recommendation_id"],
+            "status": "approved",
+            "quality_score": 90,
+        }
+        return {
+            "workflow_id": workflow,
+            "overall_quality_score": 82.5,
+            "recommendations": [settled],
+            "feedback": "Renewed.",
+        }
+
+    def rating(self) -> dict[str, Any]:
+        """Returns the body of a rating of a request that was routed."""
+        routed = self.post("/v1/route", {"prompt": "Write a Python function."})
+        return {
+            "request_id": routed["request_id"],
+            "quality_score": 5,
+            "is_correct": True,
+            "is_helpful": True,
+            "comment": "Right.",
+            "user_id": "grace",
+            "session_id": "s-1",
+        }
+
+    def run(self) -> dict[str, Any]:
+        """Runs on new evidence and returns the run."""
+        self.post("/v1/feedback", self.rating())
+        return self.post("/v1/learning/runs", {"reason": "test"})
+
+    def earlier_snapshot(self) -> str:
+        """Returns a snapshot that was current before the current one."""
+        first = self.run()["snapshot_id"]
+        assert self.run()["snapshot_id"] != first
+        return str(first)
+
+    def agent(self) -> str:
+        """Returns an agent with a settled recommendation."""
+        self.post("/v1/outcomes", self.outcome())
+        return "pricing-agent"
+
+    def alert(self) -> str:
+        """Makes a rule fire anew and returns the id of its open alert."""
+        self.pending()
+        for threshold in (1_000_000_000, 0):
+            rule = {"rule": "oldest_pending", "threshold": threshold, "severity": "info"}
+            assert self.http.put("/v1/alert-rules", json={"rules": [rule]}).is_success
+            self.job("check")
+        alerts = self.http.get("/v1/alerts", params={"state": "open"}).json()["items"]
+        return str(next(one["alert_id"] for one in alerts if one["rule"] == "oldest_pending"))
+
+    def job(self, name: str) -> dict[str, Any]:
+        """Does what the schedule does."""
+        expires_at = 4_000_000_000
+        token = guard.mint(JWT_SECRET, name, "default", "system", expires_at)
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = httpx.post(f"{self.server.url}/jobs/{name}", headers=headers, timeout=30)
+        assert answer.is_success, answer.text
+        return dict(answer.json())
+
+    def key(self, *scopes: str) -> dict[str, Any]:
+        """Makes a key and returns the answer, with its secret."""
+        body = {"name": self.unique("key"), "scopes": list(scopes), "rate_per_minute": None}
+        return self.post("/v1/keys", body)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self.http.close()
