@@ -98,6 +98,12 @@ async def resolve_alert(deps: Deps, workspace: str, *, key: str, reason: str) ->
     return await deps.store.transact(workspace, work)
 
 
+async def open_alert(deps: Deps, workspace: str, key: str) -> str | None:
+    """Returns the id of the alert that is open (or acknowledged) for a key, None where none is."""
+    pointer = await deps.store.get(workspace, ALERT_KEYS, _key_id(key))
+    return None if pointer is None else pointer.alert_id
+
+
 async def acknowledge(
     deps: Deps, caller: Caller, alert_id: str, key: IdempotencyKey | None
 ) -> AlertView:

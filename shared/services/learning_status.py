@@ -8,12 +8,12 @@ from pydantic import JsonValue
 from shared.domain.access import Caller
 from shared.domain.learning.config import TierRule
 from shared.domain.learning.runs import RUNS, SNAPSHOTS, SnapshotInfo, TrainingRun
-from shared.domain.operations import ALERT_KEYS
 from shared.domain.records import Filter, Order
 from shared.domain.times import to_text
 from shared.messages.base import Page, PageParams
 from shared.messages.events import JOBS
 from shared.messages.learning import Insights, LearningStatus, SnapshotView, TierBars, TrendPoint
+from shared.services.alerting import open_alert
 from shared.services.deps import Deps
 from shared.services.guarding import ALERT_KEY
 from shared.services.leasing import holds
@@ -32,7 +32,6 @@ async def status(deps: Deps, caller: Caller) -> LearningStatus:
     tip = await info_of(deps, workspace, head.tip_id)
     ratings, outcomes = await deps.analytics.head(workspace)
     runs = await deps.store.find(workspace, RUNS, _REAL, order=_NEWEST_RUN, limit=1)
-    alert = await deps.store.get(workspace, ALERT_KEYS, ALERT_KEY)
     now = deps.clock.now()
     return LearningStatus(
         mode=settings.mode,
@@ -50,7 +49,7 @@ async def status(deps: Deps, caller: Caller) -> LearningStatus:
         runs_after_feedback=settings.runs_after_feedback,
         runs_after_conversations=settings.runs_after_conversations,
         tiers={"HIGH": _bars(config.high), "MEDIUM": _bars(config.medium)},
-        quality_alert=alert.alert_id if alert else None,
+        quality_alert=await open_alert(deps, workspace, ALERT_KEY),
     )
 
 

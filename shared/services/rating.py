@@ -43,7 +43,7 @@ async def record_feedback(
     user_id = _rater(caller, command)
     feedback_id = deps.ids.new("fb")
     now = deps.clock.now_text()
-    rating = Rating.model_construct(
+    rating = Rating(
         id=feedback_id,
         feedback_id=feedback_id,
         quality_score=command.quality_score,
@@ -94,7 +94,7 @@ def _feedback(
     known: Feedback | None,
 ) -> Feedback:
     cost_usd = decision.estimated_cost_usd if decision.cost_usd is None else decision.cost_usd
-    return Feedback.model_construct(
+    return Feedback(
         id=f"{command.request_id}:{user_id}",
         request_id=command.request_id,
         user_id=user_id,
