@@ -38,11 +38,22 @@ def state_key(workspace: str, state: bytes) -> str:
 
 
 async def keep_blob(deps: Deps, key: str, data: bytes) -> None:
-    """Writes an object whose key follows from its content; nothing happens where it is already."""
+    """Writes an object whose key follows from its content.
+
+    Nothing happens where it is already, unless that one was damaged since: then it is mended.
+    """
     try:
         await deps.blobs.put(key, data, if_generation=0)
     except AlreadyExists:
-        return
+        if not await _is_whole(deps, key, data):
+            await deps.blobs.put(key, data, if_generation=None)
+
+
+async def _is_whole(deps: Deps, key: str, data: bytes) -> bool:
+    try:
+        return (await deps.blobs.get(key)).data == data
+    except (NotFound, CorruptData):
+        return False
 
 
 async def head_of(deps: Deps, workspace: str) -> LearningHead:
