@@ -45,7 +45,7 @@ RELAY_PAUSE_S = 0.05
 RELAY_BATCH = 200
 RETRY_PAUSE_S = 0.5
 RELAY_SHARE = 4
-"""The relay rests this many times as long as it worked: a burst is not slowed by its own events."""
+"""While requests come, the relay rests this many times as long as it worked, to leave them the time."""
 
 SWITCH_INTERVAL_S = 0.0005
 """How long the committing thread may wait for the interpreter; the default of 5 ms would show."""
@@ -139,9 +139,11 @@ async def _serve(listening: socket.socket) -> None:
 
 def _loops(deps: Deps, gateway: Gateway, stop: asyncio.Event) -> list[Coroutine[Any, Any, None]]:
     async def relay() -> float:
-        started = time.perf_counter()
-        await relaying.relay(deps, RELAY_BATCH)
-        return max(RELAY_PAUSE_S, RELAY_SHARE * (time.perf_counter() - started))
+        started, seen = time.perf_counter(), gateway.requests
+        if await relaying.relay(deps, RELAY_BATCH) == 0:
+            return RELAY_PAUSE_S
+        busy = gateway.requests != seen
+        return RELAY_SHARE * (time.perf_counter() - started) if busy else 0.0
 
     async def retry() -> float:
         await deps.bus.retry_due()

@@ -24,7 +24,7 @@ _PREFIX = "/functions/"
 
 
 class Gateway:
-    """Sends each request to the app of its function.
+    """Sends each request to the app of its function, and counts them in `requests`.
 
     Args:
         apps: the functions; a path that two of them serve goes to `FRONT`.
@@ -32,6 +32,7 @@ class Gateway:
 
     def __init__(self, apps: Sequence[Api]) -> None:
         self.apps = {app.function: app for app in apps}
+        self.requests = 0
         for app in apps:
             app.peers = tuple(self.apps)
         in_order = sorted(apps, key=lambda app: app.function == FRONT)
@@ -47,6 +48,7 @@ class Gateway:
         if scope["type"] != "http":
             await self._refuse_other(scope, receive, send)
             return
+        self.requests += 1
         path = scope["path"]
         app = self._exact.get(path)
         if app is None and path.startswith(_PREFIX):
