@@ -1,9 +1,5 @@
 """Approve: people review what models submitted. Nothing is published without a decision here."""
 
-import functions_framework.aio
-from starlette.requests import Request
-from starlette.responses import Response
-
 from shared import bootstrap
 from shared.messages.auditing import AuditParams, AuditVerified, AuditView
 from shared.messages.base import Page
@@ -26,6 +22,7 @@ from shared.messages.reviewing import (
 )
 from shared.services import auditing, claiming, review_bulk, review_reading, reviewing
 from shared.web.app import Api
+from shared.web.cloud import cloud_function
 from shared.web.endpoint import Call
 from shared.web.guard import needs
 
@@ -114,7 +111,4 @@ async def verify_audit(call: Call) -> AuditVerified:
     return await auditing.verify_audit(bootstrap.deps(), call.caller.workspace)
 
 
-@functions_framework.aio.http
-async def approve(request: Request) -> Response:  # noqa: ARG001 -- the framework hands it over; the app reads the scope
-    """Serves the function on Google Cloud."""
-    return app.as_answer()
+approve = cloud_function(app)

@@ -1,9 +1,5 @@
 """Feedback: what users, evaluations and conversations say about the answers."""
 
-import functions_framework.aio
-from starlette.requests import Request
-from starlette.responses import Response
-
 from shared import bootstrap
 from shared.messages.rating import (
     CompleteConversations,
@@ -16,6 +12,7 @@ from shared.messages.rating import (
 )
 from shared.services import conversing, outcomes, rating, summarizing
 from shared.web.app import Api
+from shared.web.cloud import cloud_function
 from shared.web.endpoint import Call
 from shared.web.guard import needs
 
@@ -50,7 +47,4 @@ async def summarize_feedback(call: Call) -> FeedbackSummary:
     return await summarizing.feedback_summary(bootstrap.deps(), call.caller)
 
 
-@functions_framework.aio.http
-async def feedback(request: Request) -> Response:  # noqa: ARG001 -- the app reads the scope itself
-    """Serves the function on Google Cloud."""
-    return app.as_answer()
+feedback = cloud_function(app)

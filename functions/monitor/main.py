@@ -1,7 +1,5 @@
 """Monitor: measurements, alerts, versions, settings and keys, and the jobs that look after it."""
 
-import functions_framework.aio
-from starlette.requests import Request
 from starlette.responses import Response
 
 from shared import bootstrap
@@ -35,6 +33,7 @@ from shared.services import (
 from shared.services.relaying import Swept
 from shared.web import docs, openapi, telemetry
 from shared.web.app import Api
+from shared.web.cloud import cloud_function
 from shared.web.endpoint import Call
 from shared.web.guard import PUBLIC, SYSTEM, needs
 
@@ -172,7 +171,4 @@ async def on_event(event: Event) -> None:
     await checking.on_learning(bootstrap.deps(), event)
 
 
-@functions_framework.aio.http
-async def monitor(request: Request) -> Response:  # noqa: ARG001 -- the framework hands it over; the app reads the scope
-    """Serves the function on Google Cloud."""
-    return app.as_answer()
+monitor = cloud_function(app)

@@ -1,13 +1,10 @@
 """Notify: tells people, over mail, Slack, webhook and the log, what happened and where to act."""
 
-import functions_framework.aio
-from starlette.requests import Request
-from starlette.responses import Response
-
 from shared import bootstrap
 from shared.messages.events import Event
 from shared.services import notifying
 from shared.web.app import Api
+from shared.web.cloud import cloud_function
 
 app = Api("notify", bootstrap.gate)
 
@@ -18,7 +15,4 @@ async def on_event(event: Event) -> None:
     await notifying.notify(bootstrap.deps(), event)
 
 
-@functions_framework.aio.http
-async def notify(request: Request) -> Response:  # noqa: ARG001 -- the framework hands it over; the app reads the scope
-    """Serves the function on Google Cloud."""
-    return app.as_answer()
+notify = cloud_function(app)

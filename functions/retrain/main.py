@@ -1,7 +1,5 @@
 """Retrain: evidence becomes snapshots; previews, runs, rollback, and what was learned."""
 
-import functions_framework.aio
-from starlette.requests import Request
 from starlette.responses import Response
 
 from shared import bootstrap
@@ -31,9 +29,10 @@ from shared.services import learning_status, requesting, rolling_back, training,
 from shared.services.consuming import handle_once
 from shared.services.requesting import RunsRequested
 from shared.web.app import Api
+from shared.web.cloud import cloud_function
 from shared.web.endpoint import Call
 from shared.web.guard import SYSTEM, needs
-from shared.web.tables import csv_response
+from shared.web.tables import CSV, csv_response
 
 app = Api("retrain", bootstrap.gate)
 
@@ -85,7 +84,7 @@ async def roll_back(call: Call, body: RollBack) -> RolledBack:
     return await rolling_back.roll_back(bootstrap.deps(), call.caller, body, call.key)
 
 
-@app.endpoint("GET", "/v1/agents", needs=READER)
+@app.endpoint("GET", "/v1/agents", needs=READER, media=CSV)
 async def list_agents(call: Call, query: TablePage) -> Page[AgentView] | Response:
     """List agents with their trust; `format=csv` for a spreadsheet."""
     page = PageParams(limit=query.limit, cursor=query.cursor)
@@ -95,7 +94,7 @@ async def list_agents(call: Call, query: TablePage) -> Page[AgentView] | Respons
     return found
 
 
-@app.endpoint("GET", "/v1/agents/{agent_id}", needs=READER)
+@app.endpoint("GET", "/v1/agents/{agent_id}", needs=READER, media=CSV)
 async def view_agent(call: Call, agent_id: str, query: TableFormat) -> AgentDetail | Response:
     """Read an agent's trust, overall and for each type of recommendation."""
     found = await trusting.agent(bootstrap.deps(), call.caller, agent_id)
@@ -111,7 +110,7 @@ async def initialize_trust(call: Call) -> TrustInitialized:
     return await trusting.initialize_trust(bootstrap.deps(), call.caller, call.key)
 
 
-@app.endpoint("GET", "/v1/patterns", needs=READER)
+@app.endpoint("GET", "/v1/patterns", needs=READER, media=CSV)
 async def list_patterns(call: Call, query: PatternsPage) -> Patterns | Response:
     """List what holds: consensus, experts, high confidence; `format=csv` for a spreadsheet."""
     found = await trusting.patterns(bootstrap.deps(), call.caller, query)
@@ -120,7 +119,7 @@ async def list_patterns(call: Call, query: PatternsPage) -> Patterns | Response:
     return found
 
 
-@app.endpoint("GET", "/v1/insights", needs=READER)
+@app.endpoint("GET", "/v1/insights", needs=READER, media=CSV)
 async def read_insights(call: Call, query: TableFormat) -> Insights | Response:
     """Read the latest cycle in words and figures."""
     found = await learning_status.insights(bootstrap.deps(), call.caller)
@@ -149,7 +148,4 @@ async def consume(event: Event) -> None:
     await handle_once(deps, "retrain", event, work)
 
 
-@functions_framework.aio.http
-async def retrain(request: Request) -> Response:  # noqa: ARG001 -- the app reads the scope itself
-    """Serves the function on Google Cloud."""
-    return app.as_answer()
+retrain = cloud_function(app)

@@ -3,9 +3,7 @@
 Routes and completes prompts, searches knowledge, and says how far agents are trusted.
 """
 
-import functions_framework.aio
-from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import StreamingResponse
 
 from shared import bootstrap
 from shared.messages.serving import CompleteAnswer, CompleteRequest, RouteAnswer, RouteRequest
@@ -21,6 +19,7 @@ from shared.messages.serving_reading import (
 from shared.services.serving import boosting, completing, policy, routing, searching, streaming
 from shared.web import telemetry
 from shared.web.app import Api
+from shared.web.cloud import cloud_function
 from shared.web.endpoint import Call
 from shared.web.guard import needs
 from shared.web.sse import MEDIA_TYPE, event_stream
@@ -79,7 +78,4 @@ async def search(call: Call, body: SearchRequest) -> SearchAnswer:
     return found
 
 
-@functions_framework.aio.http
-async def serve(request: Request) -> Response:  # noqa: ARG001 -- the framework hands it over; the app reads the scope
-    """Serves the function on Google Cloud."""
-    return app.as_answer()
+serve = cloud_function(app)

@@ -1,9 +1,5 @@
 """Submit: models hand in knowledge and recommendations; a person decides what becomes of them."""
 
-import functions_framework.aio
-from starlette.requests import Request
-from starlette.responses import Response
-
 from shared import bootstrap
 from shared.messages.submitting import (
     BatchResult,
@@ -17,6 +13,7 @@ from shared.messages.submitting import (
 )
 from shared.services import recommending, submitting
 from shared.web.app import Api
+from shared.web.cloud import cloud_function
 from shared.web.endpoint import Call
 from shared.web.guard import needs
 
@@ -59,7 +56,4 @@ async def submit_recommendation(call: Call, body: SubmitRecommendation) -> Recom
     return await recommending.submit_recommendation(bootstrap.deps(), call.caller, body, call.key)
 
 
-@functions_framework.aio.http
-async def submit(request: Request) -> Response:  # noqa: ARG001 -- the framework hands it over; the app reads the scope
-    """Serves the function on Google Cloud."""
-    return app.as_answer()
+submit = cloud_function(app)

@@ -6,7 +6,6 @@ Five fields in UTC, as Cloud Scheduler takes them: minute, hour, day of month, m
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
-import httpx
 from cronsim import CronSim, CronSimError
 
 from shared.errors import InvalidInput, Unavailable
@@ -55,6 +54,8 @@ class JobCaller:
         Raises:
             Unavailable: it did not succeed.
         """
+        import httpx  # noqa: PLC0415 -- a sixth of the server's start; the first job can wait for it
+
         headers = {"Authorization": f"Bearer {self._token()}"}
         transport = httpx.ASGITransport(app=self._app, raise_app_exceptions=False)
         async with httpx.AsyncClient(

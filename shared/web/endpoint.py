@@ -14,7 +14,7 @@ import inspect
 import logging
 import operator
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from types import UnionType
@@ -155,7 +155,7 @@ class Endpoint:
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[Any, Mapping[str, str]]:
         headers = dict(scope["headers"])
         call = await self._admit(headers)
-        arguments = _path_arguments(scope)
+        arguments = _path_arguments(scope, self._parameters.path)
         parameters = self._parameters
         if parameters.body is not None:
             arguments[parameters.body[0]] = await self._read_body(
@@ -230,13 +230,16 @@ class Endpoint:
         )
 
 
-def _path_arguments(scope: Scope) -> dict[str, Any]:
-    given = scope.get("path_params")
-    if not given:
+def _path_arguments(scope: Scope, names: Sequence[str]) -> dict[str, Any]:
+    """Returns the parts of the path that the handler takes.
+
+    Others may be there: what stands in front of this app matches paths for itself.
+    """
+    if not names:
         return {}
     if "\x00" in scope["path"]:
         raise NotFound("there is nothing at a path with a NUL character")
-    return dict(given)
+    return {name: scope["path_params"][name] for name in names}
 
 
 async def _collect(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes:
