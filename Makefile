@@ -54,8 +54,7 @@ lock: env ## resolve requirements.lock from pyproject.toml again (ARGS=--upgrade
 	@scripts/environment
 
 openapi: env ## write shared/web/openapi.json from the routes
-	@$(BIN)/whetstone openapi > shared/web/openapi.json.new
-	@mv shared/web/openapi.json.new shared/web/openapi.json
+	@$(BIN)/whetstone openapi
 
 clean: ## remove the environment, caches and reports, never the data
 	@rm -rf .venv build dist *.egg-info .coverage .coverage.* htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

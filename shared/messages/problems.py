@@ -13,6 +13,9 @@ from shared.messages.base import Answer
 
 MAX_PROBLEMS = 20
 
+MAX_NAME = 200
+"""Characters of a member's name that a pointer repeats; names are the caller's, of any length."""
+
 
 class FieldError(Answer):
     """One bad field; see FieldProblem."""
@@ -49,7 +52,10 @@ def item_problem(error: WhetstoneError | ValidationError) -> ItemProblem:
 
 
 def field_problems(error: ValidationError, prefix: str = "") -> list[FieldProblem]:
-    """Returns at most `MAX_PROBLEMS` bad fields of a validation error, with JSON pointers that start with `prefix`."""
+    """Returns at most `MAX_PROBLEMS` bad fields of a validation error.
+
+    Their JSON pointers start with `prefix`.
+    """
     found = error.errors(include_url=False, include_input=False, include_context=False)
     return [
         FieldProblem(_pointer(one["loc"], prefix), _message(one["msg"]))
@@ -63,8 +69,12 @@ def errors_of(problems: Sequence[FieldProblem]) -> list[FieldError]:
 
 
 def _pointer(location: tuple[int | str, ...], prefix: str) -> str:
-    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in location)
+    parts = (_shortened(str(part)).replace("~", "~0").replace("/", "~1") for part in location)
     return prefix + "".join(f"/{part}" for part in parts)
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= MAX_NAME else f"{name[:MAX_NAME]}…"
 
 
 def _message(text: str) -> str:

@@ -9,6 +9,9 @@ from starlette.responses import Response
 
 MEDIA = "text/csv; charset=utf-8"
 
+CSV = {"text/csv": {"schema": {"type": "string"}}}
+"""How the description of the API tells of an answer that may come as CSV."""
+
 _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 """What a spreadsheet may take for the start of a formula, full-width forms among them."""
 
