@@ -44,8 +44,8 @@ class Deps:
 
     `settings_seen` has its settings and when they were read, `snapshots_seen` what is current (see
     serving/current), `caught_up_at` when the knowledge index was last brought up to date,
-    `evidence_seen_at` when the evidence that waits was last counted; times are the monotonic
-    clock's.
+    `evidence_seen` when the evidence that waits was last counted, and how much was missing for a
+    run; times are the monotonic clock's.
     """
 
     store: Store
@@ -62,4 +62,4 @@ class Deps:
     settings_seen: dict[str, tuple[float, WorkspaceSettings]] = field(default_factory=dict)
     snapshots_seen: "OrderedDict[str, Seen]" = field(default_factory=OrderedDict)
     caught_up_at: dict[str, float] = field(default_factory=dict)
-    evidence_seen_at: dict[str, float] = field(default_factory=dict)
+    evidence_seen: dict[str, tuple[float, int]] = field(default_factory=dict)

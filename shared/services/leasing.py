@@ -88,8 +88,14 @@ def failure(error: str, now: Timestamp) -> dict[str, object]:
 async def give_up(
     tx: Transaction, caller: Caller, run: TrainingRun, error: str, now: Timestamp
 ) -> TrainingRun:
-    """Records that a run failed, and lets go of its lease where it still holds it."""
+    """Records that a run failed, and lets go of its lease where it still holds it.
+
+    A run that is on record as succeeded did: only the answer to its last write was lost.
+    """
     head = await tx.get(LEARNING_HEADS, HEAD)
+    known = await tx.get(RUNS, run.id)
+    if known is not None and known.status == "succeeded":
+        return known
     failed = run.model_copy(update=failure(error, now))
     if head is not None and head.lease_run_id == run.id:
         free = {"lease_run_id": None, "lease_until": None}

@@ -42,27 +42,43 @@ async def request_everywhere(deps: Deps) -> RunsRequested:
     return RunsRequested(workspaces=len(names))
 
 
-async def request_where_enough(deps: Deps, workspace: str) -> bool:
+async def request_where_enough(deps: Deps, workspace: str, rows: int = 1) -> bool:
     """Asks for a run where enough evidence waits; tells whether it did.
 
-    Called for every event of evidence, and so looks only every `LOOK_EVERY_S`; what comes in just
-    after a look waits for the next event, or for the schedule.
+    Called for every event of evidence, and so looks only where `LOOK_EVERY_S` have passed, or where
+    what came in since the last look may have made it enough: the end of a burst is not missed.
+
+    Args:
+        deps: the ports.
+        workspace: where the evidence came in.
+        rows: how many rows of it the event brought, at least.
     """
     now_s = deps.clock.monotonic_s()
-    if now_s - deps.evidence_seen_at.get(workspace, -LOOK_EVERY_S) < LOOK_EVERY_S:
+    looked_at, missing = deps.evidence_seen.get(workspace, (-LOOK_EVERY_S, 0))
+    missing -= rows
+    if missing > 0 and now_s - looked_at < LOOK_EVERY_S:
+        deps.evidence_seen[workspace] = (looked_at, missing)
         return False
-    deps.evidence_seen_at[workspace] = now_s
     settings = await settings_of(deps, workspace)
+    enough = settings.runs_after_feedback
+    deps.evidence_seen[workspace] = (now_s, enough)
     if settings.read_only or gates(settings, automatic=True):
         return False
+    seen, waiting = await _waiting(deps, workspace)
+    if waiting < enough:
+        deps.evidence_seen[workspace] = (now_s, enough - waiting)
+        return False
+    caller = Caller(workspace, _BY_EVIDENCE, system=True)
+    return await _request(deps, caller, "evidence", f"evidence:{seen[0]}:{seen[1]}")
+
+
+async def _waiting(deps: Deps, workspace: str) -> tuple[tuple[int, int], int]:
+    """Returns the watermarks of the newest snapshot, and how many rows came in since."""
     head = await head_of(deps, workspace)
     tip = await info_of(deps, workspace, head.tip_id)
     seen = (tip.ratings_watermark, tip.outcomes_watermark) if tip else (0, 0)
     ratings, outcomes = await deps.analytics.head(workspace)
-    if ratings - seen[0] + outcomes - seen[1] < settings.runs_after_feedback:
-        return False
-    caller = Caller(workspace, _BY_EVIDENCE, system=True)
-    return await _request(deps, caller, "evidence", f"evidence:{seen[0]}:{seen[1]}")
+    return seen, ratings - seen[0] + outcomes - seen[1]
 
 
 async def _request(deps: Deps, caller: Caller, reason: str, once_as: str | None) -> bool:

@@ -2,6 +2,7 @@ import pytest
 
 from shared.domain.access import WorkspaceSettings
 from shared.domain.learning.runs import RUNS, TrainingRun
+from shared.errors import Unavailable
 from shared.services import leasing, training
 from shared.services.leasing import LEASE_S, gates
 from tests.support.learning import ADMIN, evidence, head, run, runs
@@ -69,6 +70,29 @@ def test_a_run_that_outlived_its_lease_cannot_apply(tmp_path):
         now = await head(system)
         assert now.lease_run_id is None
         assert now.current_id is not None
+
+    play(tmp_path, scenario)
+
+
+def test_a_run_whose_last_answer_was_lost_has_succeeded(tmp_path):
+    async def scenario(system):
+        await evidence(system, 30)
+        plain = system.store.transact
+
+        async def lossy(workspace, work):
+            done = await plain(workspace, work)
+            if isinstance(done, TrainingRun) and done.status == "succeeded":
+                system.store.transact = plain
+                raise Unavailable("the connection broke after the commit")
+            return done
+
+        system.store.transact = lossy
+        shown = await run(system)
+        assert (shown.status, shown.error) == ("succeeded", None)
+        now = await head(system)
+        assert (now.current_id, now.lease_run_id) == (shown.snapshot_id, None)
+        [recorded] = await runs(system)
+        assert recorded.status == "succeeded"
 
     play(tmp_path, scenario)
 

@@ -39,11 +39,24 @@ def test_evidence_asks_once_for_each_watermark(tmp_path):
 
 def test_it_looks_only_now_and_then(tmp_path):
     async def scenario(system):
-        await system.change_settings(runs_after_feedback=1)
+        await system.change_settings(runs_after_feedback=5)
         assert not await enough(system)
         await evidence(system, 5)
         assert not await request_where_enough(system.deps, WORKSPACE)
         assert await enough(system)
+
+    play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_the_last_event_of_a_burst_asks(tmp_path, rows):
+    async def scenario(system):
+        await system.change_settings(runs_after_feedback=30)
+        answers = []
+        for _ in range(30 // rows + 3):
+            await evidence(system, rows)
+            answers.append(await request_where_enough(system.deps, WORKSPACE, rows))
+        assert answers == [False] * (30 // rows - 1) + [True] + [False] * 3
 
     play(tmp_path, scenario)
 
