@@ -12,7 +12,7 @@ from shared.domain.access import Caller, IdempotencyKey
 from shared.domain.learning.explain import Change
 from shared.domain.learning.runs import RUNS, TrainingRun
 from shared.domain.records import Order
-from shared.errors import NotFound, Unavailable, WhetstoneError
+from shared.errors import NotFound, Paused, Unavailable, WhetstoneError
 from shared.messages.base import Answer, Page, PageParams
 from shared.messages.events import Event
 from shared.messages.training import RunView
@@ -67,6 +67,8 @@ async def run_for_event(deps: Deps, event: Event) -> RunView:
 
     Raises:
         Unavailable: something did not answer; the run is tried again when the event comes again.
+        Paused: the event came again while its run is under way. Should that have died, its lease
+            ends and the run is tried again.
     """
     caller = Caller(event.workspace, "system:retrain", system=True)
     await writable(deps, caller.workspace)
@@ -76,6 +78,8 @@ async def run_for_event(deps: Deps, event: Event) -> RunView:
     view, error = await _run(deps, caller, run, None)
     if isinstance(error, Unavailable):
         raise error
+    if view.status == "running":
+        raise Paused(f"run {run_id} is under way since {view.started_at}")
     return view
 
 

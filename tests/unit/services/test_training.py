@@ -8,11 +8,12 @@ from shared.domain.learning.config import LearningConfig, TierRule
 from shared.domain.learning.runs import SNAPSHOTS
 from shared.domain.learning.snapshot import from_bytes
 from shared.domain.operations import CONSUMED
-from shared.errors import InvalidInput, NotFound, Unavailable
+from shared.errors import InvalidInput, NotFound, Paused, Unavailable
 from shared.messages.base import PageParams
 from shared.messages.events import Event
 from shared.services import training
 from shared.services.deps import Options
+from shared.services.leasing import LEASE_S
 from shared.services.planning import plan
 from shared.services.snapshots import head_of, open_snapshot
 from tests.support.learning import ADMIN, evidence, head, run, runs, settled
@@ -238,6 +239,27 @@ def test_an_event_is_one_run(tmp_path):
         assert len(await runs(system)) == 1
 
     play(tmp_path, scenario)
+
+
+def test_an_event_whose_run_was_killed_comes_again_until_it_is_run(tmp_path):
+    async def scenario(system):
+        await evidence(system, 30)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(training, "plan", _killed)
+            with pytest.raises(asyncio.CancelledError):
+                await training.run_for_event(system.deps, requested())
+        with pytest.raises(Paused, match="under way"):
+            await training.run_for_event(system.deps, requested())
+        system.clock.advance(LEASE_S)
+        done = await training.run_for_event(system.deps, requested())
+        assert (done.status, done.ratings_read) == ("succeeded", 30)
+        assert len(await runs(system)) == 1
+
+    play(tmp_path, scenario)
+
+
+async def _killed(*_):
+    raise asyncio.CancelledError
 
 
 class _Outage:
