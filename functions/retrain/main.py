@@ -139,7 +139,8 @@ async def consume(event: Event) -> None:
     """Runs where learning was requested; asks for a run where enough evidence has come in."""
     deps = bootstrap.deps()
     if event.type != "learning.requested":
-        await requesting.request_where_enough(deps, event.workspace)
+        rows = requesting.rows_told_by(event)
+        await requesting.request_where_enough(deps, event.workspace, rows)
         return
 
     async def work() -> None:

@@ -9,6 +9,7 @@ from shared.domain.operations import CONSUMED, Consumed
 from shared.domain.times import plus
 from shared.errors import AlreadyExists
 from shared.messages.base import Answer
+from shared.messages.events import Event
 from shared.ports import Transaction
 from shared.services.access import list_workspaces
 from shared.services.deps import Deps
@@ -40,6 +41,12 @@ async def request_everywhere(deps: Deps) -> RunsRequested:
     for name in names:
         await _request(deps, Caller(name, _BY_SCHEDULE, system=True), "schedule", None)
     return RunsRequested(workspaces=len(names))
+
+
+def rows_told_by(event: Event) -> int:
+    """Returns how many rows of evidence an event tells of, at least."""
+    counts = [event.data.get(name) for name in ("settled", "missed")]
+    return sum(count for count in counts if isinstance(count, int)) or 1
 
 
 async def request_where_enough(deps: Deps, workspace: str, rows: int = 1) -> bool:

@@ -8,7 +8,10 @@ import pytest
 
 from functions.retrain import main as retrain_main
 from functions.retrain.main import app
+from shared.messages.rating import RecordOutcome
+from shared.services import outcomes
 from tests.support.learning import (
+    ADMIN,
     evidence,
     head,
     rate,
@@ -301,6 +304,27 @@ def test_enough_evidence_asks_for_a_run_and_the_event_makes_it_once(tmp_path):
         answer = await ourselves.post("/events/retrain", json=event)
         assert answer.is_success
         assert [one.id for one in await runs(system)] == [run.id]
+
+    play(tmp_path, scenario)
+
+
+def test_a_burst_of_outcomes_is_counted_by_what_each_settled_and_missed(tmp_path):
+    async def scenario(system):
+        system.attach(app)
+        await system.change_settings(runs_after_feedback=12)
+        for at in range(4):
+            await recommended(system, workflow_id=f"wf-{at}")
+            one = await recommended(system, "a2", workflow_id=f"wf-{at}")
+            await recommended(system, "a3", workflow_id=f"wf-{at}")
+            command = RecordOutcome(
+                workflow_id=f"wf-{at}",
+                overall_quality_score=80,
+                recommendations=[{"recommendation_id": one, "status": "approved"}],
+            )
+            await outcomes.record_outcome(system.deps, ADMIN, command, None)
+            await system.drain()
+        [run] = await runs(system)
+        assert (run.status, run.outcomes_read) == ("succeeded", 12)
 
     play(tmp_path, scenario)
 
