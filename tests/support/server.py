@@ -44,7 +44,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = data_dir.with_suffix(".log")
         self.headers = {"X-API-Key": KEY}
-        self._environment = {
+        self.environment = {
             **os.environ,
             "WHETSTONE_DATA_DIR": str(data_dir),
             "WHETSTONE_BOOTSTRAP_API_KEY": KEY,
@@ -66,7 +66,7 @@ class Server:
         """Starts the process and waits until it answers."""
         command = [sys.executable, *self._program, "serve", "--port", str(self.port)]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
         deadline = time.monotonic() + READY_S
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -94,7 +94,7 @@ class Server:
         """Returns a person's token, minted by the command line."""
         command = [sys.executable, *_PLAIN, "token", "--subject", subject, "--role", role]
         done = subprocess.run(
-            command, env=self._environment, check=True, capture_output=True, text=True
+            command, env=self.environment, check=True, capture_output=True, text=True
         )
         return done.stdout.strip()
 
