@@ -6,6 +6,7 @@ from tests.support.learning import evidence, head, run
 from tests.support.system import WORKSPACE, play
 from tests.unit.services.test_leasing import OURSELVES
 from tests.unit.services.test_rolling_back import back
+from tests.unit.services.test_snapshots import damage
 
 
 async def alerts(system):
@@ -44,8 +45,14 @@ def test_a_real_fall_raises_a_critical_alert(tmp_path):
 
 @pytest.mark.parametrize(
     ("before", "after", "n"),
-    [((4, 5), (4, 5), 60), ((2, 3), (4, 5), 60), ((4, 5), (4, 4, 4, 5), 60), ((5, 5), (1, 1), 10)],
-    ids=["level", "better", "too small a fall", "too few ratings"],
+    [
+        ((4, 5), (4, 5), 60),
+        ((2, 3), (4, 5), 60),
+        ((4, 5), (4, 4, 4, 5), 60),
+        ((1, 3, 5, 5), (1, 1, 5, 5), 24),
+        ((5, 5), (1, 1), 10),
+    ],
+    ids=["level", "better", "too small a fall", "a large fall by chance", "too few ratings"],
 )
 def test_without_a_real_fall_nobody_is_woken(tmp_path, before, after, n):
     async def scenario(system):
@@ -54,6 +61,29 @@ def test_without_a_real_fall_nobody_is_woken(tmp_path, before, after, n):
         assert not (await check_quality(system.deps, WORKSPACE)).fell
         assert await alerts(system) == []
         assert (await head(system)).current_id == second
+
+    play(tmp_path, scenario)
+
+
+def test_a_large_fall_that_may_be_chance_is_called_so(tmp_path):
+    async def scenario(system):
+        await before_and_after(system, (1, 3, 5, 5), (1, 1, 5, 5), 24)
+        found = await check_quality(system.deps, WORKSPACE)
+        assert found.drop > 0.1
+        assert "chance" in found.words
+
+    play(tmp_path, scenario)
+
+
+def test_where_it_cannot_roll_back_the_alert_stands_and_runs_go_on(tmp_path):
+    async def scenario(system):
+        await system.change_settings(auto_rollback=True)
+        first, second = await before_and_after(system, (4, 5), (2, 3))
+        damage(tmp_path, first)
+        assert (await check_quality(system.deps, WORKSPACE)).fell
+        assert await alerts(system) == [OPEN]
+        assert (await head(system)).current_id == second
+        assert (await run(system, who=OURSELVES)).status == "succeeded"
 
     play(tmp_path, scenario)
 

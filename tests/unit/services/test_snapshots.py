@@ -10,6 +10,7 @@ from shared.messages.base import PageParams
 from shared.messages.learning import PatternsPage
 from shared.messages.training import RollBack
 from shared.services import rolling_back, snapshots, training, trusting
+from shared.services.serving.current import current_view
 from tests.support.learning import ADMIN, evidence, head, run
 from tests.support.system import WORKSPACE, caller, play
 
@@ -72,6 +73,17 @@ def test_rolling_back_to_a_damaged_snapshot_is_refused(tmp_path):
         with pytest.raises(CorruptData):
             await rolling_back.roll_back(system.deps, ADMIN, command, None)
         assert (await head(system)).current_id == second
+
+    play(tmp_path, scenario)
+
+
+def test_what_serving_has_in_memory_is_not_read_again(tmp_path):
+    async def scenario(system):
+        first, second = await two_snapshots(system)
+        seen = (await current_view(system.deps, WORKSPACE)).snapshot
+        assert (await snapshots.open_snapshot(system.deps, WORKSPACE, second)).snapshot is seen
+        other = (await snapshots.open_snapshot(system.deps, WORKSPACE, first)).snapshot
+        assert other.totals.ratings == 12
 
     play(tmp_path, scenario)
 

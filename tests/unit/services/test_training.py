@@ -228,6 +228,20 @@ def test_a_key_of_a_dry_run_is_no_key_of_a_real_one(tmp_path):
     play(tmp_path, scenario)
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_one_key_sent_many_times_at_once_is_one_run(tmp_path, dry_run):
+    async def scenario(system):
+        await evidence(system, 30)
+        shown = await asyncio.gather(
+            *(run(system, dry_run=dry_run, key=IdempotencyKey("k", "f")) for _ in range(5))
+        )
+        [recorded] = await runs(system)
+        assert {one.run_id for one in shown} == {recorded.id}
+        assert (recorded.status, recorded.dry_run) == ("succeeded", dry_run)
+
+    play(tmp_path, scenario)
+
+
 def test_an_event_is_one_run(tmp_path):
     async def scenario(system):
         await evidence(system, 30)
