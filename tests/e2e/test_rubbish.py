@@ -427,6 +427,29 @@ def test_odd_queries_never_crash(running):
     assert running.left_behind() == before
 
 
+EVENTS = [path for path in DOCUMENT["paths"] if path.startswith("/events/")]
+NO_EVENTS = (
+    b'{"specversion": "1.0", "type": "entry.approved", "data": 7}',
+    b'{"specversion": "1.0", "data_base64": "%%%"}',
+    b'{"message": {"data": "bm90IEpTT04="}}',
+    b'{"message": {"data": "W10="}, "subscription": 1}',
+    b'{"message": {"data": "' + b"A" * 90_001 + b'"}}',
+    b'{"message": null}',
+    b'{"event_id": "e", "type": "entry.eaten", "workspace": "default"}',
+)
+
+
+@pytest.mark.parametrize("path", EVENTS)
+def test_rubbish_instead_of_an_event_is_refused(running, path):
+    before = running.left_behind()
+    bare = running.do(running.system.client(Gateway(apps()), role="system"))
+    for body in (*RUBBISH.values(), *NO_EVENTS):
+        check_refused(running.do(bare.post(path, content=body, headers=JSON)))
+    odd = {**JSON, "ce-id": "%ff", "ce-type": "entry.approved", "ce-specversion": "1.0"}
+    check_refused(running.do(bare.post(path, content=b"{}", headers=odd)))
+    assert running.left_behind() == before
+
+
 # --- schemathesis ---------------------------------------------------------------------------------
 
 
