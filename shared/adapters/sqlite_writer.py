@@ -9,6 +9,7 @@ all is rolled back, and each runs again in a group of its own, so that only the 
 
 import asyncio
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -22,10 +23,13 @@ GROUP = 64
 """Transactions in one commit at most, so that the loop is held for a few milliseconds at most."""
 
 SMALL_GROUP = 8
-"""Above this, only half of those that wait go into the next commit.
+"""Groups of this size are not split."""
 
-The others' requests are read while it runs.
-"""
+QUICK_COMMIT_S = 0.001
+"""A commit below this (moving average, in seconds) is quick: see `_next_jobs`."""
+
+COMMIT_WEIGHT = 0.2
+"""How much the last commit counts in that average."""
 
 
 class Buffered(Protocol):
@@ -83,6 +87,7 @@ class GroupWriter(Generic[G]):
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-commit")
         self._draining: asyncio.Task[None] | None = None
         self._closed = False
+        self._commit_s = 0.0
 
     async def submit(self, begin: Callable[[G], Buffered], run: Callable[[Any], Awaitable[T]]) -> T:
         """Runs `run` on the transaction that `begin` makes; returns its result once it is durable.
@@ -129,7 +134,7 @@ class GroupWriter(Generic[G]):
                     return False
                 _fail(jobs, error)
                 return True
-            await self._in_thread(self._connection.execute, "COMMIT")
+            await self._in_thread(self._commit_now)
         except sqlite3.Error as error:
             self._roll_back()
             _fail(jobs, error)
@@ -143,9 +148,20 @@ class GroupWriter(Generic[G]):
         await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
 
     def _next_jobs(self) -> list[_Job[G]]:
+        """Returns those that go into the next commit.
+
+        Half of those that wait where a commit is quick: the answers of one half and the requests of
+        the other are dealt with while it runs. All of them where the disk is slow.
+        """
         waiting = len(self._waiting)
-        size = waiting if waiting <= SMALL_GROUP else min(GROUP, max(SMALL_GROUP, waiting // 2))
-        return [self._waiting.popleft() for _ in range(size)]
+        split = self._commit_s < QUICK_COMMIT_S and waiting > SMALL_GROUP
+        size = max(SMALL_GROUP, waiting // 2) if split else waiting
+        return [self._waiting.popleft() for _ in range(min(GROUP, size))]
+
+    def _commit_now(self) -> None:
+        started = time.perf_counter()
+        self._connection.execute("COMMIT")
+        self._commit_s += COMMIT_WEIGHT * (time.perf_counter() - started - self._commit_s)
 
     async def _begin(self) -> None:
         try:
