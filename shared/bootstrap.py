@@ -1,12 +1,10 @@
 """The one place that picks the concrete adapters, from the settings, at the first use.
 
-Every function asks here; what it is given is built once per process and lazily: importing this module reads and connects
-nothing.
+Every function asks here; what it is given is built once per process and lazily: importing this
+module reads and connects nothing.
 """
 
-import os
 import platform
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +23,7 @@ from shared.adapters.notifier_slack import SlackNotifier
 from shared.adapters.notifier_smtp import SmtpNotifier
 from shared.adapters.notifier_webhook import WebhookNotifier
 from shared.adapters.provider_openai import OpenAIProvider
+from shared.adapters.secret_file import kept_secret
 from shared.adapters.store_sqlite import SqliteStore
 from shared.domain.access import DEFAULT_WORKSPACE
 from shared.domain.models import Catalogue, ModelKey, Price
@@ -37,7 +36,7 @@ from shared.web.health import Check
 from shared.web.limits import RateLimits
 
 CONSUMERS: dict[str, Callable[[Event], Awaitable[None]]] = {}
-"""Handlers of events in this process, by function; the local server fills it for the embedded bus."""
+"""Handlers of events in this process, by function; the local server fills it for its bus."""
 
 
 @dataclass(slots=True)
@@ -66,7 +65,9 @@ def deps() -> Deps:
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = SqliteStore(root / "whetstone.db")
     clock = SystemClock()
-    retries = Retries(chosen.events.attempts, chosen.events.first_backoff_s, chosen.events.longest_backoff_s)
+    retries = Retries(
+        chosen.events.attempts, chosen.events.first_backoff_s, chosen.events.longest_backoff_s
+    )
     return Deps(
         store=store,
         analytics=SqliteAnalytics(store.path),
@@ -125,31 +126,30 @@ def system_info() -> SystemInfo:
 
 @cache
 def commit() -> str | None:
-    """Returns the commit that runs: as set when it was built, else that of the checkout; None where neither tells."""
+    """Returns the commit that runs: as set when it was built, else that of the checkout.
+
+    None where neither tells.
+    """
     return settings().commit or read_commit(Path(__file__).resolve().parents[1])
 
 
 @cache
 def jwt_secret() -> str:
-    """Returns the secret that signs people's tokens; made, and kept beside the data, where none is set."""
+    """Returns the secret that signs people's tokens.
+
+    Made, and kept beside the data, where none is set.
+    """
     given = settings().jwt_secret
     if given is not None:
         return given.get_secret_value()
-    path = settings().data_dir / "jwt_secret"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text("utf-8").strip()
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(secrets.token_urlsafe(48))
-        file.flush()
-        os.fsync(file.fileno())
-    return path.read_text("utf-8")
+    return kept_secret(settings().data_dir / "jwt_secret")
 
 
 def reset() -> None:
-    """Forgets what was built, so that the next use builds it anew; for tests and for a server that restarts in place."""
+    """Forgets what was built, so that the next use builds it anew.
+
+    For tests, and for a server that restarts in place.
+    """
     for built in (settings, deps, gate, jwt_secret, commit):
         built.cache_clear()
     CONSUMERS.clear()
@@ -167,8 +167,7 @@ def _catalogue(chosen: config.Settings) -> Catalogue:
 
 def _providers(chosen: config.Settings) -> dict[str, CompletionProvider]:
     return {
-        one.name: OpenAIProvider(one.name, one.base_url, os.environ.get(one.api_key_env or "", ""))
-        for one in chosen.providers
+        one.name: OpenAIProvider(one.name, one.base_url, one.api_key()) for one in chosen.providers
     }
 
 
