@@ -34,15 +34,12 @@ class Rule:
         threshold: it fires at this value and beyond (below it, for `agent_disabled`).
         unit: what the threshold counts.
         description: one sentence for people.
-        whole_system: True where it is about the process or all workspaces; its alerts then belong
-            to the operator's workspace.
     """
 
     severity: Severity
     threshold: float
     unit: str
     description: str
-    whole_system: bool = False
 
 
 RULES: Mapping[RuleName, Rule] = {
@@ -75,14 +72,12 @@ RULES: Mapping[RuleName, Rule] = {
         0.01,
         "share of requests, 0..1",
         "Requests are answered with 5xx, as a share of those since the check before.",
-        whole_system=True,
     ),
     "latency_p99": Rule(
         "warning",
         1.0,
         "seconds",
         "One request in a hundred since the check before took this long.",
-        whole_system=True,
     ),
     "learning_not_run": Rule(
         "warning",
@@ -95,7 +90,6 @@ RULES: Mapping[RuleName, Rule] = {
         1_000,
         "events",
         "Events wait to be published.",
-        whole_system=True,
     ),
     "index_behind": Rule(
         "warning",

@@ -70,11 +70,6 @@ async def take_due(
     return due
 
 
-async def last_tick(deps: Deps, name: str) -> Timestamp | None:
-    """Returns the newest tick of a job that was taken, None before the first."""
-    return await _newest(deps, name)
-
-
 class Schedule:
     """Runs jobs at their ticks in this process.
 

@@ -36,8 +36,6 @@ class _Told(Answer):
 PREVIEW_CHANGES = 1000
 """Changes in an answer, at most."""
 
-INTERNAL = "an error of ours, which was logged; nothing was changed"
-
 logger = logging.getLogger("whetstone.training")
 
 

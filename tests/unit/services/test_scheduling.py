@@ -85,15 +85,6 @@ def test_a_busy_job_keeps_its_tick(tmp_path):
     play(tmp_path, scenario)
 
 
-def test_the_last_tick_of_a_job_can_be_read(tmp_path):
-    async def scenario(system):
-        assert await scheduling.last_tick(system.deps, "sweep") is None
-        await due(system)
-        assert (await scheduling.last_tick(system.deps, "sweep"))[:16] == "2026-01-01T12:00"
-
-    play(tmp_path, scenario)
-
-
 def _race(root, seed, start, results):
     async def run():
         async with System(root, seed=seed) as system:
