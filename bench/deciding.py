@@ -10,13 +10,12 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.learning_core import PROMPT
+from bench.learning_core import PROMPT, median_us
 from shared.adapters.analytics_sqlite import SqliteAnalytics
 from shared.adapters.blobs_folder import FolderBlobs
 from shared.adapters.bus_inprocess import InProcessBus, Retries
@@ -37,16 +36,6 @@ from shared.services.serving.routing import answer_fields, choose, decision_reco
 BUDGET_US = 50.0
 SHORT = "Write a Python function that returns the n-th Fibonacci number."
 CALLER = Caller("default", "key:bench", scopes=frozenset({"serve"}))
-
-
-def median_us(run: Callable[[], object], rounds: int = 5000) -> float:
-    """Returns the median time of one call in microseconds."""
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter_ns()
-        run()
-        times.append(time.perf_counter_ns() - start)
-    return statistics.median(times) / 1000
 
 
 def make_deps(root: Path) -> Deps:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+NANO_PER_USD = 1_000_000_000
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class ModelKey:
@@ -20,7 +22,8 @@ class Price:
 
     def cost_usd(self, input_tokens: int, output_tokens: int) -> float:
         """Returns what a request with these tokens costs, in US dollars."""
-        return (input_tokens * self.usd_per_m_input + output_tokens * self.usd_per_m_output) / 1_000_000
+        usd_per_m = input_tokens * self.usd_per_m_input + output_tokens * self.usd_per_m_output
+        return usd_per_m / 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

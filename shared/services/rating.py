@@ -16,14 +16,13 @@ from shared.domain.feedback import (
     RatingEvidence,
     RoutingDecision,
 )
+from shared.domain.models import NANO_PER_USD
 from shared.domain.times import Timestamp, day_number
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.messages.rating import FeedbackRecorded, RecordFeedback
 from shared.ports import Transaction
 from shared.services.deps import Deps
 from shared.services.unit import audited, event, once, writable
-
-NANO_PER_USD = 1_000_000_000
 
 KEPT_RATINGS = 20
 """Replaced ratings that a person's rating of a request keeps; the evidence log has them all."""

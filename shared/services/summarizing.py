@@ -10,11 +10,10 @@ from typing import Any
 from shared.domain.access import Caller
 from shared.domain.learning.state import RatingFigures
 from shared.domain.learning.sums import RatingSums
+from shared.domain.models import NANO_PER_USD
 from shared.messages.rating import FeedbackSummary, ModelSummary, PatternSummary, RatedFigures
 from shared.services.deps import Deps
 from shared.services.snapshots import head_of, info_of, open_state
-
-_NANO = 1_000_000_000
 
 Figures = tuple[int, int, int, int, int]
 """n, quality, correct, cost in nano-dollars, how many were costed."""
@@ -77,6 +76,6 @@ def _means(figures: Figures) -> dict[str, Any]:
         ratings=n,
         mean_quality=round(quality / n, 6) if n else None,
         correctness=round(correct / n, 6) if n else None,
-        mean_cost_usd=round(cost / costed / _NANO, 9) if costed else None,
+        mean_cost_usd=round(cost / costed / NANO_PER_USD, 9) if costed else None,
     )
     return dict(means)

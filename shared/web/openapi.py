@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from fastapi.openapi.utils import get_openapi
 
@@ -20,17 +20,7 @@ Json = dict[str, Any]
 
 DOCUMENT = Path(__file__).parent / "openapi.json"
 
-ORDER: tuple[FunctionName, ...] = (
-    "submit",
-    "approve",
-    "feedback",
-    "retrain",
-    "serve",
-    "publish",
-    "notify",
-    "monitor",
-    "console",
-)
+ORDER: tuple[FunctionName, ...] = get_args(FunctionName)
 
 _TAGS: dict[FunctionName, str] = {
     "submit": "Models hand in knowledge and recommendations.",

@@ -18,7 +18,7 @@ from shared.domain.learning.stats import Sample, effective_size, sample, welch, 
 
 Tier = Literal["HIGH", "MEDIUM", "LOW"]
 
-NANO = 1e-9
+USD_PER_NANO = 1e-9
 QUALITY_MIN, QUALITY_SPAN, QUALITY_MAX = 1.0, 4.0, 5.0
 QUALITY_PRIOR_VARIANCE = 1.0
 """Spread of 1..5 ratings before any is seen: one point."""
@@ -141,7 +141,7 @@ def standing(key: RatingKey, evidence: Evidence[RatingFigures]) -> Standing | No
         quality=quality,
         correctness=correctness,
         value=Sample(n, mean, spread**2),
-        cost_usd=sums.cost_nanousd / sums.costed * NANO if sums.costed > 0 else None,
+        cost_usd=sums.cost_nanousd / sums.costed * USD_PER_NANO if sums.costed > 0 else None,
         latency_ms=sums.latency_ms / sums.timed if sums.timed > 0 else None,
     )
 
