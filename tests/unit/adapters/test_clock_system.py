@@ -21,12 +21,9 @@ def test_now_text_is_the_time_as_the_domain_writes_it():
 
 
 def test_now_text_is_fixed_width_also_at_a_whole_second(monkeypatch):
-    class Whole(datetime):
-        @classmethod
-        def now(cls, tz=None):
-            return datetime(2026, 1, 31, 9, 30, tzinfo=tz)
-
-    monkeypatch.setattr("shared.adapters.clock_system.datetime", Whole)
+    whole = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+    nanoseconds = int(whole.timestamp()) * 1_000_000_000
+    monkeypatch.setattr("shared.adapters.clock_system.time.time_ns", lambda: nanoseconds)
     assert SystemClock().now_text() == "2026-01-31T09:30:00.000000Z"
 
 
