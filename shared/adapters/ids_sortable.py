@@ -1,7 +1,7 @@
 """Ids that begin with the time: what the embedded store likes best.
 
-New records then stand together at the end of the table, and a group of transactions touches few pages. Firestore wants the
-opposite (ids that spread), and gets `RandomIds`.
+New records then stand together at the end of the table, and a group of transactions touches few
+pages. Firestore wants the opposite (ids that spread), and gets `RandomIds`.
 """
 
 import os
@@ -28,9 +28,10 @@ class SortableIds(RandomIds):
         millisecond = time.time_ns() // 1_000_000
         if millisecond != self._millisecond:
             self._millisecond, self._head = millisecond, _encode(millisecond)
-        return f"{prefix}_{self._head}{os.urandom(_TAIL_LENGTH).translate(_LETTER_OF_BYTE).decode()}"
+        tail = os.urandom(_TAIL_LENGTH).translate(_LETTER_OF_BYTE).decode()
+        return f"{prefix}_{self._head}{tail}"
 
 
 def _encode(number: int) -> str:
-    letters = [_CROCKFORD[(number >> shift) & 31] for shift in range(5 * (_TIME_LENGTH - 1), -1, -5)]
-    return "".join(letters)
+    shifts = range(5 * (_TIME_LENGTH - 1), -1, -5)
+    return "".join(_CROCKFORD[(number >> shift) & 31] for shift in shifts)

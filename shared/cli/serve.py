@@ -45,7 +45,7 @@ RELAY_PAUSE_S = 0.05
 RELAY_BATCH = 200
 RETRY_PAUSE_S = 0.5
 RELAY_SHARE = 4
-"""While requests come, the relay rests this many times as long as it worked, to leave them the time."""
+"""While requests come, the relay rests this many times as long as it worked, for their sake."""
 
 SWITCH_INTERVAL_S = 0.0005
 """How long the committing thread may wait for the interpreter; the default of 5 ms would show."""

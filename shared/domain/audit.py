@@ -1,8 +1,8 @@
 """The audit log: who did what to what, when and why, hash-chained within its workspace.
 
 Each record's hash covers its own content and the hash before it, so that a record that was changed,
-removed or put in later breaks the chain from there on. The content is hashed as JSON with the keys of `data` in the order in which they were
-written; a store keeps that order.
+removed or put in later breaks the chain from there on. The content is hashed as JSON with the keys
+of `data` in the order in which they were written; a store keeps that order.
 """
 
 import hashlib

@@ -123,7 +123,8 @@ class ContentKey(Record):
 class NearBand(Record):
     """The entries that share one band of a text sketch.
 
-    `id` is the band, `entry_ids` the newest few of them, newest first. They are near-duplicate candidates.
+    `id` is the band, `entry_ids` the newest few of them, newest first. They are candidates for near
+    duplicates.
     """
 
     entry_ids: list[str]

@@ -64,9 +64,9 @@ class Rating(Record):
 class Feedback(Record):
     """A person's rating of a routing decision; `id` is `<request_id>:<user_id>`.
 
-    `history` has the newest replaced ones, oldest first. `cost_nanousd` and `latency_ms` (None where
-    unknown) are what the evidence row of the standing rating says, so that it can be taken back
-    exactly.
+    `history` has the newest replaced ones, oldest first. `cost_nanousd` and `latency_ms` (None
+    where unknown) are what the evidence row of the standing rating says, so that it can be taken
+    back exactly.
     """
 
     request_id: str

@@ -89,7 +89,8 @@ class RecordOutcome(Command):
     overall_quality_score: float = Field(ge=0, le=100, description="0 (useless) to 100.")
     recommendations: list[SettledRecommendation] = Field(
         max_length=MAX_SETTLED,
-        description="Those that were carried out or refused; the workflow's others count as missed.",
+        description="Those that were carried out or refused; "
+        "the workflow's others count as missed.",
     )
     feedback: Note = Field(default="", description="Anything to add, at most 4,000 characters.")
 

@@ -24,7 +24,7 @@ logger = logging.getLogger("whetstone.learning")
 
 
 async def follow_up(deps: Deps, workspace: str) -> None:
-    """Brings rows and alerts to the current snapshot; what goes wrong is logged and left for later."""
+    """Brings rows and alerts to the current snapshot; what fails is logged and left for later."""
     try:
         await project(deps, workspace)
         await check_agents(deps, workspace)

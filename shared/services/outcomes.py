@@ -54,7 +54,9 @@ async def record_outcome(
             return _answer(_same(known, fingerprint))
         proposed = await _recommendations(tx, command)
         named = _named(command, proposed)
-        outcome = _outcome(outcome_id, command, named, proposed, caller, now, fingerprint)
+        outcome = _outcome(
+            outcome_id, command, named, proposed, caller=caller, now=now, fingerprint=fingerprint
+        )
         tx.create(OUTCOMES, outcome)
         judge = _Judge(proposed, command, deps.options.learning.trust, now)
         for one in proposed:
@@ -124,6 +126,7 @@ def _outcome(
     command: RecordOutcome,
     named: Mapping[str, SettledRecommendation],
     proposed: list[Recommendation],
+    *,
     caller: Caller,
     now: Timestamp,
     fingerprint: str,

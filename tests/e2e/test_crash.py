@@ -1,8 +1,8 @@
-"""Promises 1, 3 and 4: the server dies between any two steps under load; nothing is lost or doubled.
+"""Promises 1, 3 and 4: a server that dies between any two steps loses and doubles nothing.
 
-Each case starts a server that kills itself at the N-th time it reaches a step, loads it from several
-threads until it is dead, starts a sound one on the same data, sends again what was under way with
-the same keys, and then counts.
+Each case starts a server that kills itself at the N-th time it reaches a step, loads it from
+several threads until it is dead, starts a sound one on the same data, sends again what was under
+way with the same keys, and then counts.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""`whetstone`, but the process dies at once when it reaches a step for the N-th time: CRASH_AT=step:N.
+"""`whetstone`, but the process dies at once when it reaches a step for the N-th time.
 
-The steps are those between which a crash could lose or double something.
+CRASH_AT=step:N says which; between these steps a crash could lose or double something.
 """
 
 import os

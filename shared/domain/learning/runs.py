@@ -14,8 +14,8 @@ class TrainingRun(Record):
     """One fold of new evidence into learned state; `id` has the prefix `run_`.
 
     `before` and `after` hold the same figures for the policy before and after: see
-    learning/evaluation. `changes` are the first rows that differ, each with its reason and evidence;
-    `changes_total` counts them all.
+    learning/evaluation. `changes` are the first rows that differ, each with its reason and
+    evidence; `changes_total` counts them all.
     """
 
     status: RunStatus
@@ -60,8 +60,8 @@ class LearningHead(Record):
 
     `current_id` is the snapshot that is served (the one atomic pointer), `tip_id` the newest that
     was made: the next run folds on from there, also after a rollback. `lease_run_id` holds the
-    workspace until `lease_until`. `projected_id` is the snapshot that the rows for operators show in
-    full; None where they may be a mixture.
+    workspace until `lease_until`. `projected_id` is the snapshot that the rows for operators show
+    in full; None where they may be a mixture.
     """
 
     current_id: str | None = None
