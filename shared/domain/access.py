@@ -110,3 +110,4 @@ API_KEYS = Collection(
     "api_keys", ApiKey, queries=(Query(("tenant",), "created_at"),), columns=("key_id",)
 )
 SETTINGS = Collection("workspace_settings", WorkspaceSettings)
+SETTINGS_ID = "settings"

@@ -18,7 +18,6 @@ class IdempotencyRecord(Record):
     """The first answer to an Idempotency-Key; `id` is the SHA-256 of caller, route and key."""
 
     fingerprint: str
-    status: int
     body: str
     expires_at: Timestamp
 

@@ -12,6 +12,7 @@ from shared.domain.access import (
     DEFAULT_WORKSPACE,
     KEY_PREFIX,
     SETTINGS,
+    SETTINGS_ID,
     WORKSPACES,
     ApiKey,
     Caller,
@@ -191,8 +192,8 @@ async def list_keys(deps: Deps, caller: Caller, query: PageParams) -> Page[KeyVi
 
 async def view_settings(deps: Deps, caller: Caller) -> SettingsView:
     """Returns the workspace's settings as they are now."""
-    known = await deps.store.get(caller.workspace, SETTINGS, "settings")
-    return _settings_view(known or WorkspaceSettings(id="settings"))
+    known = await deps.store.get(caller.workspace, SETTINGS, SETTINGS_ID)
+    return _settings_view(known or WorkspaceSettings(id=SETTINGS_ID))
 
 
 async def change_settings(
@@ -203,7 +204,7 @@ async def change_settings(
     wanted = command.model_dump(include=command.model_fields_set)
 
     async def work(tx: Transaction) -> SettingsView:
-        known = await tx.get(SETTINGS, "settings") or WorkspaceSettings(id="settings")
+        known = await tx.get(SETTINGS, SETTINGS_ID) or WorkspaceSettings(id=SETTINGS_ID)
         before: dict[str, JsonValue] = known.model_dump(mode="json", include=set(wanted))
         changed = {name: value for name, value in wanted.items() if before[name] != value}
         if not changed:

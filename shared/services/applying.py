@@ -6,7 +6,7 @@ lease moves the pointer forward.
 
 from pydantic import JsonValue
 
-from shared.domain.access import SETTINGS, Caller
+from shared.domain.access import SETTINGS, SETTINGS_ID, Caller
 from shared.domain.learning.runs import (
     LEARNING_HEADS,
     RUNS,
@@ -48,7 +48,7 @@ async def apply(deps: Deps, caller: Caller, run: TrainingRun, plan: Plan) -> Tra
         if head is None or head.lease_run_id != run.id:
             raise Conflict(f"run {run.id} lost its lease to a rollback or another run; start anew")
         known = await tx.get(SNAPSHOTS, plan.snapshot_id)
-        settings = await tx.get(SETTINGS, "settings")
+        settings = await tx.get(SETTINGS, SETTINGS_ID)
         done = finished(run, plan, now)
         free = {"tip_id": plan.snapshot_id, "lease_run_id": None, "lease_until": None}
         moved = head.model_copy(update={**free, **pointer(head, plan.snapshot_id, now)})

@@ -14,7 +14,7 @@ from shared.domain.access import DEFAULT_WORKSPACE, WORKSPACES
 from shared.domain.alerts import RuleName
 from shared.domain.entries import ENTRIES
 from shared.domain.knowledge.publication import KNOWLEDGE_HEADS
-from shared.domain.learning.runs import LEARNING_HEADS, RUNS, SNAPSHOTS
+from shared.domain.learning.runs import RUNS
 from shared.domain.records import SYSTEM_WORKSPACE, Filter, Order
 from shared.domain.times import Timestamp, seconds_between
 from shared.domain.traffic import Traffic
@@ -24,6 +24,7 @@ from shared.messages.monitoring import ChecksRun
 from shared.services.access import list_workspaces
 from shared.services.alerting import raise_alert, resolve_alert, rules_of
 from shared.services.deps import Deps
+from shared.services.snapshots import head_of, info_of
 from shared.services.unit import settings_of
 
 LEAST_REQUESTS = 20
@@ -171,9 +172,8 @@ async def _learning_not_run(deps: Deps, workspace: str) -> Finding:
 
 async def _unread_evidence(deps: Deps, workspace: str) -> bool:
     ratings, outcomes = await deps.analytics.head(workspace)
-    head = await deps.store.get(workspace, LEARNING_HEADS, "head")
-    tip = head.tip_id if head is not None else None
-    snapshot = await deps.store.get(workspace, SNAPSHOTS, tip) if tip is not None else None
+    head = await head_of(deps, workspace)
+    snapshot = await info_of(deps, workspace, head.tip_id)
     if snapshot is None:
         return ratings > 0 or outcomes > 0
     return ratings > snapshot.ratings_watermark or outcomes > snapshot.outcomes_watermark

@@ -6,7 +6,7 @@ behind; it ends by itself after `LEASE_S`, and whoever comes next marks the dead
 
 from dataclasses import dataclass
 
-from shared.domain.access import SETTINGS, Caller, WorkspaceSettings
+from shared.domain.access import SETTINGS, SETTINGS_ID, Caller, WorkspaceSettings
 from shared.domain.learning.runs import LEARNING_HEADS, RUNS, LearningHead, TrainingRun
 from shared.domain.times import Timestamp, plus
 from shared.ports import Transaction
@@ -33,7 +33,7 @@ async def begin(tx: Transaction, caller: Caller, run: TrainingRun, now: Timestam
     A run that is known already is left alone unless it failed or died: then it is tried again.
     """
     head = await tx.get(LEARNING_HEADS, HEAD) or LearningHead(id=HEAD)
-    settings = await tx.get(SETTINGS, "settings") or WorkspaceSettings(id="settings")
+    settings = await tx.get(SETTINGS, SETTINGS_ID) or WorkspaceSettings(id=SETTINGS_ID)
     known = await tx.get(RUNS, run.id)
     held = holds(head, now)
     dead = await tx.get(RUNS, head.lease_run_id) if head.lease_run_id and not held else None

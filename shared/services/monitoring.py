@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from shared.domain.access import Caller, IdempotencyKey
 from shared.domain.alerts import RULES, RuleName, default_rule, runbook
-from shared.domain.learning.runs import LEARNING_HEADS, SNAPSHOTS, LearningHead, SnapshotInfo
+from shared.domain.learning.runs import SNAPSHOTS, LearningHead, SnapshotInfo
 from shared.domain.operations import ALERT_RULES, ALERTS, METRIC_POINTS, AlertRule, MetricPoint
 from shared.domain.records import Filter, Order
 from shared.domain.times import Timestamp, plus
@@ -34,6 +34,7 @@ from shared.messages.monitoring import (
 from shared.ports import Transaction
 from shared.services.alerting import rules_of, view
 from shared.services.deps import Deps
+from shared.services.snapshots import head_of
 from shared.services.unit import audited, once, writable
 
 KEPT_DAYS = 31
@@ -155,7 +156,7 @@ async def change_rules(
 async def model_versions(deps: Deps, caller: Caller, query: PageParams) -> ModelVersions:
     """Returns the versions of what was learned, and the models that are configured or measured."""
     workspace = caller.workspace
-    head = await deps.store.get(workspace, LEARNING_HEADS, "head") or LearningHead(id="head")
+    head = await head_of(deps, workspace)
     page = await deps.store.find(
         workspace,
         SNAPSHOTS,

@@ -4,7 +4,7 @@ A run that is under way loses its lease, and automatic runs wait for a person: e
 would learn the same again from the same evidence.
 """
 
-from shared.domain.access import SETTINGS, Caller, IdempotencyKey, WorkspaceSettings
+from shared.domain.access import SETTINGS, SETTINGS_ID, Caller, IdempotencyKey, WorkspaceSettings
 from shared.domain.learning.runs import LEARNING_HEADS, RUNS, SNAPSHOTS
 from shared.errors import Conflict, NotFound
 from shared.messages.training import RollBack, RolledBack
@@ -57,7 +57,7 @@ async def move_back(
     async def work(tx: Transaction) -> RolledBack:
         head = await tx.get(LEARNING_HEADS, HEAD)
         known = await tx.get(SNAPSHOTS, snapshot_id)
-        settings = await tx.get(SETTINGS, "settings") or WorkspaceSettings(id="settings")
+        settings = await tx.get(SETTINGS, SETTINGS_ID) or WorkspaceSettings(id=SETTINGS_ID)
         stopped = await tx.get(RUNS, head.lease_run_id) if head and head.lease_run_id else None
         if head is None or known is None:
             raise NotFound(f"there is no snapshot {snapshot_id} in this workspace")

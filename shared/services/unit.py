@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from pydantic import JsonValue
 
-from shared.domain.access import SETTINGS, Caller, IdempotencyKey, WorkspaceSettings
+from shared.domain.access import SETTINGS, SETTINGS_ID, Caller, IdempotencyKey, WorkspaceSettings
 from shared.domain.audit import AuditEntry
 from shared.domain.operations import IDEMPOTENCY, IdempotencyRecord
 from shared.domain.times import plus
@@ -57,7 +57,6 @@ def _keyed(
             IdempotencyRecord(
                 id=key.id,
                 fingerprint=key.fingerprint,
-                status=0,
                 body=result.model_dump_json(),
                 expires_at=plus(now, deps.options.idempotency_hours * 3600),
             ),
@@ -102,8 +101,8 @@ async def settings_of(deps: Deps, workspace: str) -> WorkspaceSettings:
     seen = deps.settings_seen.get(workspace)
     if seen is not None and now - seen[0] < SETTINGS_AGE_S:
         return seen[1]
-    settings = await deps.store.get(workspace, SETTINGS, "settings") or WorkspaceSettings(
-        id="settings"
+    settings = await deps.store.get(workspace, SETTINGS, SETTINGS_ID) or WorkspaceSettings(
+        id=SETTINGS_ID
     )
     deps.settings_seen[workspace] = (now, settings)
     return settings

@@ -187,7 +187,7 @@ class LogSuite(Suite):
             await marks(1, 3, THERE)
             await marks(2, 2, HERE)
             kept = IdempotencyRecord(
-                id="k", fingerprint="", status=0, body="", expires_at=to_text(NOW.replace(second=1))
+                id="k", fingerprint="", body="", expires_at=to_text(NOW.replace(second=1))
             )
             await write(store, puts(IDEMPOTENCY, kept))
             moment = NOW.replace(second=1)

@@ -15,13 +15,14 @@ from dataclasses import dataclass, field, replace
 from shared.domain.access import WorkspaceSettings
 from shared.domain.learning.config import ModelId
 from shared.domain.learning.routing import RoutingPolicy
-from shared.domain.learning.runs import LEARNING_HEADS, SNAPSHOTS, LearningHead
+from shared.domain.learning.runs import SNAPSHOTS, LearningHead
 from shared.domain.learning.snapshot import Snapshot, from_bytes
 from shared.domain.learning.trust import TrustCard
 from shared.domain.models import Price
 from shared.domain.times import Timestamp
 from shared.errors import CorruptData, NotFound, WhetstoneError
 from shared.services.deps import Deps
+from shared.services.snapshots import head_of
 from shared.services.unit import settings_of
 
 FRESH_S = 2.0
@@ -126,7 +127,7 @@ def _report(look: "asyncio.Task[View]") -> None:
 
 
 async def _look(deps: Deps, workspace: str, seen: Seen, now_s: float) -> View:
-    head = await deps.store.get(workspace, LEARNING_HEADS, "head")
+    head = await head_of(deps, workspace)
     settings = await settings_of(deps, workspace)
     old = seen.view or _default_view(deps, settings)
     view = await _next_view(deps, workspace, replace(old, settings=settings), head)
@@ -134,8 +135,8 @@ async def _look(deps: Deps, workspace: str, seen: Seen, now_s: float) -> View:
     return view
 
 
-async def _next_view(deps: Deps, workspace: str, old: View, head: LearningHead | None) -> View:
-    if head is None or head.current_id is None:
+async def _next_view(deps: Deps, workspace: str, old: View, head: LearningHead) -> View:
+    if head.current_id is None:
         return old if old.snapshot_id is None else _default_view(deps, old.settings)
     if head.current_id == old.snapshot_id:
         return replace(old, since=head.current_since, unreadable_id=None)
