@@ -18,12 +18,10 @@ from shared.domain.entries import (
     ContentKey,
     Entry,
     NearBand,
-    Revision,
-    RevisionState,
-    revision_id,
 )
 from shared.domain.knowledge import sketch
 from shared.domain.records import Filter, Order
+from shared.domain.reviewing import archived
 from shared.errors import Conflict, NotFound, WhetstoneError
 from shared.messages.problems import item_problem
 from shared.messages.submitting import (
@@ -147,7 +145,7 @@ async def revise_entry(
         bands = await _bands(tx, near_bands)
         near = [other for other in await _near(tx, bands, command.content) if other != entry_id]
         revised = _next_revision(entry, digest, command, caller, now, near)
-        tx.put(REVISIONS, _archived(entry))
+        tx.put(REVISIONS, archived(entry))
         tx.put(ENTRIES, revised)
         _write_keys(tx, revised, bands)
         tx.add("review", {"pending_approval": 1, entry.state: -1})
@@ -201,7 +199,7 @@ async def view_entry(deps: Deps, caller: Caller, entry_id: str) -> EntryView:
     return EntryView(
         entry_id=entry.id,
         **fields,
-        revisions=[*history, _archived(entry)],
+        revisions=[*history, archived(entry)],
         decisions=decisions.items,
     )
 
@@ -267,15 +265,6 @@ def _check_revisable(entry: Entry, command: ReviseEntry, digest: str) -> None:
         raise Conflict(
             f"revision {entry.revision} of entry {entry.id} has this topic and content already"
         )
-
-
-def _archived(entry: Entry) -> Revision:
-    """Returns the entry's newest revision as history keeps it."""
-    state: RevisionState = entry.state
-    fields = entry.model_dump(include=Revision.model_fields.keys() - {"id", "entry_id", "state"})
-    return Revision(
-        id=revision_id(entry.id, entry.revision), entry_id=entry.id, state=state, **fields
-    )
 
 
 async def _bands(tx: Transaction, keys: Sequence[str]) -> list[NearBand]:
