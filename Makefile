@@ -24,10 +24,10 @@ demo: env ## play real data through the running server (or one of its own) and p
 	@exec $(BIN)/python -m demo $(ARGS)
 
 test: env ## run every test in parallel, with branch coverage
-	@$(BIN)/pytest --numprocesses=auto --dist=worksteal --cov --cov-report=term $(ARGS)
+	@$(BIN)/pytest --numprocesses=auto --dist=loadfile --cov --cov-report=term $(ARGS)
 
 test-fast: env ## run the tests that need no server and take no time
-	@$(BIN)/pytest --numprocesses=auto --dist=worksteal -m 'not slow and not e2e and not crash' $(ARGS)
+	@$(BIN)/pytest --numprocesses=auto --dist=loadfile -m 'not slow and not e2e and not crash' $(ARGS)
 
 lint: env ## check style and formatting
 	@$(BIN)/ruff check $(ARGS)
