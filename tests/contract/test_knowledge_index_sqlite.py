@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -130,7 +131,7 @@ def test_a_damaged_file_that_one_process_replaced_is_seen_by_the_other(tmp_path,
 
 def test_a_file_of_another_schema_is_empty_and_made_anew_by_the_next_change(tmp_path, index):
     asyncio.run(index.apply("w", [change(1)]))
-    with sqlite3.connect(tmp_path / "w.sqlite") as connection:
+    with closing(sqlite3.connect(tmp_path / "w.sqlite", isolation_level=None)) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     assert (asyncio.run(index.version("w")), found(index)) == (0, [])

@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -123,7 +124,7 @@ def test_a_tampered_audit_log_is_found(data: Path) -> None:
     good = whetstone("audit", "verify")
     assert good.exit_code == 0, good.output
     assert "3 records" in good.output
-    with sqlite3.connect(data / "whetstone.db") as connection:
+    with closing(sqlite3.connect(data / "whetstone.db", isolation_level=None)) as connection:
         connection.execute(
             "UPDATE audit_log SET actor = 'nobody' WHERE workspace = 'default' AND seq = 2"
         )
