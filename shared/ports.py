@@ -333,6 +333,9 @@ class KnowledgeIndex(Protocol):
     async def drop(self, workspace: str) -> None:
         """Empties a workspace's index, to be rebuilt."""
 
+    async def close(self) -> None:
+        """Lets go of files and connections."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
@@ -396,6 +399,9 @@ class CompletionProvider(Protocol):
     ) -> AsyncIterator[CompletionChunk]:
         """Yields the answer in pieces. Errors as `complete`, also in the middle."""
 
+    async def close(self) -> None:
+        """Lets go of files and connections."""
+
 
 @dataclass(frozen=True, slots=True)
 class Notification:
@@ -422,6 +428,9 @@ class Notifier(Protocol):
             Unavailable: it may succeed later.
             InvalidInput: the receiver refuses it for good.
         """
+
+    async def close(self) -> None:
+        """Lets go of files and connections."""
 
 
 class Clock(Protocol):

@@ -19,13 +19,13 @@ in_workspace = click.option(
 
 
 def run(work: Callable[[Deps], Awaitable[T]]) -> T:
-    """Returns what `work` returns, with the store closed behind it."""
+    """Returns what `work` returns, with everything closed behind it."""
 
     async def with_deps() -> T:
         deps = bootstrap.deps()
         try:
             return await work(deps)
         finally:
-            await deps.store.close()
+            await deps.close()
 
     return asyncio.run(with_deps())

@@ -133,7 +133,7 @@ async def _serve(listening: socket.socket) -> None:
         for loop in loops:
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
-        await deps.store.close()
+        await deps.close()
         click.echo("Stopped; everything that was answered is kept.")
 
 

@@ -63,3 +63,12 @@ class Deps:
     snapshots_seen: "OrderedDict[str, Seen]" = field(default_factory=OrderedDict)
     caught_up_at: dict[str, float] = field(default_factory=dict)
     evidence_seen: dict[str, tuple[float, int]] = field(default_factory=dict)
+
+    async def close(self) -> None:
+        """Waits for writes that run and lets go of every file and connection."""
+        for notifier in self.notifiers:
+            await notifier.close()
+        for provider in self.providers.values():
+            await provider.close()
+        await self.index.close()
+        await self.store.close()
