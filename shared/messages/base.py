@@ -74,13 +74,15 @@ def _not_blank(text: str) -> str:
 FilledText = Annotated[Text, AfterValidator(_not_blank)]
 """A string with at least one visible character."""
 
-Name = Annotated[FilledText, Field(max_length=200)]
+Name = Annotated[str, Field(max_length=200), AfterValidator(_no_nul), AfterValidator(_not_blank)]
 """A short label: a topic, a tag, the name of an agent, a model or a person."""
 
-Identifier = Annotated[FilledText, Field(max_length=256)]
+Identifier = Annotated[
+    str, Field(max_length=256), AfterValidator(_no_nul), AfterValidator(_not_blank)
+]
 """An id, ours or the caller's."""
 
-Note = Annotated[Text, Field(max_length=4000)]
+Note = Annotated[str, Field(max_length=4000), AfterValidator(_no_nul)]
 """A remark of a person."""
 
 

@@ -27,7 +27,13 @@ class Begun:
     going: bool
 
 
-async def begin(tx: Transaction, caller: Caller, run: TrainingRun, now: Timestamp) -> Begun:
+async def begin(
+    tx: Transaction,
+    caller: Caller,
+    run: TrainingRun,
+    now: Timestamp,
+    taken_back: str | None = None,
+) -> Begun:
     """Takes the lease for a new run and records it as running, or as blocked with the reasons.
 
     A run that is known already is left alone unless it failed or died: then it is tried again.
@@ -40,6 +46,8 @@ async def begin(tx: Transaction, caller: Caller, run: TrainingRun, now: Timestam
     if known is not None and (known.status in ("succeeded", "blocked") or held == known.id):
         return Begun(known, going=False)
     blocked_by = gates(settings, automatic=caller.system)
+    if taken_back is not None:
+        blocked_by.append(taken_back)
     if held is not None:
         blocked_by.append(f"Run {held} is under way; it ends by {head.lease_until} at the latest.")
     if blocked_by:

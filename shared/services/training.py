@@ -137,11 +137,11 @@ async def _run(
     deps: Deps, caller: Caller, run: TrainingRun, key: IdempotencyKey | None
 ) -> tuple[RunView, Exception | None]:
     """Returns how the run ended, and what made it fail where it did."""
-    await guarding.check_quality(deps, caller.workspace)
+    taken_back = await _taken_back(deps, caller.workspace)
     now = deps.clock.now_text()
 
     async def work(tx: Transaction) -> _Told:
-        begun = await leasing.begin(tx, caller, run, now)
+        begun = await leasing.begin(tx, caller, run, now, taken_back)
         return _Told(run_id=begun.run.id, going=begun.going)
 
     told = await once(deps, caller, key, _Told, work)
@@ -155,6 +155,21 @@ async def _run(
         return view(await _failed(deps, caller, running, error)), error
     await follow_up(deps, caller.workspace)
     return view(done, made.changes), None
+
+
+async def _taken_back(deps: Deps, workspace: str) -> str | None:
+    """Looks at quality before a run, and returns why none may follow now: a rollback just made.
+
+    The run would learn the same again from the same evidence, before anyone has looked.
+    """
+    before = (await head_of(deps, workspace)).current_id
+    await guarding.check_quality(deps, workspace)
+    if (await head_of(deps, workspace)).current_id == before:
+        return None
+    return (
+        f"Quality had fallen, so snapshot {before} was taken back just now. "
+        "Look at the alert; if learning shall go on, ask for a run again."
+    )
 
 
 async def _failed(deps: Deps, caller: Caller, run: TrainingRun, error: Exception) -> TrainingRun:

@@ -113,6 +113,21 @@ def test_a_run_looks_first(tmp_path):
     play(tmp_path, scenario)
 
 
+def test_a_run_that_took_a_snapshot_back_does_not_learn_it_again_at_once(tmp_path):
+    async def scenario(system):
+        await system.change_settings(auto_rollback=True)
+        first, second = await before_and_after(system, (4, 5), (2, 3))
+        stopped = await run(system)
+        assert stopped.status == "blocked"
+        assert second in stopped.blocked_by[-1]
+        assert (await head(system)).current_id == first
+        again = await run(system)
+        assert again.status == "succeeded"
+        assert (await head(system)).current_id == again.snapshot_id
+
+    play(tmp_path, scenario)
+
+
 def test_the_first_snapshot_is_compared_with_the_default_policy(tmp_path):
     async def scenario(system):
         await system.change_settings(auto_rollback=True)
