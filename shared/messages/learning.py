@@ -80,15 +80,23 @@ class SnapshotView(Answer):
 
 
 class TrendPoint(Answer):
-    """What a run expected of the policy that it made current; null where there was no evidence."""
+    """One run: what users said before it, and what it expected of the policy that it made current.
+
+    `rated_quality` and `rated_correctness` are the plain means of the ratings that it read;
+    `quality`, `correctness` and `cost_usd` are expected per request, over the share `coverage` of
+    the traffic that has evidence. All are null where there was no evidence.
+    """
 
     run_id: str
     at: Timestamp
     snapshot_id: str | None
+    ratings_read: int
+    rated_quality: float | None
+    rated_correctness: float | None
     quality: float | None
     correctness: float | None
     cost_usd: float | None
-    ratings_read: int
+    coverage: float | None
 
 
 class AgentView(Answer):

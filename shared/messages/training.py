@@ -25,9 +25,10 @@ class RunView(Answer):
     """One fold of new evidence.
 
     `status` is queued, running, succeeded, failed or blocked; `blocked_by` says in sentences what
-    holds a blocked run back. `before` and `after` are the same figures of the policy before and
-    after; each of `changes_preview` has kind, subject, old, new, why (one sentence) and evidence.
-    A run's record keeps the first 100 changes, `changes_total` counts all.
+    holds a blocked run back. `rated` has the plain means of the ratings that it read. `before` and
+    `after` are the same figures of the policy before and after; each of `changes_preview` has kind,
+    subject, old, new, why (one sentence) and evidence. A run's record keeps the first 100 changes,
+    `changes_total` counts all.
     """
 
     run_id: str
@@ -42,6 +43,7 @@ class RunView(Answer):
     outcomes_read: int
     snapshot_id: str | None
     parent_id: str | None
+    rated: dict[str, JsonValue]
     before: dict[str, JsonValue]
     after: dict[str, JsonValue]
     changes_preview: list[dict[str, JsonValue]]

@@ -95,6 +95,7 @@ def finished(run: TrainingRun, plan: Plan, now: Timestamp) -> TrainingRun:
             "outcomes_read": plan.outcomes_read,
             "snapshot_id": plan.snapshot_id,
             "parent_id": plan.parent_id,
+            "rated": plan.rated,
             "before": plan.before,
             "after": plan.after,
             "changes": plan.changes[:SHOWN_CHANGES],

@@ -112,6 +112,9 @@ def _point(run: TrainingRun) -> TrendPoint:
         quality=_mean(run.after, "quality"),
         correctness=_mean(run.after, "correctness"),
         cost_usd=_number(run.after.get("cost_usd")),
+        coverage=_number(run.after.get("coverage")),
+        rated_quality=_number(run.rated.get("quality")),
+        rated_correctness=_number(run.rated.get("correctness")),
         ratings_read=run.ratings_read,
     )
 

@@ -50,6 +50,7 @@ class Plan:
     current_id: str | None
     ratings_read: int
     outcomes_read: int
+    rated: dict[str, JsonValue]
     before: dict[str, JsonValue]
     after: dict[str, JsonValue]
     changes: list[Change]
@@ -94,6 +95,17 @@ def folded(base: LearningState, read: Read) -> LearningState:
     )
 
 
+def _rated(ratings: list[RatingSums]) -> dict[str, JsonValue]:
+    """Returns the plain means of what was read; null where as much was taken back as came in."""
+    n = sum(one.n for one in ratings)
+    quality, correct = sum(one.quality for one in ratings), sum(one.correct for one in ratings)
+    return {
+        "ratings": n,
+        "quality": round(quality / n, 6) if n > 0 else None,
+        "correctness": round(correct / n, 6) if n > 0 else None,
+    }
+
+
 def _build(
     workspace: str,
     base: LearningState,
@@ -118,6 +130,7 @@ def _build(
         current_id=head.current_id,
         ratings_read=read.ratings_upto - base.ratings_watermark,
         outcomes_read=read.outcomes_upto - base.outcomes_watermark,
+        rated=_rated(read.ratings),
         before=before,
         after=after,
         changes=made,

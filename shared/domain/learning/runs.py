@@ -13,6 +13,7 @@ RunStatus = Literal["queued", "running", "succeeded", "failed", "blocked"]
 class TrainingRun(Record):
     """One fold of new evidence into learned state; `id` has the prefix `run_`.
 
+    `rated` has the plain means of the ratings that it read (`ratings`, `quality`, `correctness`).
     `before` and `after` hold the same figures for the policy before and after: see
     learning/evaluation. `changes` are the first rows that differ, each with its reason and
     evidence; `changes_total` counts them all.
@@ -29,6 +30,7 @@ class TrainingRun(Record):
     outcomes_read: int = 0
     snapshot_id: str | None = None
     parent_id: str | None = None
+    rated: dict[str, JsonValue] = Field(default_factory=dict)
     before: dict[str, JsonValue] = Field(default_factory=dict)
     after: dict[str, JsonValue] = Field(default_factory=dict)
     changes: list[dict[str, JsonValue]] = Field(default_factory=list)

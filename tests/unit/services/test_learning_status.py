@@ -126,3 +126,21 @@ def test_another_workspace_sees_none_of_it(tmp_path):
         assert other.workspace != WORKSPACE
 
     play(tmp_path, scenario)
+
+
+def test_trends_tell_what_users_said_beside_what_the_policy_promises(tmp_path):
+    async def scenario(system):
+        await evidence(system, 20, quality=5)
+        await run(system)
+        system.clock.advance(60)
+        await evidence(system, 20, quality=1)
+        await run(system)
+        newest, oldest = (await learning_status.trends(system.deps, ADMIN, PageParams())).items
+        assert (oldest.rated_quality, oldest.rated_correctness) == (5.0, 1.0)
+        assert (newest.rated_quality, newest.rated_correctness) == (1.0, 0.0)
+        assert newest.ratings_read == 20
+        assert oldest.coverage == 1.0
+        nothing_new = await run(system)
+        assert nothing_new.rated == {"ratings": 0, "quality": None, "correctness": None}
+
+    play(tmp_path, scenario)
