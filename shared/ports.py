@@ -72,6 +72,14 @@ class OutboxItem:
     event: Event
 
 
+Committed = Callable[[Sequence[OutboxItem]], Awaitable[None]]
+"""Is given the events of a transaction right after its commit and before `transact` returns.
+
+Where nothing runs between requests (Cloud Functions) this is what publishes them; it must not fail
+the transaction, which stands: what it could not publish stays in the outbox for the sweeper.
+"""
+
+
 class Store(Protocol):
     """Records, counters, the audit log and the outbox, each within a workspace.
 
@@ -137,6 +145,14 @@ class Store(Protocol):
 
     async def outbox_done(self, items: Sequence[OutboxItem]) -> None:
         """Takes published events out of the outbox."""
+
+    async def number_pending(self, limit: int) -> int:
+        """Gives places in their logs to what was appended without one; returns how many.
+
+        For a sweeper, of all workspaces. Returns 0 where a commit numbers at once (SQLite,
+        PostgreSQL); where that would make one hot record of a log's end (Firestore), audit records
+        and evidence are numbered in batches: by this, and before anything reads a log in order.
+        """
 
     async def purge_expired(self, now: datetime, limit: int) -> int:
         """Deletes up to `limit` expired records and returns how many."""

@@ -169,6 +169,10 @@ class SqliteStore:
             "DELETE FROM outbox WHERE position IN (SELECT value FROM json_each(?))", (positions,)
         )
 
+    async def number_pending(self, limit: int) -> int:  # noqa: ARG002 -- a commit numbers at once
+        """See Store."""
+        return 0
+
     async def purge_expired(self, now: datetime, limit: int) -> int:
         """See Store."""
         purged, moment = 0, to_text(now)
