@@ -252,13 +252,33 @@ class Bus(Protocol):
     """Carries events to every consumer that `FLOW` names, at least once."""
 
     async def publish(self, events: Sequence[Event]) -> None:
-        """Returns once each event is handled or durably kept, for each of its consumers."""
+        """Returns once each event is handled or durably kept, for each of its consumers.
+
+        Raises:
+            Unavailable: not all of them are; publish them again.
+        """
+
+    async def failed(
+        self, consumer: str, event: Event, error: Exception, attempt: int | None = None
+    ) -> bool:
+        """Takes note that a consumer could not handle an event which reached it over HTTP.
+
+        Args:
+            consumer: the function.
+            event: what it was given.
+            error: what it raised.
+            attempt: which try this was, from 1; None where nobody counts.
+
+        Returns:
+            True where the delivery is kept here (held back, or given up) and whoever brought the
+            event is done with it; False where it shall be brought again.
+        """
+
+    async def bury(self, consumer: str, event: Event, attempts: int, error: str) -> None:
+        """Keeps a dead letter: a delivery that was given up elsewhere."""
 
     async def retry_due(self, limit: int = 100) -> int:
-        """Tries deliveries whose time has come and returns how many.
-
-        Returns 0 where the bus does so by itself.
-        """
+        """Delivers again what is kept here and whose time has come; returns how many."""
 
     async def dead_letters(
         self, workspace: str | None = None, limit: int = 100
@@ -268,16 +288,55 @@ class Bus(Protocol):
     async def replay(self, ids: Sequence[str]) -> int:
         """Gives dead letters their tries back and returns how many there were."""
 
+    async def close(self) -> None:
+        """Lets go of connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """Where a text is in the space of a model (`Embedder.model`): a vector of length 1.
+
+    An empty vector says that the model refuses the text for good.
+    """
+
+    model: str
+    vector: tuple[float, ...]
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors whose cosine says how near their meanings are.
+
+    `model` names the space: the model and its dimensions, in letters, digits and `._-`; vectors of
+    different names do not compare. `dims` is the length of a vector.
+    """
+
+    model: str
+    dims: int
+
+    async def embed(
+        self, texts: Sequence[str], *, kind: Literal["document", "query"], timeout_s: float
+    ) -> list[Embedding]:
+        """Returns an embedding for each text, in their order; of a long text only its beginning.
+
+        Raises:
+            Unavailable: no answer in `timeout_s`, or one that cannot be read.
+            InvalidInput: the model refuses one of the texts for good.
+        """
+
+    async def close(self) -> None:
+        """Lets go of files and connections."""
+
 
 @dataclass(frozen=True, slots=True)
 class IndexDocument:
-    """What search knows of a published revision."""
+    """What search knows of a published revision; `embedding` where there is one."""
 
     entry_id: str
     revision: int
     topic: str
     content: str
     tags: tuple[str, ...]
+    embedding: Embedding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +366,11 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Hits, best first, and how they were found: `tier` is the part of the engine that answered."""
+    """Hits, best first, and how they were found.
+
+    `tier` names the parts of the engine that answered: `bm25` by words, `vector` by meaning,
+    `bm25+vector` by both.
+    """
 
     hits: tuple[Hit, ...]
     version: int
@@ -320,10 +383,21 @@ class KnowledgeIndex(Protocol):
     A fold over publications, so it can be rebuilt at will.
     """
 
-    async def apply(self, workspace: str, changes: Sequence[IndexChange]) -> None:
+    async def apply(
+        self, workspace: str, changes: Sequence[IndexChange], *, after: int | None = None
+    ) -> None:
         """Applies changes in order of version.
 
         Those at or below the index's version have no effect.
+
+        Args:
+            workspace: whose index.
+            changes: what happened after version `after`.
+            after: where given, the index is at this version at least.
+
+        Raises:
+            Conflict: the index has fallen below `after` meanwhile (dropped, or loaded anew): ask
+                for its version again.
         """
 
     async def search(
@@ -334,20 +408,43 @@ class KnowledgeIndex(Protocol):
         limit: int,
         tags: Sequence[str] = (),
         topic: str | None = None,
+        embedding: Embedding | None = None,
     ) -> SearchResult:
         """Returns the best matches; with tags, those that carry all of them.
 
-        Any text is a legal query.
+        Any text is a legal query. With the text's `embedding`, documents that have one of the same
+        model are found by meaning as well, and both rankings are fused.
         """
 
     async def version(self, workspace: str) -> int:
         """Returns the newest version applied, 0 for an empty index."""
 
     async def digest(self, workspace: str) -> str:
-        """Returns a hash of the content: equal for equal documents, however the index got there."""
+        """Returns a hash of the content: equal for equal documents, however the index got there.
+
+        Embeddings do not count: they follow from the document, and may come later.
+        """
+
+    async def unembedded(self, workspace: str, model: str, limit: int) -> list[tuple[str, int]]:
+        """Returns up to `limit` (entry, revision) without an embedding of `model`, newest first."""
 
     async def drop(self, workspace: str) -> None:
-        """Empties a workspace's index, to be rebuilt."""
+        """Empties a workspace's index, to be rebuilt, and forgets what was saved of it."""
+
+    async def load(self, workspace: str) -> None:
+        """Takes over what another instance has saved, where that is newer by enough to be worth it.
+
+        Does nothing where the index lasts by itself.
+        """
+
+    async def save(self, workspace: str) -> None:
+        """Saves the index for other instances to load, where enough has changed since the last.
+
+        Does nothing where the index lasts by itself.
+
+        Raises:
+            Unavailable: it cannot be saved now; the next call tries again.
+        """
 
     async def close(self) -> None:
         """Lets go of files and connections."""

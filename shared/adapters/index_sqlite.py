@@ -1,4 +1,4 @@
-"""The knowledge index on SQLite FTS5, one file per workspace: BM25 over topic, content and tags.
+"""The knowledge index on SQLite, one file per workspace: words by FTS5 (BM25), meaning by vectors.
 
 A file is a fold over publications and holds nothing that cannot be rebuilt. The invariant:
 documents, full text and version change in one transaction. Any number of processes may open the
@@ -11,21 +11,33 @@ import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from shared.adapters import index_sqlite_rows as rows
-from shared.adapters.index_query import match_query
 from shared.adapters.index_sqlite_file import IndexFile
-from shared.errors import CorruptData, InvalidInput, Unavailable
-from shared.ports import IndexChange, SearchResult
+from shared.adapters.index_sqlite_search import BY_WORDS, Query, search
+from shared.errors import Conflict, CorruptData, InvalidInput, Unavailable
+from shared.ports import Embedding, IndexChange, SearchResult
+
+if TYPE_CHECKING:
+    from shared.adapters.index_vectors import Vectors
 
 T = TypeVar("T")
 
-TIER = "bm25"
 _MAX_OPEN_WORKSPACES = 64
 _MAX_NAME_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class FileCopy:
+    """The bytes of an index file in one state, and what is in them."""
+
+    data: bytes
+    version: int
+    documents: int
 
 
 class SqliteKnowledgeIndex:
@@ -39,11 +51,15 @@ class SqliteKnowledgeIndex:
         self._folder = folder
         self._guard = threading.Lock()
         self._files: OrderedDict[str, IndexFile] = OrderedDict()
+        self._vectors: Vectors | None = None
 
-    async def apply(self, workspace: str, changes: Sequence[IndexChange]) -> None:
+    async def apply(
+        self, workspace: str, changes: Sequence[IndexChange], *, after: int | None = None
+    ) -> None:
         """Applies changes in order of version, all or none; those it had before have no effect.
 
         Raises:
+            Conflict: the index is at a version before `after`.
             InvalidInput: a change carries the document of another entry.
             Unavailable: the file cannot be written.
             CorruptData: the file is damaged: drop the index and rebuild it.
@@ -51,7 +67,7 @@ class SqliteKnowledgeIndex:
         for change in changes:
             if change.document is not None and change.document.entry_id != change.entry_id:
                 raise InvalidInput(f"change {change.version} carries another entry's document")
-        await self._off_loop(workspace, lambda file: _apply(file, changes))
+        await self._off_loop(workspace, lambda file: _apply(file, changes, after or 0))
 
     async def search(
         self,
@@ -61,8 +77,10 @@ class SqliteKnowledgeIndex:
         limit: int,
         tags: Sequence[str] = (),
         topic: str | None = None,
+        embedding: Embedding | None = None,
     ) -> SearchResult:
-        return await self._off_loop(workspace, lambda file: _search(file, text, limit, tags, topic))
+        query = Query(text, limit, tuple(tags), topic, embedding)
+        return await self._off_loop(workspace, lambda file: self._search(file, workspace, query))
 
     async def version(self, workspace: str) -> int:
         return await self._off_loop(workspace, _version)
@@ -70,8 +88,50 @@ class SqliteKnowledgeIndex:
     async def digest(self, workspace: str) -> str:
         return await self._off_loop(workspace, _digest)
 
+    async def unembedded(self, workspace: str, model: str, limit: int) -> list[tuple[str, int]]:
+        return await self._off_loop(workspace, lambda file: _unembedded(file, model, limit))
+
     async def drop(self, workspace: str) -> None:
         await self._off_loop(workspace, _drop)
+
+    async def load(self, workspace: str) -> None:
+        """Does nothing: the files last."""
+
+    async def save(self, workspace: str) -> None:
+        """Does nothing: the files last."""
+
+    async def copy_out(self, workspace: str) -> FileCopy | None:
+        """Returns the file as it stands after the last change, None where there is none."""
+        return await self._off_loop(workspace, _copy_out)
+
+    async def copy_in(self, workspace: str, data: bytes) -> int:
+        """Makes a new workspace's file of such bytes and returns its version.
+
+        Raises:
+            CorruptData: this is no index file, or one of another schema.
+        """
+
+        def work(file: IndexFile) -> int:
+            file.make_of(data)
+            return _known_version(file, workspace)
+
+        return await self._off_loop(workspace, work)
+
+    async def discard(self, workspace: str) -> None:
+        """Removes a workspace's file; nobody else may be using it."""
+        with self._guard:
+            file = self._files.pop(workspace, None)
+        if file is not None:
+            file.retire()
+        if self._vectors is not None:
+            self._vectors.forget(workspace)
+        await self._off_loop(workspace, IndexFile.start_over)
+        with self._guard:
+            self._files.pop(workspace, None)
+
+    async def size_bytes(self, workspace: str) -> int:
+        """Returns how much room a workspace's file takes."""
+        return await self._off_loop(workspace, IndexFile.size_bytes)
 
     async def close(self) -> None:
         """Closes every file; the next call opens what it needs anew."""
@@ -80,6 +140,22 @@ class SqliteKnowledgeIndex:
             self._files.clear()
         for index in indexes:
             await asyncio.to_thread(index.retire)
+
+    def _search(self, file: IndexFile, workspace: str, query: Query) -> SearchResult:
+        with file.reader() as connection:
+            if connection is None:
+                return SearchResult((), 0, BY_WORDS)
+            vectors = None if query.embedding is None else self._comparing()
+            return search(connection, workspace, query, vectors)
+
+    def _comparing(self) -> "Vectors":
+        """Returns what compares vectors, made at the first search that has one."""
+        from shared.adapters.index_vectors import Vectors  # noqa: PLC0415 - loads numpy
+
+        with self._guard:
+            if self._vectors is None:
+                self._vectors = Vectors()
+            return self._vectors
 
     async def _off_loop(self, workspace: str, work: Callable[[IndexFile], T]) -> T:
         index = self._open(workspace)
@@ -106,9 +182,11 @@ class SqliteKnowledgeIndex:
         return index
 
 
-def _apply(file: IndexFile, changes: Sequence[IndexChange]) -> None:
+def _apply(file: IndexFile, changes: Sequence[IndexChange], after: int) -> None:
     with file.writer() as connection:
         version = rows.version(connection)
+        if version < after:
+            raise Conflict(f"the index is at version {version}, not at {after}; ask it again")
         for change in sorted(changes, key=lambda change: change.version):
             if change.version > version:
                 rows.remove(connection, change.entry_id)
@@ -116,19 +194,6 @@ def _apply(file: IndexFile, changes: Sequence[IndexChange]) -> None:
                     rows.add(connection, change.version, change.document)
                 version = change.version
         connection.execute("UPDATE head SET version = ?", (version,))
-
-
-def _search(
-    file: IndexFile, text: str, limit: int, tags: Sequence[str], topic: str | None
-) -> SearchResult:
-    with file.reader() as connection:
-        if connection is None:
-            return SearchResult((), 0, TIER)
-        version = rows.version(connection)
-        query = match_query(text)
-        if not query or limit < 1:
-            return SearchResult((), version, TIER)
-        return SearchResult(rows.hits(connection, query, limit, tags, topic), version, TIER)
 
 
 def _version(file: IndexFile) -> int:
@@ -143,6 +208,26 @@ def _digest(file: IndexFile) -> str:
             for (row,) in connection.execute("SELECT hash FROM documents ORDER BY entry_id"):
                 digest.update(row)
     return digest.hexdigest()
+
+
+def _unembedded(file: IndexFile, model: str, limit: int) -> list[tuple[str, int]]:
+    with file.reader() as connection:
+        return [] if connection is None else rows.unembedded(connection, model, limit)
+
+
+def _copy_out(file: IndexFile) -> FileCopy | None:
+    with file.reader() as connection:
+        if connection is None:
+            return None
+        version, documents = rows.version(connection), rows.documents(connection)
+        return FileCopy(connection.serialize(), version, documents)
+
+
+def _known_version(file: IndexFile, workspace: str) -> int:
+    with file.reader() as connection:
+        if connection is None:
+            raise CorruptData(f"the file for {workspace} has another schema")
+        return rows.version(connection)
 
 
 def _drop(file: IndexFile) -> None:

@@ -36,8 +36,21 @@ class IndexFile:
         for _, connection in idle:
             connection.close()
 
+    def make_of(self, data: bytes) -> None:
+        """Makes the file, where there is none, of the bytes of another index file."""
+        with self._writing:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = self._path.with_name(self._path.name + ".new")
+            fresh.write_bytes(data)
+            fresh.replace(self._path)
+
+    def size_bytes(self) -> int:
+        """Returns how much room the file and its log take."""
+        parts = (self._path, self._path.with_name(self._path.name + "-wal"))
+        return sum(path.stat().st_size for path in parts if path.exists())
+
     def start_over(self) -> None:
-        """Removes a damaged file; who has it open notices by the file's number."""
+        """Removes the file; who has it open notices by the file's number."""
         with self._writing, exclusive(self._lock_path()):
             for suffix in ("", "-wal", "-shm"):
                 self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)

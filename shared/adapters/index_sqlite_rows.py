@@ -7,11 +7,12 @@ depend on how the index got there. The callers hold the transaction.
 import hashlib
 import json
 import sqlite3
+import struct
 from collections.abc import Sequence
 
 from shared.ports import Hit, IndexDocument
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SNIPPET_WORDS = 32
 _WEIGHTS = "2.0, 1.0, 1.5"
 """How much a match in topic, content and tags counts."""
@@ -21,8 +22,9 @@ _SCHEMA = (
     "DROP TABLE IF EXISTS documents",
     "DROP TABLE IF EXISTS document_tags",
     "DROP TABLE IF EXISTS passages",
-    "CREATE TABLE head (version INTEGER NOT NULL)",
-    "INSERT INTO head VALUES (0)",
+    "DROP TABLE IF EXISTS vectors",
+    "CREATE TABLE head (version INTEGER NOT NULL, made BLOB NOT NULL)",
+    "INSERT INTO head VALUES (0, randomblob(16))",
     """CREATE TABLE documents (
     id INTEGER PRIMARY KEY, entry_id TEXT NOT NULL UNIQUE, revision INTEGER NOT NULL,
     topic TEXT NOT NULL, hash BLOB NOT NULL)""",
@@ -32,6 +34,8 @@ _SCHEMA = (
     "CREATE INDEX document_tags_by_id ON document_tags (id)",
     """CREATE VIRTUAL TABLE passages USING fts5(
     topic, content, tags, tokenize = 'porter unicode61 remove_diacritics 2')""",
+    """CREATE TABLE vectors (
+    id INTEGER PRIMARY KEY, model TEXT NOT NULL, vector BLOB NOT NULL)""",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
 
@@ -48,6 +52,19 @@ def version(connection: sqlite3.Connection) -> int:
     return version
 
 
+def state(connection: sqlite3.Connection) -> tuple[bytes, int]:
+    """Returns what tells two states of a file apart: when its tables were made, and its version."""
+    made: bytes
+    made, version = connection.execute("SELECT made, version FROM head").fetchone()
+    return made, version
+
+
+def documents(connection: sqlite3.Connection) -> int:
+    """Returns how many documents are in."""
+    count: int = connection.execute("SELECT count(*) FROM documents").fetchone()[0]
+    return count
+
+
 def remove(connection: sqlite3.Connection, entry_id: str) -> None:
     """Takes an entry out; nothing happens where it is not in."""
     row = connection.execute("SELECT id FROM documents WHERE entry_id = ?", (entry_id,)).fetchone()
@@ -55,6 +72,7 @@ def remove(connection: sqlite3.Connection, entry_id: str) -> None:
         connection.execute("DELETE FROM documents WHERE id = ?", row)
         connection.execute("DELETE FROM document_tags WHERE id = ?", row)
         connection.execute("DELETE FROM passages WHERE rowid = ?", row)
+        connection.execute("DELETE FROM vectors WHERE id = ?", row)
 
 
 def add(connection: sqlite3.Connection, version: int, document: IndexDocument) -> None:
@@ -73,6 +91,29 @@ def add(connection: sqlite3.Connection, version: int, document: IndexDocument) -
         "INSERT INTO passages (rowid, topic, content, tags) VALUES (?, ?, ?, ?)",
         (version, topic, content, "\n".join(tags)),
     )
+    if document.embedding is not None:
+        connection.execute(
+            "INSERT INTO vectors (id, model, vector) VALUES (?, ?, ?)",
+            (version, document.embedding.model, half_precision(document.embedding.vector)),
+        )
+
+
+def half_precision(vector: Sequence[float]) -> bytes:
+    """Returns a vector as 16-bit floats, low byte first: half the room.
+
+    The cosine with another vector moves by less than 0.001, as binary16 rounds a number by up to
+    2**-11 of it (IEEE 754).
+    """
+    return struct.pack(f"<{len(vector)}e", *vector)
+
+
+def unembedded(connection: sqlite3.Connection, model: str, limit: int) -> list[tuple[str, int]]:
+    """Returns the entries and revisions that have no vector of `model`, newest first."""
+    return connection.execute(
+        "SELECT entry_id, revision FROM documents WHERE id NOT IN"
+        " (SELECT id FROM vectors WHERE model = ?) ORDER BY id DESC LIMIT ?",
+        (model, limit),
+    ).fetchall()
 
 
 def _hash(document: IndexDocument) -> bytes:
@@ -91,10 +132,14 @@ def _storable(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def hits(
+Ranked = list[tuple[int, float]]
+"""Row ids and their scores, the best first; a higher score is better."""
+
+
+def ranked(
     connection: sqlite3.Connection, query: str, limit: int, tags: Sequence[str], topic: str | None
-) -> tuple[Hit, ...]:
-    """Returns the best matches, best first, the older publication first where scores are equal."""
+) -> Ranked:
+    """Returns the best matches by BM25, the older publication first where scores are equal."""
     # The `+` keeps the full text outermost: a filter must not start it anew for each document.
     filters = " AND +rowid IN (SELECT id FROM document_tags WHERE tag = ?)" * len(tags)
     if topic is not None:
@@ -103,7 +148,31 @@ def hits(
         f"SELECT rowid, bm25(passages, {_WEIGHTS}) AS score FROM passages"
         f" WHERE passages MATCH ?{filters} ORDER BY score, rowid LIMIT ?",
         (query, *map(_storable, tags), *([] if topic is None else [_storable(topic)]), limit),
-    ).fetchall()
+    )
+    return [(rowid, -score) for rowid, score in best]
+
+
+def fitting(
+    connection: sqlite3.Connection, tags: Sequence[str], topic: str | None
+) -> set[int] | None:
+    """Returns the rows that carry all tags and the topic, None where nothing is asked."""
+    if not tags and topic is None:
+        return None
+    sets = [
+        {
+            row
+            for (row,) in connection.execute(f"SELECT id FROM {table} WHERE {column} = ?", (text,))
+        }
+        for table, column, text in (
+            *(("document_tags", "tag", _storable(tag)) for tag in tags),
+            *([] if topic is None else [("documents", "topic", _storable(topic))]),
+        )
+    ]
+    return set.intersection(*sets)
+
+
+def hits(connection: sqlite3.Connection, query: str, best: Ranked) -> tuple[Hit, ...]:
+    """Returns rows as hits; their passages mark the words of `query`."""
     return tuple(_hit(connection, query, rowid, score) for rowid, score in best)
 
 
@@ -111,9 +180,13 @@ def _hit(connection: sqlite3.Connection, query: str, rowid: int, score: float) -
     entry_id, revision = connection.execute(
         "SELECT entry_id, revision FROM documents WHERE id = ?", (rowid,)
     ).fetchone()
-    (passage,) = connection.execute(
-        "SELECT snippet(passages, -1, '**', '**', '…', ?) FROM passages"
-        " WHERE passages MATCH ? AND rowid = ?",
-        (_SNIPPET_WORDS, query, rowid),
-    ).fetchone()
-    return Hit(entry_id, revision, -score, (passage,))
+    passage = (
+        connection.execute(
+            "SELECT snippet(passages, -1, '**', '**', '…', ?) FROM passages"
+            " WHERE passages MATCH ? AND rowid = ?",
+            (_SNIPPET_WORDS, query, rowid),
+        ).fetchone()
+        if query
+        else None
+    )
+    return Hit(entry_id, revision, score, passage or ())
