@@ -6,26 +6,38 @@ environment; they are `SecretStr`, so that printing the settings shows none.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, Field, JsonValue, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
+from shared.config import choices
+from shared.config.choices import (
+    AnalyticsChoice,
+    Backend,
+    BlobsChoice,
+    BusChoice,
+    Choices,
+    EmbedderChoice,
+    ScheduleChoice,
+    SecretsChoice,
+    StoreChoice,
+)
+from shared.config.cloud import BigQuerySettings, GcpSettings, PostgresSettings, VertexSettings
+from shared.config.sections import (
+    EventSettings,
+    LimitSettings,
+    NotifySettings,
+    ProviderSettings,
+    ServingSettings,
+)
 from shared.domain.learning.config import LearningConfig
 from shared.errors import InvalidInput
 
@@ -39,107 +51,8 @@ _LOGIN = re.compile(r"(://)[^/@\s]*@")
 CLIENT_VARIABLES = frozenset({"WHETSTONE_URL", "WHETSTONE_API_KEY"})
 """Read by clients (the demo, the benchmarks), not by the system itself."""
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ModelSettings(_Section):
-    """A model that requests may be routed to, with its list price."""
-
-    model: str = Field(description="The model's name at its provider.")
-    usd_per_m_input: float = Field(ge=0, description="US dollars per million input tokens.")
-    usd_per_m_output: float = Field(ge=0, description="US dollars per million output tokens.")
-
-
-class ProviderSettings(_Section):
-    """An OpenAI-compatible endpoint and its models."""
-
-    name: str = Field(description="The name that policies and decisions use.")
-    base_url: str = Field(
-        description="Where `/chat/completions` is, for example http://127.0.0.1:9000/v1."
-    )
-    api_key_env: str | None = Field(
-        default=None, description="Environment variable that holds the key."
-    )
-    models: list[ModelSettings] = Field(min_length=1, description="The models that may be chosen.")
-
-    def api_key(self) -> str:
-        """Returns the key from the environment; empty where none is named or set."""
-        return os.environ.get(self.api_key_env, "") if self.api_key_env else ""
-
-
-class ServingSettings(_Section):
-    """The decision path."""
-
-    snapshot_poll_s: float = Field(
-        default=1.0, gt=0, le=2, description="Seconds between looks for a new snapshot."
-    )
-    completion_timeout_s: float = Field(
-        default=60.0, gt=0, le=600, description="Seconds that one provider may take."
-    )
-    completion_deadline_s: float = Field(
-        default=120.0, gt=0, le=3600, description="Seconds that all of them together may take."
-    )
-    completion_attempts: int = Field(
-        default=3, ge=1, le=10, description="Models to try before giving up."
-    )
-    expected_output_tokens: int = Field(
-        default=256, ge=1, description="Assumed length of an answer when estimating cost."
-    )
-
-
-class NotifySettings(_Section):
-    """Channels to people; those without an address are off. The log gets every notification."""
-
-    smtp_host: str | None = Field(default=None, description="Mail server.")
-    smtp_port: int = Field(default=587, ge=1, le=65535, description="Its port.")
-    smtp_starttls: bool = Field(default=True, description="Encrypt the connection.")
-    smtp_user: str | None = Field(default=None, description="Login, none where empty.")
-    smtp_password: SecretStr | None = Field(default=None, description="Its password.")
-    mail_from: str = Field(default="whetstone@localhost", description="Sender of mails.")
-    mail_to: list[str] = Field(
-        default_factory=list, description="Receivers of mails; none sends none."
-    )
-    slack_webhook_url: SecretStr | None = Field(default=None, description="Slack incoming webhook.")
-    webhook_url: SecretStr | None = Field(
-        default=None, description="Receiver of signed JSON notifications."
-    )
-    webhook_secret: SecretStr | None = Field(default=None, description="Key of their signature.")
-    console_url: str = Field(
-        default="http://127.0.0.1:8080", description="What links in notifications start with."
-    )
-
-    @model_validator(mode="after")
-    def _whole_channels(self) -> Self:
-        if self.mail_to and not self.smtp_host:
-            raise ValueError("mail_to needs smtp_host as well")
-        if self.webhook_url and not self.webhook_secret:
-            raise ValueError("webhook_url needs webhook_secret as well, to sign what is sent")
-        if self.smtp_user and not self.smtp_starttls:
-            raise ValueError("smtp_user needs smtp_starttls: the password would go in the clear")
-        return self
-
-
-class LimitSettings(_Section):
-    """Limits of requests."""
-
-    body_bytes: int = Field(
-        default=1_048_576, ge=1024, description="Largest request body, in bytes."
-    )
-    burst: int = Field(default=20, ge=1, description="Requests at once above that rate.")
-
-
-class EventSettings(_Section):
-    """Delivery of events."""
-
-    attempts: int = Field(default=5, ge=1, le=100, description="Tries before a dead letter.")
-    first_backoff_s: float = Field(
-        default=1.0, gt=0, description="Seconds to the second try; doubles each time."
-    )
-    longest_backoff_s: float = Field(
-        default=600.0, gt=0, description="Longest time between two tries, in seconds."
-    )
+_INSTANCE = "K_SERVICE"
+"""Set by Google Cloud in each instance of a function, and by `make run-cloud`."""
 
 
 class Settings(BaseSettings):
@@ -149,7 +62,29 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
     )
 
-    backend: Literal["embedded"] = Field(default="embedded", description="Which adapters to use.")
+    backend: Backend = Field(
+        default="embedded",
+        description="One switch for all ports below: what runs here, or Google Cloud's own.",
+    )
+    store: StoreChoice | None = Field(
+        default=None, description="Where records are; as `backend` says where not set."
+    )
+    blobs: BlobsChoice | None = Field(
+        default=None, description="Where objects are, and with them the index; as `store`."
+    )
+    bus: BusChoice | None = Field(default=None, description="What carries events; as `store`.")
+    analytics: AnalyticsChoice | None = Field(
+        default=None, description="What sums up evidence: the store itself unless set."
+    )
+    embedder: EmbedderChoice | None = Field(
+        default=None, description="What turns text into vectors for search; as `store`."
+    )
+    secrets: SecretsChoice | None = Field(
+        default=None, description="Where secrets are looked up; as `store`."
+    )
+    schedule: ScheduleChoice | None = Field(
+        default=None, description="What starts the jobs; as `store`."
+    )
     data_dir: Path = Field(
         default=Path("data"), description="Where the embedded backend keeps its files."
     )
@@ -190,6 +125,26 @@ class Settings(BaseSettings):
     )
     limits: LimitSettings = Field(default_factory=LimitSettings, description="Limits of requests.")
     events: EventSettings = Field(default_factory=EventSettings, description="Delivery of events.")
+    gcp: GcpSettings = Field(default_factory=GcpSettings, description="Google Cloud.")
+    postgres: PostgresSettings = Field(
+        default_factory=PostgresSettings, description="Cloud SQL for PostgreSQL."
+    )
+    bigquery: BigQuerySettings = Field(default_factory=BigQuerySettings, description="BigQuery.")
+    vertex: VertexSettings = Field(default_factory=VertexSettings, description="Vertex AI.")
+
+    @property
+    def chosen(self) -> Choices:
+        """Returns what stands behind each port: what is set, else what `backend` brings."""
+        return choices.resolved(
+            self.backend,
+            store=self.store,
+            blobs=self.blobs,
+            bus=self.bus,
+            analytics=self.analytics,
+            embedder=self.embedder,
+            secrets=self.secrets,
+            schedule=self.schedule,
+        )
 
     @classmethod
     def settings_customise_sources(
@@ -208,15 +163,19 @@ def load() -> Settings:
     """Returns the settings from the environment and the settings file.
 
     Raises:
-        InvalidInput: a value is wrong or unknown; the message names each, and where it was read.
+        InvalidInput: a value is wrong or unknown, or does not go with another; the message names
+            each, and where it was read or what to set instead.
     """
     _refuse_unknown(os.environ)
     named = os.environ.get(f"{PREFIX}CONFIG_FILE")
     try:
-        return Settings(**_read(Path(named or "whetstone.yaml"), required=named is not None))
+        found = Settings(**_read(Path(named or "whetstone.yaml"), required=named is not None))
     except ValidationError as error:
         lines = [f"{_variable(problem['loc'])}: {problem['msg']}" for problem in error.errors()]
-        raise InvalidInput("the settings are wrong:\n  " + "\n  ".join(lines)) from None
+        raise _wrong(lines) from None
+    if refused := choices.refusals(found, alone=_INSTANCE in os.environ):
+        raise _wrong(refused)
+    return found
 
 
 def without_secrets(settings: Settings) -> dict[str, JsonValue]:
@@ -261,6 +220,10 @@ def _refuse_unknown(environ: Mapping[str, str]) -> None:
             raise InvalidInput(
                 f"the environment variable {name} is not a setting; see docs/configuration.md"
             )
+
+
+def _wrong(lines: Iterable[str]) -> InvalidInput:
+    return InvalidInput("the settings are wrong:\n  " + "\n  ".join(lines))
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

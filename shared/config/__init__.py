@@ -1,0 +1,40 @@
+"""Settings, read once: environment variables with the prefix WHETSTONE_ over `whetstone.yaml`."""
+
+from shared.config.choices import Choices
+from shared.config.cloud import BigQuerySettings, GcpSettings, PostgresSettings, VertexSettings
+from shared.config.sections import (
+    EventSettings,
+    LimitSettings,
+    ModelSettings,
+    NotifySettings,
+    ProviderSettings,
+    ServingSettings,
+)
+from shared.config.settings import (
+    CLIENT_VARIABLES,
+    PREFIX,
+    VERSION,
+    Settings,
+    load,
+    without_secrets,
+)
+
+__all__ = [
+    "CLIENT_VARIABLES",
+    "PREFIX",
+    "VERSION",
+    "BigQuerySettings",
+    "Choices",
+    "EventSettings",
+    "GcpSettings",
+    "LimitSettings",
+    "ModelSettings",
+    "NotifySettings",
+    "PostgresSettings",
+    "ProviderSettings",
+    "ServingSettings",
+    "Settings",
+    "VertexSettings",
+    "load",
+    "without_secrets",
+]
