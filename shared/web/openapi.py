@@ -13,6 +13,7 @@ from typing import Any, get_args
 from fastapi.openapi.utils import get_openapi
 
 from shared.messages.events import FunctionName
+from shared.web import examples
 from shared.web.app import Api
 from shared.web.endpoint import MAX_KEY
 
@@ -112,7 +113,8 @@ def merged(apps: Sequence[Api]) -> Json:
         for path, operations in document["paths"].items():
             known = paths.setdefault(path, {})
             for method, operation in operations.items():
-                known.setdefault(method, _with_key(method, path, operation))
+                shown = examples.with_examples(f"{method.upper()} {path}", operation)
+                known.setdefault(method, _with_key(method, path, shown))
         for name, schema in document.get("components", {}).get("schemas", {}).items():
             if schemas.setdefault(name, schema) != schema:
                 raise ValueError(f"{app.function} has another schema {name} than a function before")
@@ -131,6 +133,7 @@ def merged(apps: Sequence[Api]) -> Json:
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": dict(sorted(schemas.items())),
+            "responses": examples.problem_responses(),
             "securitySchemes": _SECURITY,
         },
     }
