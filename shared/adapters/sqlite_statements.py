@@ -4,26 +4,22 @@ Every statement names the workspace first: there is no statement that reads two 
 outbox and the purge.
 """
 
-import base64
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from operator import attrgetter
 from typing import Any
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
-from shared.domain.records import Collection, Filter, Order, Query, R, Scalar
-from shared.errors import InvalidInput
+from shared.adapters.declared_queries import Asked, check_column, declared_order, open_cursor
+from shared.domain.records import Collection, Filter, Order, R, Scalar
 
 _COMPARE = {
     "==": "{field} IS ?",
     ">=": "{field} >= ?",
     "contains": "EXISTS (SELECT 1 FROM json_each({field}) WHERE value = ?)",
 }
-_LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +79,7 @@ class Listing:
 
     sql: str
     parameters: tuple[Scalar, ...]
-    asked: tuple[str, str, Sequence[Filter], Order]
+    asked: Asked
 
 
 def listing(
@@ -100,13 +96,12 @@ def listing(
         ValueError: the collection does not declare this question.
         InvalidInput: the cursor belongs to another question.
     """
-    equal = tuple(one.field for one in filters if one.operator == "==")
-    order = _declared_order(collection, equal, order)
-    asked = (workspace, collection.name, filters, order)
+    order = declared_order(collection, filters, order)
+    asked = Asked(workspace, collection.name, tuple(filters), order)
     where, parameters = conditions(workspace, collection, filters)
     direction, beyond = ("DESC", "<") if order.descending else ("ASC", ">")
     if cursor is not None:
-        value, record_id = _open_cursor(cursor, _fingerprint(*asked))
+        value, record_id = open_cursor(cursor, asked)
         if order.field == "id":
             where += f" AND id {beyond} ?"
             parameters.append(record_id)
@@ -131,53 +126,7 @@ def conditions(
     """
     clauses, parameters = ["workspace = ?"], [workspace]
     for one in filters:
-        if one.field not in collection.all_columns:
-            raise ValueError(f"{collection.name} has no column {one.field}")
+        check_column(collection, one)
         clauses.append(_COMPARE[one.operator].format(field=one.field))
         parameters.append(one.value)  # type: ignore[arg-type]
     return " AND ".join(clauses), list(parameters)
-
-
-def make_cursor(found: Listing, value: Scalar, record_id: str) -> str:
-    """Returns the cursor that continues behind the row with this order value and id."""
-    body = json.dumps([_fingerprint(*found.asked), value, record_id], separators=(",", ":"))
-    return base64.urlsafe_b64encode(body.encode()).decode().rstrip("=")
-
-
-def _open_cursor(cursor: str, fingerprint: str) -> tuple[Scalar, str]:
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        body = base64.b64decode(padded, altchars=b"-_", validate=True)
-        given, value, record_id = from_json(body, allow_inf_nan=False)
-    except (ValueError, TypeError):
-        raise foreign_cursor() from None
-    scalar = value is None or isinstance(value, str | int | float)
-    small = not isinstance(value, int) or -_LARGEST <= value <= _LARGEST
-    if given != fingerprint or not isinstance(record_id, str) or not (scalar and small):
-        raise foreign_cursor()
-    return value, record_id
-
-
-def foreign_cursor() -> InvalidInput:
-    """Returns the error for a cursor that this list has not given out."""
-    detail = "is not a cursor of this list; ask for the first page without it"
-    return InvalidInput.field("?cursor", detail)
-
-
-def _fingerprint(workspace: str, collection: str, filters: Sequence[Filter], order: Order) -> str:
-    asked = [workspace, collection, order.field, order.descending]
-    asked += sorted(f"{one.field}{one.operator}{one.value!r}" for one in filters)
-    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
-
-
-@cache
-def _declared_order(
-    collection: Collection[R], equal: tuple[str, ...], order: Order | None
-) -> Order:
-    declared = (*collection.queries, Query((), "id"))
-    fits = [query for query in declared if set(query.equal) <= set(equal)]
-    fits = [query for query in fits if order is None or query.order == order.field]
-    if not fits:
-        raise ValueError(f"{collection.name} declares no query on {sorted(equal)} by {order}")
-    best = max(fits, key=lambda query: len(query.equal))
-    return order or Order(best.order or "id")

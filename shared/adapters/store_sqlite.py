@@ -12,17 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import JsonValue
-from pydantic_core import from_json
-
 from shared.adapters import sqlite_schema
-from shared.adapters.sqlite_statements import (
-    Listing,
-    conditions,
-    foreign_cursor,
-    listing,
-    make_cursor,
-)
+from shared.adapters.declared_queries import audit_data, make_cursor, open_audit_cursor
+from shared.adapters.sqlite_statements import Listing, conditions, listing
 from shared.adapters.sqlite_transaction import (
     AUDIT_COLUMNS,
     SqliteGroup,
@@ -38,9 +30,6 @@ from shared.messages.events import Event
 from shared.ports import OutboxItem
 
 T = TypeVar("T")
-
-_CURSOR_DIGITS = 18
-_BEYOND_CURSORS = 10**18
 
 
 class SqliteStore:
@@ -135,7 +124,7 @@ class SqliteStore:
         cursor: str | None = None,
     ) -> Page[AuditRecord]:
         """See Store."""
-        before = _audit_cursor(cursor)
+        before = open_audit_cursor(cursor)
         wanted = {"action": action, "subject": subject, "actor": actor}
         given = {name: value for name, value in wanted.items() if value is not None}
         where = "".join(f" AND {name} = ?" for name in given)
@@ -229,29 +218,12 @@ def _next_cursor(asked: Listing, rows: Sequence[Sequence[Scalar]], limit: int) -
     if len(rows) <= limit:
         return None
     value, record_id, _ = rows[limit - 1]
-    return make_cursor(asked, value, str(record_id))
-
-
-def _audit_cursor(cursor: str | None) -> int:
-    if cursor is None:
-        return _BEYOND_CURSORS
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _CURSOR_DIGITS):
-        raise foreign_cursor()
-    return int(cursor)
+    return make_cursor(asked.asked, value, str(record_id))
 
 
 def _audit_record(row: tuple[Any, ...]) -> AuditRecord:
     workspace, seq, at, actor, action, subject, data, previous_hash, record_hash = row
-    facts = _audit_data(str(data))
+    facts = audit_data(str(data))
     return AuditRecord(
         workspace, seq, at, actor, action, subject, facts, previous_hash, record_hash
     )
-
-
-def _audit_data(text: str) -> dict[str, JsonValue]:
-    """Returns a record's data; what cannot be read was tampered with, and breaks the chain."""
-    try:
-        data = from_json(text, allow_inf_nan=False)
-    except ValueError:
-        return {"unreadable": text}
-    return data if isinstance(data, dict) else {"unreadable": text}
