@@ -23,15 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from shared.adapters.blob_keys import check_key
 from shared.adapters.local_files import exclusive, sync_folder
-from shared.errors import AlreadyExists, Conflict, CorruptData, InvalidInput, NotFound, Unavailable
+from shared.errors import AlreadyExists, Conflict, CorruptData, NotFound, Unavailable
 from shared.ports import Blob
 
 T = TypeVar("T")
 
-MAX_KEY_LENGTH = 900
-MAX_PART_LENGTH = 200
-_KEY = re.compile(r"[A-Za-z0-9._:-]+(?:/[A-Za-z0-9._:-]+)*")
 _SUFFIX = "~"
 _MAGIC = b"whetstone-blob-1"
 _HEADER = re.compile(rb"whetstone-blob-1 ([1-9][0-9]{0,15}) ([0-9a-f]{64}) ([0-9]{1,18})\n")
@@ -66,15 +64,15 @@ class FolderBlobs:
         self._prepared = False
 
     async def put(self, key: str, data: bytes, *, if_generation: int | None = 0) -> int:
-        _check_key(key)
+        check_key(key)
         return await _off_loop(lambda: self._put(key, data, if_generation))
 
     async def get(self, key: str) -> Blob:
-        _check_key(key)
+        check_key(key)
         return await _off_loop(lambda: self._get(key))
 
     async def delete(self, key: str) -> None:
-        _check_key(key)
+        check_key(key)
         await _off_loop(lambda: self._delete(key))
 
     async def list(self, prefix: str, *, limit: int = 500, after: str = "") -> list[str]:
@@ -164,16 +162,6 @@ async def _off_loop(work: Callable[[], T]) -> T:
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else type(error).__name__
         raise Unavailable(f"the folder of objects does not work: {reason}") from error
-
-
-def _check_key(key: str) -> None:
-    parts = key.split("/")
-    if len(key) > MAX_KEY_LENGTH or max(map(len, parts)) > MAX_PART_LENGTH:
-        raise InvalidInput(
-            f"a key has at most {MAX_KEY_LENGTH} characters, {MAX_PART_LENGTH} between slashes"
-        )
-    if not _KEY.fullmatch(key) or "." in parts or ".." in parts:
-        raise InvalidInput("a key is made of letters, digits and . _ - : between single slashes")
 
 
 def _check_generation(key: str, target: Path, if_generation: int | None) -> None:

@@ -9,15 +9,32 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.adapters.blobs_folder import FolderBlobs
+from shared.adapters.blobs_gcs import GcsBlobs
 from shared.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from shared.ports import Blobs
+from tests.support.storage_fixture import new_bucket
 
-MAKERS: dict[str, Callable[[Path], Blobs]] = {"folder": lambda root: FolderBlobs(root / "blobs")}
+
+def in_folder(root: Path, _: pytest.FixtureRequest) -> Blobs:
+    return FolderBlobs(root / "blobs")
+
+
+def in_cloud_storage(_: Path, request: pytest.FixtureRequest) -> Blobs:
+    server = request.getfixturevalue("storage_server")
+    blobs = GcsBlobs(new_bucket(server), prefix="objects/", endpoint=server.url)
+    request.addfinalizer(lambda: asyncio.run(blobs.close()))
+    return blobs
+
+
+MAKERS: dict[str, Callable[[Path, pytest.FixtureRequest], Blobs]] = {
+    "folder": in_folder,
+    "gcs": in_cloud_storage,
+}
 
 
 @pytest.fixture(params=MAKERS)
 def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
-    return MAKERS[request.param](tmp_path)
+    return MAKERS[request.param](tmp_path, request)
 
 
 def put(blobs: Blobs, key: str, data: bytes = b"x", **how: int | None) -> int:
