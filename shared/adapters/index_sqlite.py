@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MAX_OPEN_WORKSPACES = 64
-_MAX_NAME_LENGTH = 200
+MAX_NAME_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class SqliteKnowledgeIndex:
             file.retire()
         if self._vectors is not None:
             self._vectors.forget(workspace)
-        await self._off_loop(workspace, IndexFile.start_over)
+        await self._off_loop(workspace, IndexFile.remove)
         with self._guard:
             self._files.pop(workspace, None)
 
@@ -171,7 +171,7 @@ class SqliteKnowledgeIndex:
     def _open(self, workspace: str) -> IndexFile:
         """Returns the workspace's file; where many are open, closes the one unused longest."""
         name = quote(workspace, safe="")
-        if not name or len(name) > _MAX_NAME_LENGTH:
+        if not name or len(name) > MAX_NAME_LENGTH:
             raise InvalidInput("a workspace that has an index has a name of a sensible length")
         with self._guard:
             index = self._files.pop(workspace, None) or IndexFile(self._folder / f"{name}.sqlite")

@@ -49,8 +49,14 @@ class IndexFile:
         parts = (self._path, self._path.with_name(self._path.name + "-wal"))
         return sum(path.stat().st_size for path in parts if path.exists())
 
+    def remove(self) -> None:
+        """Removes the file and what lies beside it; nobody else may be using it."""
+        with self._writing:
+            for suffix in ("", "-wal", "-shm", ".lock", ".new"):
+                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+
     def start_over(self) -> None:
-        """Removes the file; who has it open notices by the file's number."""
+        """Removes a damaged file; who has it open notices by the file's number."""
         with self._writing, exclusive(self._lock_path()):
             for suffix in ("", "-wal", "-shm"):
                 self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)

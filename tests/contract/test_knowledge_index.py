@@ -8,11 +8,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from shared.adapters.blobs_folder import FolderBlobs
+from shared.adapters.index_blobs import StoredIndex
 from shared.adapters.index_sqlite import SqliteKnowledgeIndex
 from shared.errors import InvalidInput
 from shared.ports import IndexChange, IndexDocument, KnowledgeIndex, SearchResult
 
-MAKERS: dict[str, Callable[[Path], KnowledgeIndex]] = {"sqlite": SqliteKnowledgeIndex}
+
+def stored(folder: Path) -> KnowledgeIndex:
+    return StoredIndex(SqliteKnowledgeIndex(folder / "local"), FolderBlobs(folder / "blobs"))
+
+
+MAKERS: dict[str, Callable[[Path], KnowledgeIndex]] = {
+    "sqlite": SqliteKnowledgeIndex,
+    "stored": stored,
+}
 
 ABSTRACTS = [
     ("vitamin", "Vitamin D and fractures",

@@ -1,0 +1,280 @@
+"""The knowledge index where no disk lasts: a local copy in each instance, seeded from the blobs.
+
+An instance's first use of a workspace takes over the newest file that someone saved; publications
+bring it up to date from there, so what is saved only shortens the way and may be lost. Who
+publishes saves a new file once enough has changed, by a share of the documents, so that the bytes
+written for a publication stay the same however many there are. The invariant: an instance knows
+nothing that another one, with an empty disk, does not find in the blobs and the publications.
+"""
+
+import asyncio
+import hashlib
+import itertools
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+from urllib.parse import quote
+
+from shared.adapters.index_blobs_head import NOTHING, Head, SavedFile, SavedFiles
+from shared.adapters.index_blobs_slot import Copy, Slot
+from shared.adapters.index_sqlite import MAX_NAME_LENGTH, FileCopy, SqliteKnowledgeIndex
+from shared.adapters.index_sqlite_rows import SCHEMA_VERSION
+from shared.errors import Conflict, CorruptData, InvalidInput, NotFound
+from shared.ports import Blobs, Embedding, IndexChange, SearchResult
+
+T = TypeVar("T")
+
+_TRIES = 3
+
+logger = logging.getLogger("whetstone.index")
+
+
+class StoredIndex:
+    """`KnowledgeIndex` over local files and blobs.
+
+    Args:
+        local: the engine, over a folder of this instance alone; nothing in it needs to last.
+        blobs: where the files are saved.
+        least_changes: publications after which a new file is saved, at least.
+        share: of the documents in the last file that must have changed; the larger of both counts.
+        keep: how many of the newest files are kept.
+        most_local_bytes: room for local files; those of workspaces unused longest go first.
+    """
+
+    def __init__(
+        self,
+        local: SqliteKnowledgeIndex,
+        blobs: Blobs,
+        *,
+        least_changes: int = 50,
+        share: float = 0.1,
+        keep: int = 3,
+        most_local_bytes: int = 512 * 1024 * 1024,
+    ) -> None:
+        self._local = local
+        self._saved = SavedFiles(blobs, keep)
+        self._least_changes = least_changes
+        self._share = share
+        self._most_local_bytes = most_local_bytes
+        self._slots: OrderedDict[str, Slot] = OrderedDict()
+        self._token = os.urandom(6).hex()
+        self._numbers = itertools.count(1)
+
+    async def apply(
+        self, workspace: str, changes: Sequence[IndexChange], *, after: int | None = None
+    ) -> None:
+        await self._on_copy(workspace, lambda name: self._local.apply(name, changes, after=after))
+
+    async def search(
+        self,
+        workspace: str,
+        text: str,
+        *,
+        limit: int,
+        tags: Sequence[str] = (),
+        topic: str | None = None,
+        embedding: Embedding | None = None,
+    ) -> SearchResult:
+        return await self._on_copy(
+            workspace,
+            lambda name: self._local.search(
+                name, text, limit=limit, tags=tags, topic=topic, embedding=embedding
+            ),
+        )
+
+    async def version(self, workspace: str) -> int:
+        return await self._on_copy(workspace, self._local.version)
+
+    async def digest(self, workspace: str) -> str:
+        return await self._on_copy(workspace, self._local.digest)
+
+    async def unembedded(self, workspace: str, model: str, limit: int) -> list[tuple[str, int]]:
+        return await self._on_copy(
+            workspace, lambda name: self._local.unembedded(name, model, limit)
+        )
+
+    async def drop(self, workspace: str) -> None:
+        slot = self._slot(workspace)
+        async with slot.busy():
+            await self._saved.forget(workspace)
+            slot.head, slot.damaged = NOTHING, set()
+            await self._replace(slot, self._new_copy())
+
+    async def load(self, workspace: str) -> None:
+        slot = self._slot(workspace)
+        version = await self.version(workspace)
+        async with slot.busy():
+            newer = await self._newest(slot, version)
+            if newer is not None:
+                await self._replace(slot, newer)
+
+    async def save(self, workspace: str) -> None:
+        slot = self._slot(workspace)
+        version = await self.version(workspace)
+        if slot.saving or not self._worth_saving(slot, version):
+            return
+        slot.saving = True
+        try:
+            slot.head = await self._saved.head(workspace)
+            if self._worth_saving(slot, version):
+                copy = await self._on_copy(workspace, self._local.copy_out)
+                if copy is not None:
+                    await self._write(slot, copy)
+        finally:
+            slot.saving = False
+
+    async def close(self) -> None:
+        """Removes the local files, which are worth nothing to anyone else."""
+        slots = list(self._slots.values())
+        self._slots.clear()
+        for slot in slots:
+            await self._replace(slot, None)
+        await self._local.close()
+
+    # --- saving -----------------------------------------------------------------------------------
+
+    def _worth_saving(self, slot: Slot, version: int) -> bool:
+        """Returns whether a file at `version` would shorten the way enough."""
+        usable = [file for file in slot.head.files if slot.usable(file)]
+        if not usable:
+            damaged = bool(slot.head.files)
+            return version >= (1 if damaged else self._least_changes)
+        return version - usable[0].version >= self._enough_changes(usable[0])
+
+    def _enough_changes(self, file: SavedFile) -> float:
+        return max(self._least_changes, self._share * file.documents)
+
+    async def _write(self, slot: Slot, copy: FileCopy) -> None:
+        digest = await asyncio.to_thread(_sha256, copy.data)
+        file = SavedFile(
+            key=await self._saved.write(slot.workspace, copy.version, copy.data),
+            version=copy.version,
+            schema_version=SCHEMA_VERSION,
+            documents=copy.documents,
+            size_bytes=len(copy.data),
+            sha256=digest,
+        )
+        standing = tuple(one for one in slot.head.files if one.key not in slot.damaged)
+        over = Head(standing, slot.head.generation)
+        try:
+            slot.head = await self._saved.point_at(slot.workspace, file, over)
+        except Conflict:
+            slot.head = await self._saved.head(slot.workspace)  # another one's is as good
+            return
+        await self._saved.prune(slot.workspace, slot.head)
+
+    # --- loading ----------------------------------------------------------------------------------
+
+    async def _newest(self, slot: Slot, version: int) -> Copy | None:
+        """Returns a copy of the newest good file that is worth having over `version`.
+
+        Where files were removed while it was reading, it looks again.
+        """
+        for _ in range(_TRIES):
+            slot.head = await self._saved.head(slot.workspace)
+            removed = False
+            for file in slot.head.files:
+                if not slot.usable(file) or not self._worth_loading(file, version):
+                    continue
+                try:
+                    copy = await self._fetched(slot, file)
+                except NotFound:
+                    removed = True
+                    continue
+                if copy is not None:
+                    return copy
+            if not removed:
+                break
+        return None
+
+    def _worth_loading(self, file: SavedFile, version: int) -> bool:
+        return version == 0 or file.version - version >= self._enough_changes(file)
+
+    async def _fetched(self, slot: Slot, file: SavedFile) -> Copy | None:
+        """Returns a local copy of a saved file, None where it is damaged."""
+        copy = self._new_copy()
+        try:
+            data = await self._saved.read(file)
+            if await asyncio.to_thread(_sha256, data) != file.sha256:
+                raise CorruptData(f"the object {file.key} does not match the pointer's checksum")  # noqa: TRY301
+            await self._local.copy_in(copy.name, data)
+        except CorruptData as error:
+            slot.damaged.add(file.key)
+            logger.error(  # noqa: TRY400 - the detail says it all
+                "index.saved_file_damaged", extra={"key": file.key, "detail": error.detail}
+            )
+            await self._local.discard(copy.name)
+            return None
+        return copy
+
+    # --- local copies -----------------------------------------------------------------------------
+
+    async def _on_copy(self, workspace: str, work: Callable[[str], Awaitable[T]]) -> T:
+        """Does `work` on the local copy; one that is damaged is loaded anew, once."""
+        try:
+            return await self._once(workspace, work)
+        except CorruptData as error:
+            facts = {"workspace": workspace, "detail": error.detail}
+            logger.error("index.local_copy_damaged", extra=facts)  # noqa: TRY400 - as above
+            return await self._once(workspace, work)
+
+    async def _once(self, workspace: str, work: Callable[[str], Awaitable[T]]) -> T:
+        slot = self._slot(workspace)
+        copy, loaded = await self._ready(slot)
+        copy.users += 1
+        try:
+            if loaded:
+                await self._make_room(slot)
+            return await work(copy.name)
+        except CorruptData:
+            if slot.copy is copy:
+                await self._replace(slot, None)
+            raise
+        finally:
+            copy.users -= 1
+            await self._discard_unused(copy)
+
+    def _slot(self, workspace: str) -> Slot:
+        if not workspace or len(quote(workspace, safe="")) > MAX_NAME_LENGTH:
+            raise InvalidInput("a workspace that has an index has a name of a sensible length")
+        slot = self._slots.setdefault(workspace, Slot(workspace))
+        self._slots.move_to_end(workspace)
+        return slot
+
+    async def _ready(self, slot: Slot) -> tuple[Copy, bool]:
+        """Returns the local copy, and whether this call loaded it; others wait for that."""
+        if slot.copy is None:
+            async with slot.busy():
+                if slot.copy is None:
+                    slot.copy = await self._newest(slot, 0) or self._new_copy()
+                    return slot.copy, True
+        return slot.copy, False
+
+    async def _make_room(self, newest: Slot) -> None:
+        """Removes local copies, those unused longest first, until the others fit."""
+        room = self._most_local_bytes
+        for slot in reversed(list(self._slots.values())):
+            if slot.copy is not None:
+                room -= await self._local.size_bytes(slot.copy.name)
+                if room < 0 and slot is not newest and slot.copy is not None:
+                    await self._replace(slot, None)
+
+    async def _replace(self, slot: Slot, copy: Copy | None) -> None:
+        old, slot.copy = slot.copy, copy
+        if old is not None:
+            old.retired = True
+            await self._discard_unused(old)
+
+    async def _discard_unused(self, copy: Copy) -> None:
+        if copy.retired and copy.users == 0:
+            await self._local.discard(copy.name)
+
+    def _new_copy(self) -> Copy:
+        """Returns a copy that has no file yet, under a name that no other process has used."""
+        return Copy(f"{self._token}-{next(self._numbers)}")
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
