@@ -256,6 +256,7 @@ def _canaries():
             "webhook_url": "https://hooks.test/canary-5",
             "webhook_secret": "canary-6",
         },
+        postgres={"dsn": "postgresql://user:canary-8@db.test/whetstone"},
         providers=[
             {
                 "name": "p",
@@ -275,7 +276,7 @@ def _secret_fields(model):
 
 
 def test_system_info_tells_the_configuration_without_any_secret(tmp_path):
-    assert len(list(_secret_fields(config.Settings))) == 6, "put a canary into the new secret"
+    assert len(list(_secret_fields(config.Settings))) == 7, "put a canary into the new secret"
 
     async def scenario(_, http):
         bootstrap.commit.cache_clear()

@@ -5,31 +5,20 @@ module reads and connects nothing.
 """
 
 import platform
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from shared import config
-from shared.adapters.analytics_sqlite import SqliteAnalytics
-from shared.adapters.blobs_folder import FolderBlobs
-from shared.adapters.bus_inprocess import InProcessBus, Retries
 from shared.adapters.clock_system import SystemClock
 from shared.adapters.commit_git import read_commit
-from shared.adapters.ids_sortable import SortableIds
-from shared.adapters.index_sqlite import SqliteKnowledgeIndex
-from shared.adapters.notifier_log import LogNotifier
-from shared.adapters.notifier_slack import SlackNotifier
-from shared.adapters.notifier_smtp import SmtpNotifier
-from shared.adapters.notifier_webhook import WebhookNotifier
-from shared.adapters.provider_openai import OpenAIProvider
 from shared.adapters.secret_file import kept_secret
-from shared.adapters.store_sqlite import SqliteStore
+from shared.bootstrap import people, places
 from shared.domain.access import DEFAULT_WORKSPACE
-from shared.domain.models import Catalogue, ModelKey, Price
 from shared.messages.events import Event
 from shared.messages.monitoring import SystemInfo
-from shared.ports import Clock, CompletionProvider, Notifier
+from shared.ports import Bus, OutboxItem
 from shared.services.deps import Deps, Options
 from shared.web.guard import Guard
 from shared.web.health import Check
@@ -48,6 +37,7 @@ class WebGate:
     body_bytes: int
     version: str
     checks: Mapping[str, Check]
+    bus: Bus
     started_at: str
 
 
@@ -61,24 +51,20 @@ def settings() -> config.Settings:
 def deps() -> Deps:
     """Returns the ports of this process."""
     chosen = settings()
-    root = chosen.data_dir
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    store = SqliteStore(root / "whetstone.db")
     clock = SystemClock()
-    retries = Retries(
-        chosen.events.attempts, chosen.events.first_backoff_s, chosen.events.longest_backoff_s
-    )
+    store, analytics = places.store(chosen, _relay)
+    blobs = places.blobs(chosen)
     return Deps(
         store=store,
-        analytics=SqliteAnalytics(store.path),
-        blobs=FolderBlobs(root / "blobs"),
-        bus=InProcessBus(store, clock, CONSUMERS, retries),
-        index=SqliteKnowledgeIndex(root / "index"),
+        analytics=analytics,
+        blobs=blobs,
+        bus=places.bus(chosen, store, clock, CONSUMERS),
+        index=places.index(chosen, blobs),
         clock=clock,
-        ids=SortableIds(),
-        catalogue=_catalogue(chosen),
-        providers=_providers(chosen),
-        notifiers=_notifiers(chosen.notify, clock),
+        ids=places.ids(chosen),
+        catalogue=people.catalogue(chosen),
+        providers=people.providers(chosen),
+        notifiers=people.notifiers(chosen.notify, clock),
         options=Options(
             learning=chosen.learning,
             idempotency_hours=chosen.idempotency_hours,
@@ -108,6 +94,7 @@ def gate() -> WebGate:
         limits.body_bytes,
         config.VERSION,
         checks,
+        deps().bus,
         deps().clock.now_text(),
     )
 
@@ -130,19 +117,20 @@ def commit() -> str | None:
 
     None where neither tells.
     """
-    return settings().commit or read_commit(Path(__file__).resolve().parents[1])
+    return settings().commit or read_commit(Path(__file__).resolve().parents[2])
 
 
 @cache
 def jwt_secret() -> str:
     """Returns the secret that signs people's tokens.
 
-    Made, and kept beside the data, where none is set.
+    Made, and kept beside the data, where none is set; where there are several processes the
+    settings must have one.
     """
     given = settings().jwt_secret
     if given is not None:
         return given.get_secret_value()
-    return kept_secret(settings().data_dir / "jwt_secret")
+    return kept_secret(places.kept_in(settings()) / "jwt_secret")
 
 
 def reset() -> None:
@@ -155,41 +143,7 @@ def reset() -> None:
     CONSUMERS.clear()
 
 
-def _catalogue(chosen: config.Settings) -> Catalogue:
-    return Catalogue(
-        {
-            ModelKey(provider.name, one.model): Price(one.usd_per_m_input, one.usd_per_m_output)
-            for provider in chosen.providers
-            for one in provider.models
-        }
-    )
-
-
-def _providers(chosen: config.Settings) -> dict[str, CompletionProvider]:
-    return {
-        one.name: OpenAIProvider(one.name, one.base_url, one.api_key()) for one in chosen.providers
-    }
-
-
-def _notifiers(chosen: config.NotifySettings, clock: Clock) -> tuple[Notifier, ...]:
-    found: list[Notifier] = [LogNotifier()]
-    if chosen.smtp_host and chosen.mail_to:
-        found.append(_mail(chosen.smtp_host, chosen))
-    if chosen.slack_webhook_url is not None:
-        found.append(SlackNotifier(chosen.slack_webhook_url.get_secret_value()))
-    if chosen.webhook_url is not None and chosen.webhook_secret is not None:
-        url, secret = chosen.webhook_url, chosen.webhook_secret
-        found.append(WebhookNotifier(url.get_secret_value(), secret.get_secret_value(), clock))
-    return tuple(found)
-
-
-def _mail(host: str, chosen: config.NotifySettings) -> SmtpNotifier:
-    return SmtpNotifier(
-        host,
-        chosen.smtp_port,
-        chosen.mail_from,
-        chosen.mail_to,
-        security="starttls" if chosen.smtp_starttls else "none",
-        username=chosen.smtp_user,
-        password=chosen.smtp_password.get_secret_value() if chosen.smtp_password else "",
-    )
+async def _relay(items: Sequence[OutboxItem]) -> None:
+    """Publishes what a transaction has just committed; what fails stays for the sweeper."""
+    await deps().bus.publish([item.event for item in items])
+    await deps().store.outbox_done(items)

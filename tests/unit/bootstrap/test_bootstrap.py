@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from functions.monitor.main import app
 from shared import bootstrap, config
 from shared.adapters.schedule_inprocess import JobCaller, latest_tick, next_tick
+from shared.bootstrap import people
 from shared.domain.operations import CONSUMED, Consumed
 from shared.messages.events import JOBS, Event
 from shared.services import notifying, scheduling
@@ -16,12 +17,12 @@ from tests.fakes.http_receiver import HttpReceiver
 from tests.fakes.smtp_server import SmtpServer
 from tests.support.system import WORKSPACE, play
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def names(**notify):
     settings = config.NotifySettings(**notify)
-    return [one.name for one in bootstrap._notifiers(settings, ManualClock())]
+    return [one.name for one in people.notifiers(settings, ManualClock())]
 
 
 def test_the_log_is_always_a_channel():
@@ -66,7 +67,7 @@ def test_configured_channels_carry_a_notification(tmp_path):
             webhook_url=hook.url,
             webhook_secret="s",
         )
-        channels = bootstrap._notifiers(settings, ManualClock())
+        channels = people.notifiers(settings, ManualClock())
 
         event = Event(
             event_id="evt_1",

@@ -1,0 +1,86 @@
+"""Each choice brings its adapter, and only what is chosen is imported."""
+
+import subprocess
+import sys
+
+import pytest
+
+from shared import config
+from shared.adapters.blobs_folder import FolderBlobs
+from shared.adapters.bus_inprocess import InProcessBus
+from shared.adapters.clock_system import SystemClock
+from shared.adapters.ids_random import RandomIds
+from shared.adapters.ids_sortable import SortableIds
+from shared.adapters.index_sqlite import SqliteKnowledgeIndex
+from shared.adapters.store_sqlite import SqliteStore
+from shared.bootstrap import places
+
+GCP = {
+    "project": "p",
+    "region": "europe-west1",
+    "bucket": "b",
+    "push_audience": "whetstone",
+    "push_service_accounts": ["push@p.test"],
+}
+
+
+def settings(tmp_path, **changes):
+    given = {"backend": "gcp", "data_dir": tmp_path / "data", "gcp": GCP, **changes}
+    return config.Settings(**given)
+
+
+async def nothing(_items):
+    raise AssertionError("nothing was committed")
+
+
+def test_the_embedded_backend_is_files_in_one_folder(tmp_path):
+    chosen = config.Settings(data_dir=tmp_path / "data")
+    store, _ = places.store(chosen, nothing)
+    blobs = places.blobs(chosen)
+    kinds = (SqliteStore, FolderBlobs, SqliteKnowledgeIndex, InProcessBus, SortableIds)
+    built = (
+        store,
+        blobs,
+        places.index(chosen, blobs),
+        places.bus(chosen, store, SystemClock(), {}),
+        places.ids(chosen),
+    )
+    assert tuple(type(one) for one in built) == kinds
+    assert (tmp_path / "data" / "whetstone.db").exists()
+
+
+def test_cloud_storage_brings_the_index_that_is_kept_there(tmp_path):
+    chosen = settings(tmp_path)
+    blobs = places.blobs(chosen)
+    assert type(blobs).__name__ == "GcsBlobs"
+    assert type(places.index(chosen, blobs)).__name__ == "StoredIndex"
+
+
+def test_pubsub_is_one_setting(tmp_path):
+    chosen = settings(tmp_path)
+    bus = places.bus(chosen, None, SystemClock(), {})
+    assert type(bus).__name__ == "PubSubBus"
+
+
+@pytest.mark.parametrize("store", ["firestore", "postgres"])
+def test_ids_are_random_where_their_order_would_gather_writes(tmp_path, store):
+    assert isinstance(places.ids(settings(tmp_path, store=store)), RandomIds)
+
+
+def test_the_embedded_start_imports_no_sdk_of_the_cloud(tmp_path):
+    program = (
+        "import sys\n"
+        "from shared import bootstrap\n"
+        "bootstrap.deps(), bootstrap.gate()\n"
+        "found = {name.split('.')[0] for name in sys.modules}\n"
+        "cloud = {name for name in sys.modules if name.startswith('google.')}\n"
+        "print(sorted(cloud - {'google.cloud'}), sorted(found & {'psycopg', 'grpc', 'aiohttp'}))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"WHETSTONE_DATA_DIR": str(tmp_path / "data"), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[] []\n"
