@@ -12,9 +12,9 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, Protocol, TypeVar, cast
 
+from shared.adapters.one_thread import OneThread
 from shared.errors import AlreadyExists, Unavailable
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ class GroupWriter(Generic[G]):
         self._group = group
         self._busy_timeout_ms = int(busy_timeout_s * 1000)
         self._waiting: deque[_Job[G]] = deque()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-commit")
+        self._thread = OneThread("sqlite-commit")
         self._draining: asyncio.Task[None] | None = None
         self._closed = False
         self._commit_s = 0.0
@@ -111,7 +111,7 @@ class GroupWriter(Generic[G]):
         self._closed = True
         if self._draining is not None and not self._draining.done():
             await self._draining
-        self._thread.shutdown()
+        self._thread.end()
 
     async def _drain(self) -> None:
         while self._waiting:
@@ -145,7 +145,7 @@ class GroupWriter(Generic[G]):
         return True
 
     async def _in_thread(self, work: Callable[..., object], *arguments: object) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+        await self._thread.run(work, *arguments)
 
     def _next_jobs(self) -> list[_Job[G]]:
         """Returns those that go into the next commit.

@@ -117,6 +117,9 @@ _CODE_MARK = re.compile(
 _MATH_MARK = re.compile(
     r"[\dxyzn](?<![a-z][xyzn])[a-z]?(?: ?[+*^=<>\u00d7\u00f7] ?| [-/] )\(?[\dxyzn(](?![a-z])"
 )
+_OPERATOR = re.compile("[-+*/^=<>\u00d7\u00f7]")
+"""Every mark of mathematics has one; most texts have none, and this is found out sooner."""
+
 _WORD = re.compile(r"[a-z_]+")
 
 _Votes = tuple[tuple[int, float], ...]
@@ -133,11 +136,37 @@ def _word_votes() -> dict[str, _Votes]:
 
 
 _VOTES = _word_votes()
-_PHRASES = tuple(
-    (phrase, PATTERNS.index(name), points)
-    for name, (points, phrases) in _TELLING_PHRASES.items()
-    for phrase in phrases.split("|")
-)
+_LONG = 4
+_Phrases = tuple[tuple[str, int, float], ...]
+
+
+def _rarest(words: list[str]) -> str:
+    """Returns a long word, rather not the last one, which a text may go on with ("requests")."""
+    inner = max(words[:-1] or words, key=len)
+    return next((word for word in (inner, words[-1]) if len(word) >= _LONG), inner)
+
+
+def _phrase_index() -> tuple[dict[str, _Phrases], _Phrases]:
+    """Returns the phrases by a word that a text with them has, and those without such a word.
+
+    Most texts have few of these words, and so few phrases need to be looked for.
+    """
+    by_word: dict[str, _Phrases] = {}
+    wordless: _Phrases = ()
+    for name, (points, phrases) in _TELLING_PHRASES.items():
+        for phrase in phrases.split("|"):
+            found = (phrase, PATTERNS.index(name), points)
+            words = _WORD.findall(phrase)
+            if words:
+                word = _rarest(words)
+                by_word[word] = (*by_word.get(word, ()), found)
+            else:
+                wordless = (*wordless, found)
+    return by_word, wordless
+
+
+_PHRASES_BY_WORD, _WORDLESS = _phrase_index()
+_WORDLESS_ASCII = tuple(one for one in _WORDLESS if one[0].isascii())
 _CODE, _MATH = PATTERNS.index("code"), PATTERNS.index("math")
 _MARK_POINTS = 3.0
 
@@ -158,17 +187,22 @@ def classify(prompt: str) -> tuple[Pattern, float]:
 
 def _scores(text: str, words: list[str]) -> list[float]:
     scores = [0.0] * (len(PATTERNS) - 1)
-    telling = _VOTES.keys() & words
+    seen = set(words)
+    telling = _VOTES.keys() & seen
     opening = telling.intersection(words[:_OPENING_WORDS])
     for word in (*telling, *opening):
         for place, points in _VOTES[word]:
             scores[place] += points
-    for phrase, place, points in _PHRASES:
+    for phrase, place, points in _WORDLESS_ASCII if text.isascii() else _WORDLESS:
         if phrase in text:
             scores[place] += points
+    for word in _PHRASES_BY_WORD.keys() & seen:
+        for phrase, place, points in _PHRASES_BY_WORD[word]:
+            if phrase in text:
+                scores[place] += points
     if _CODE_MARK.search(text):
         scores[_CODE] += _MARK_POINTS
-    if _MATH_MARK.search(text):
+    if _OPERATOR.search(text) and _MATH_MARK.search(text):
         scores[_MATH] += _MARK_POINTS
     return scores
 
