@@ -97,3 +97,7 @@ class Paused(Unavailable):
 
 class CorruptData(WhetstoneError):
     """Stored data does not match its checksum or its schema; someone must look."""
+
+
+PERMANENT = (InvalidInput, UnsupportedMedia, TooLarge, NotFound, CorruptData)
+"""Errors that doing the same again cannot mend: an event that meets one is not tried again."""

@@ -4,6 +4,7 @@ from starlette.responses import Response
 
 from shared import bootstrap
 from shared.domain.traffic import total
+from shared.errors import InvalidInput
 from shared.messages.access import ChangeSettings, CreateKey, KeyCreated, KeyView, SettingsView
 from shared.messages.base import Page, PageParams
 from shared.messages.events import Event
@@ -24,14 +25,16 @@ from shared.messages.monitoring import (
 from shared.services import (
     access,
     alerting,
+    burying,
     checking,
     guarding,
     monitoring,
     performing,
     relaying,
 )
+from shared.services.burying import DeadLetterTaken
 from shared.services.relaying import Swept
-from shared.web import docs, openapi, telemetry
+from shared.web import docs, events, openapi, telemetry
 from shared.web.app import Api
 from shared.web.cloud import cloud_function
 from shared.web.endpoint import Call
@@ -163,6 +166,16 @@ async def api_pages(call: Call) -> Response:  # noqa: ARG001 -- public
 async def api_page_asset(call: Call, name: str) -> Response:  # noqa: ARG001 -- public
     """Load a file of these pages."""
     return docs.asset(name)
+
+
+@app.endpoint("POST", "/events/dead-letters/{consumer}", needs=SYSTEM)
+async def take_dead_letter(call: Call, consumer: str, body: bytes) -> DeadLetterTaken:
+    """Record an event that Pub/Sub gave up for a consumer, to be listed and replayed."""
+    try:
+        got = events.receive(call.request_headers, body)
+    except InvalidInput as error:
+        return burying.leave(consumer, error)
+    return await burying.take(bootstrap.deps(), consumer, got.event, got.attempt)
 
 
 @app.consumer

@@ -1,5 +1,6 @@
 """What every use case is given: the ports, and the settings that concern it as plain values."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from shared.ports import (
     Bus,
     Clock,
     CompletionProvider,
+    Embedder,
     Ids,
     KnowledgeIndex,
     Notifier,
@@ -35,6 +37,7 @@ class Options:
     completion_deadline_s: float = 120.0
     completion_attempts: int = 3
     expected_output_tokens: int = 256
+    embedding_timeout_s: float = 1.0
     console_url: str = "http://127.0.0.1:8080"
 
 
@@ -42,10 +45,13 @@ class Options:
 class Deps:
     """The ports of one running system, and what this process remembers of each workspace.
 
+    `embedder` is None where search goes by words alone.
+
     `settings_seen` has its settings and when they were read, `snapshots_seen` what is current (see
-    serving/current), `caught_up_at` when the knowledge index was last brought up to date,
-    `evidence_seen` when the evidence that waits was last counted, and how much was missing for a
-    run; times are the monotonic clock's.
+    serving/current), `caught_up_at` when the knowledge index was last brought up to date (and
+    `catching_up` the lock under which that is done first), `embedder_failed_at` when a model's
+    embedder last left a search without an answer, `evidence_seen` when the evidence that waits was
+    last counted, and how much was missing for a run; times are the monotonic clock's.
     """
 
     store: Store
@@ -59,9 +65,12 @@ class Deps:
     providers: Mapping[str, CompletionProvider]
     notifiers: tuple[Notifier, ...]
     options: Options
+    embedder: Embedder | None = None
     settings_seen: dict[str, tuple[float, WorkspaceSettings]] = field(default_factory=dict)
     snapshots_seen: "OrderedDict[str, Seen]" = field(default_factory=OrderedDict)
     caught_up_at: dict[str, float] = field(default_factory=dict)
+    catching_up: dict[str, asyncio.Lock] = field(default_factory=dict)
+    embedder_failed_at: dict[str, float] = field(default_factory=dict)
     evidence_seen: dict[str, tuple[float, int]] = field(default_factory=dict)
 
     async def close(self) -> None:
@@ -70,5 +79,8 @@ class Deps:
             await notifier.close()
         for provider in self.providers.values():
             await provider.close()
+        if self.embedder is not None:
+            await self.embedder.close()
         await self.index.close()
+        await self.bus.close()
         await self.store.close()

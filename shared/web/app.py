@@ -4,6 +4,7 @@ Invariant: a route cannot be added without saying what it needs of its caller.
 """
 
 import inspect
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar, cast
 
@@ -13,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shared.errors import NotFound
+from shared.errors import NotFound, WhetstoneError
 from shared.messages.base import Answer, QueryParams
 from shared.messages.events import Event, FunctionName
 from shared.web import events, health, problems, telemetry
@@ -24,6 +25,8 @@ from shared.web.health import HealthReport
 
 H = TypeVar("H", bound=Callable[..., Awaitable[Any]])
 Consumer = Callable[[Event], Awaitable[None]]
+
+logger = logging.getLogger("whetstone.web")
 
 _PROBLEM = {
     "description": "A problem document (RFC 9457)",
@@ -40,10 +43,14 @@ class _EndpointRoute(APIRoute):
 
 
 class Handled(Answer):
-    """Says that an event was taken, and need not be delivered again."""
+    """Says that an event was taken, and need not be delivered again.
+
+    `kept` where it was not handled but is kept, to be tried later or replayed; `for_another` where
+    it was sent again for another consumer.
+    """
 
     event_id: str
-    status: Literal["handled"] = "handled"
+    status: Literal["handled", "kept", "for_another"] = "handled"
 
 
 class Api(FastAPI):
@@ -132,14 +139,26 @@ class Api(FastAPI):
     def consumer(self, handler: Consumer) -> Consumer:
         """Registers the handler of this function's events.
 
-        It serves POST /events/<function>, and the embedded bus.
+        It serves POST /events/<function>, and the embedded bus. What can never succeed, or waits
+        for an operator, is kept by the bus and acknowledged; any other failure is answered as an
+        error, so that the event is delivered again.
         """
 
         async def handle_event(call: Call, body: bytes) -> Handled:
             """Take one event: a raw Pub/Sub push body, or a CloudEvent."""
-            event = events.decode(call.request_headers, body)
-            await handler(event)
-            return Handled(event_id=event.event_id)
+            got = events.receive(call.request_headers, body)
+            if got.consumer not in {None, self.function}:
+                return Handled(event_id=got.event.event_id, status="for_another")
+            try:
+                await handler(got.event)
+            except Exception as error:
+                extra = {"consumer": self.function, "event_id": got.event.event_id}
+                logger.warning("event.failed", extra=extra, exc_info=_bug(error))
+                bus = self._gate().bus
+                if not await bus.failed(self.function, got.event, error, got.attempt):
+                    raise
+                return Handled(event_id=got.event.event_id, status="kept")
+            return Handled(event_id=got.event.event_id)
 
         handle_event.__name__ = f"handle_{self.function}_event"
         self.endpoint("POST", f"/events/{self.function}", needs=SYSTEM)(handle_event)
@@ -185,6 +204,11 @@ class Api(FastAPI):
                 await self._aliases.answer(self, scope, receive, send)
                 return
         await super().__call__(scope, receive, send)
+
+
+def _bug(error: Exception) -> Exception | None:
+    """Returns an error that nobody raised on purpose: its traceback is worth a log line."""
+    return None if isinstance(error, WhetstoneError) else error
 
 
 def _documented(handler: Callable[..., Any], app: Endpoint) -> Callable[..., Any]:

@@ -35,6 +35,7 @@ from shared.errors import (
     WhetstoneError,
 )
 from shared.messages.base import Command, QueryParams
+from shared.ports import Bus
 from shared.web import problems, telemetry
 from shared.web.guard import Guard, Needs, authorize
 from shared.web.health import Check
@@ -56,7 +57,8 @@ logger = logging.getLogger("whetstone.web")
 class Gate(Protocol):
     """What the web needs of the running system; built at the first request.
 
-    `checks` try each dependency, by name; see `shared.web.health`.
+    `checks` try each dependency, by name; see `shared.web.health`. `bus` is told of events that a
+    consumer could not handle.
     """
 
     guard: Guard
@@ -64,6 +66,7 @@ class Gate(Protocol):
     body_bytes: int
     version: str
     checks: Mapping[str, Check]
+    bus: Bus
 
 
 @dataclass(slots=True)

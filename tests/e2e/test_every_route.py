@@ -84,6 +84,7 @@ NEEDS: dict[str, Needs] = {
     "POST /events/publish": SYSTEM,
     "POST /events/notify": SYSTEM,
     "POST /events/monitor": SYSTEM,
+    "POST /events/dead-letters/{consumer}": SYSTEM,
 }
 """What each route asks for: to loosen one, write it here as well, where a reviewer sees it."""
 
