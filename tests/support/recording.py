@@ -146,6 +146,7 @@ MORE_ROWS = (
     delivery("notify", "entry.submitted"),
     delivery("monitor", "learning.completed"),
     delivery("retrain", "feedback.recorded"),
+    delivery("dead-letters/notify", "entry.submitted"),
     Row("GET", "/metrics", 200, ""),
     Row("GET", "/openapi.json", 200, ""),
     Row("GET", "/docs", 200, ""),
@@ -159,9 +160,7 @@ def recorded_world(root: Path) -> Iterator[RecordedWorld]:
     """Gives a world in this process over an empty folder."""
     learning = LearningConfig(default_model=ModelId("other", "large"), exploration_rate=0.5)
     with ExitStack() as stack:
-        server = stack.enter_context(
-            OpenAIServer(lambda _, __: "Paris is the capital.")
-        )
+        server = stack.enter_context(OpenAIServer(lambda _, __: "Paris is the capital."))
         system = System(root, options=Options(learning=learning))
         portal = stack.enter_context(start_blocking_portal())
         call = portal.call
