@@ -6,6 +6,7 @@ Invariant: a rule that could not be looked at (a dependency is away) changes no 
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -18,12 +19,13 @@ from shared.domain.learning.runs import RUNS
 from shared.domain.records import SYSTEM_WORKSPACE, Filter, Order
 from shared.domain.times import Timestamp, seconds_between
 from shared.domain.traffic import Traffic
-from shared.errors import WhetstoneError
+from shared.errors import CorruptData, Unavailable, WhetstoneError
 from shared.messages.events import Event
 from shared.messages.monitoring import ChecksRun
 from shared.services.access import list_workspaces
 from shared.services.alerting import raise_alert, resolve_alert, rules_of
 from shared.services.deps import Deps
+from shared.services.knowledge import catch_up
 from shared.services.snapshots import head_of, info_of
 from shared.services.unit import settings_of
 
@@ -199,6 +201,10 @@ async def _index_behind(deps: Deps, workspace: str) -> Finding:
     head = await deps.store.get(workspace, KNOWLEDGE_HEADS, "head")
     published = 0 if head is None else head.version
     shown = await deps.index.version(workspace)
+    if shown < published:
+        # Each instance has its own index and brings it up to date when it searches: so does this.
+        with suppress(Unavailable, CorruptData):
+            shown = await catch_up(deps, workspace)
     return Finding(
         published - shown,
         f"search shows version {shown} of {published}",

@@ -5,6 +5,7 @@ holds what the first v publications say, whichever process applied them.
 """
 
 import asyncio
+import logging
 from dataclasses import dataclass
 
 from shared.domain.knowledge.publication import (
@@ -14,9 +15,10 @@ from shared.domain.knowledge.publication import (
     blob_key,
 )
 from shared.domain.records import Filter, Order
-from shared.errors import CorruptData
+from shared.errors import Conflict, CorruptData, Unavailable
 from shared.ports import IndexChange, IndexDocument
 from shared.services.deps import Deps
+from shared.services.embedding import embedding_of
 
 PAGE = 50
 """Publications applied at a time; with the largest contents that is 5 MB in memory."""
@@ -25,6 +27,8 @@ SCRATCH = ".rebuild"
 """What the name of a scratch index ends with; no workspace's name has a dot."""
 
 _TRIES = 3
+
+logger = logging.getLogger("whetstone.knowledge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +46,27 @@ async def catch_up(deps: Deps, workspace: str) -> int:
     return await _fold(deps, workspace, workspace, None)
 
 
+async def follow(deps: Deps, workspace: str) -> int:
+    """Catches up after a publication, and saves the index where that is due; returns its version.
+
+    What could not be saved is logged: the publication stands, and the next one tries again.
+    """
+    version = await catch_up(deps, workspace)
+    try:
+        await deps.index.save(workspace)
+    except (Unavailable, CorruptData) as error:
+        facts = {"workspace": workspace, "detail": error.detail}
+        logger.error("knowledge.index_not_saved", extra=facts)  # noqa: TRY400 - the detail says it all
+    return version
+
+
 async def rebuild(deps: Deps, workspace: str) -> int:
     """Drops the index and folds all publications again; returns its version.
 
     Meanwhile search finds what was folded so far.
     """
     await deps.index.drop(workspace)
-    return await catch_up(deps, workspace)
+    return await follow(deps, workspace)
 
 
 async def verify(deps: Deps, workspace: str) -> Verification:
@@ -96,21 +114,47 @@ async def _compare(deps: Deps, workspace: str) -> Verification:
 
 
 async def _fold(deps: Deps, workspace: str, index: str, upto: int | None) -> int:
-    """Applies publications of `workspace` to `index` until there are none or `upto` is reached."""
+    """Applies publications of `workspace` to `index` until there are none or `upto` is reached.
+
+    Raises:
+        Unavailable: the index keeps being dropped.
+    """
     version = await deps.index.version(index)
+    conflicts = 0
     while upto is None or version < upto:
-        page = await deps.store.find(
-            workspace,
-            PUBLICATIONS,
-            Filter("version", ">=", version + 1),
-            order=Order("version"),
-            limit=PAGE if upto is None else min(PAGE, upto - version),
-        )
-        if not page.items:
+        publications = await _next(deps, workspace, version, upto)
+        if len(publications) == PAGE and index == workspace:
+            # Far behind: what another instance has saved may be nearer.
+            await deps.index.load(index)
+            nearer = await deps.index.version(index)
+            if nearer > version:
+                version = nearer
+                continue
+        if not publications:
             break
-        await deps.index.apply(index, await _changes(deps, workspace, page.items))
-        version = page.items[-1].version
+        try:
+            changes = await _changes(deps, workspace, publications)
+            await deps.index.apply(index, changes, after=version)
+        except Conflict as error:
+            conflicts += 1
+            if conflicts == _TRIES:
+                raise Unavailable(f"the index of {workspace} keeps changing") from error
+            version = await deps.index.version(index)
+            continue
+        version = publications[-1].version
     return version
+
+
+async def _next(deps: Deps, workspace: str, version: int, upto: int | None) -> list[Publication]:
+    """Returns the publications that follow `version`, a page of them at most."""
+    page = await deps.store.find(
+        workspace,
+        PUBLICATIONS,
+        Filter("version", ">=", version + 1),
+        order=Order("version"),
+        limit=PAGE if upto is None else min(PAGE, upto - version),
+    )
+    return page.items
 
 
 async def _changes(
@@ -127,7 +171,8 @@ async def _change(deps: Deps, workspace: str, publication: Publication) -> Index
     if publication.operation == "remove":
         return IndexChange(publication.version, publication.entry_id, None)
     found = await read_published(deps, workspace, publication.entry_id, publication.revision)
+    embedding = await embedding_of(deps, workspace, found.entry_id, found.revision)
     document = IndexDocument(
-        found.entry_id, found.revision, found.topic, found.content, tuple(found.tags)
+        found.entry_id, found.revision, found.topic, found.content, tuple(found.tags), embedding
     )
     return IndexChange(publication.version, publication.entry_id, document)

@@ -4,7 +4,10 @@ Invariant: a publication is made from the entry as it stands in the store, never
 an event; so events may come twice, late or in any order, and the last state wins.
 """
 
+import asyncio
 from typing import Literal
+
+from pydantic import JsonValue
 
 from shared.domain.access import Caller
 from shared.domain.entries import DECISIONS, ENTRIES, REVISIONS, revision_id
@@ -24,8 +27,12 @@ from shared.messages.events import Event
 from shared.ports import Transaction
 from shared.services.consuming import handle_once
 from shared.services.deps import Deps
-from shared.services.knowledge import catch_up
+from shared.services.embedding import embed_documents
+from shared.services.knowledge import follow, read_published
 from shared.services.unit import audited, writable
+
+EMBEDDED_AT_ONCE = 20
+"""Revisions without an embedding that each publication takes care of, beside its own."""
 
 _TRIES = 5
 
@@ -59,6 +66,7 @@ async def publish_entry(deps: Deps, workspace: str, entry_id: str) -> int:
         CorruptData: the revision's object is there with other content.
     """
     settings = await writable(deps, workspace)
+    embedded = False
     for _ in range(_TRIES):
         revision = await _published_revision(deps, workspace, entry_id)
         if revision is not None:
@@ -66,9 +74,11 @@ async def publish_entry(deps: Deps, workspace: str, entry_id: str) -> int:
                 raise Paused(
                     f"publishing is stopped in {workspace}; it goes on when that is taken back"
                 )
-            await _write_object(deps, workspace, entry_id, revision)
+            document = await _write_object(deps, workspace, entry_id, revision)
+            embedded = bool(await embed_documents(deps, [document]))
         if await _log(deps, workspace, entry_id, revision):
-            return await catch_up(deps, workspace)
+            version = await follow(deps, workspace)
+            return max(version, await embed_missing(deps, workspace)) if embedded else version
     raise Unavailable(f"entry {entry_id} keeps changing; try again")
 
 
@@ -79,8 +89,74 @@ async def _published_revision(deps: Deps, workspace: str, entry_id: str) -> int 
     return entry.published_revision
 
 
-async def _write_object(deps: Deps, workspace: str, entry_id: str, revision: int) -> None:
-    """Writes the revision's object; one that is there must be the same, byte for byte."""
+async def embed_missing(deps: Deps, workspace: str, limit: int = EMBEDDED_AT_ONCE) -> int:
+    """Embeds what is published without: it came while the embedder was away, or before the model.
+
+    Each revision that gets its embedding is published again, as it stands, so that every index
+    hears of it. Returns the version of the knowledge that this made, 0 where there was nothing.
+
+    Args:
+        deps: the ports.
+        workspace: whose knowledge.
+        limit: revisions at most, 1 to 100; the newest come first.
+
+    Raises:
+        Paused: publishing is stopped.
+        Unavailable: a dependency but the embedder does not answer, or the workspace is read-only.
+        CorruptData: an object is damaged.
+    """
+    embedder = deps.embedder
+    if embedder is None:
+        return 0
+    if (await writable(deps, workspace)).publishing_stopped:
+        raise Paused(f"publishing is stopped in {workspace}; take that back first")
+    found = await deps.index.unembedded(workspace, embedder.model, limit)
+    documents = await asyncio.gather(
+        *(read_published(deps, workspace, entry_id, revision) for entry_id, revision in found)
+    )
+    embedded = await embed_documents(deps, documents)
+    if not embedded or not await _log_again(deps, workspace, embedded, embedder.model):
+        return 0
+    return await follow(deps, workspace)
+
+
+async def _log_again(
+    deps: Deps, workspace: str, documents: list[PublishedRevision], model: str
+) -> bool:
+    """Writes another publication of each revision that search still shows; False for none."""
+    now = deps.clock.now_text()
+    ids = [one.entry_id for one in documents]
+
+    async def work(tx: Transaction) -> bool:
+        entries = await tx.get_many(ENTRIES, ids)
+        pairs = zip(entries, documents, strict=True)
+        shown = [
+            (document.entry_id, document.revision)
+            for entry, document in pairs
+            if entry is not None and entry.published_revision == document.revision
+        ]
+        head = await tx.get(KNOWLEDGE_HEADS, "head")
+        if not shown or head is None:
+            return False
+        for version, (entry_id, revision) in enumerate(shown, start=head.version + 1):
+            tx.create(PUBLICATIONS, _publication(workspace, entry_id, revision, [], version, now))
+        version = head.version + len(shown)
+        tx.put(KNOWLEDGE_HEADS, KnowledgeHead(id="head", version=version, updated_at=now))
+        facts: dict[str, JsonValue] = {
+            "version": version,
+            "embedded": len(shown),
+            "model": model,
+        }
+        tx.audit(audited(_publisher(workspace), now, "knowledge.embedded", "knowledge", **facts))
+        return True
+
+    return await deps.store.transact(workspace, work)
+
+
+async def _write_object(
+    deps: Deps, workspace: str, entry_id: str, revision: int
+) -> PublishedRevision:
+    """Writes the revision's object and returns it; one that is there must be the same bytes."""
     key = blob_key(workspace, entry_id, revision)
     document = await _document(deps, workspace, entry_id, revision)
     data = object_bytes(document)
@@ -89,6 +165,7 @@ async def _write_object(deps: Deps, workspace: str, entry_id: str, revision: int
     except AlreadyExists:
         if (await deps.blobs.get(key)).data != data:
             raise CorruptData(f"the object {key} is there with other content") from None
+    return document
 
 
 async def _document(deps: Deps, workspace: str, entry_id: str, revision: int) -> PublishedRevision:
@@ -125,12 +202,15 @@ async def _log(deps: Deps, workspace: str, entry_id: str, revision: int | None) 
         tx.create(PUBLICATIONS, publication)
         tx.put(KNOWLEDGE_HEADS, KnowledgeHead(id="head", version=version, updated_at=now))
         action = "knowledge.published" if publication.operation == "add" else "knowledge.removed"
-        publisher = Caller(workspace, "system:publish", system=True)
         facts = {"version": version, "revision": publication.revision}
-        tx.audit(audited(publisher, now, action, entry_id, **facts))
+        tx.audit(audited(_publisher(workspace), now, action, entry_id, **facts))
         return True
 
     return await deps.store.transact(workspace, work)
+
+
+def _publisher(workspace: str) -> Caller:
+    return Caller(workspace, "system:publish", system=True)
 
 
 def _shown(publications: list[Publication]) -> int | None:

@@ -4,12 +4,15 @@ Its version is their number, and the index is a fold over them.
 """
 
 import json
+import struct
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field, JsonValue
 
 from shared.domain.records import Collection, Query, Record
 from shared.domain.times import Timestamp
+from shared.errors import CorruptData
 
 
 class KnowledgeHead(Record):
@@ -23,7 +26,7 @@ class Publication(Record):
     """One step of the knowledge base; `id` is the version in twelve digits.
 
     `add` puts a revision into search (and takes the entry's earlier one out), `remove` takes the
-    entry out.
+    entry out. A revision is added again where its embedding came later than itself.
     """
 
     version: int
@@ -64,6 +67,27 @@ def object_bytes(document: PublishedRevision) -> bytes:
 def blob_key(workspace: str, entry_id: str, revision: int) -> str:
     """Returns where the object of a published revision is."""
     return f"workspaces/{workspace}/knowledge/{entry_id}/{revision}.json"
+
+
+def vector_key(workspace: str, entry_id: str, revision: int, model: str) -> str:
+    """Returns where a published revision's embedding by `model` is."""
+    return f"workspaces/{workspace}/knowledge/{entry_id}/{revision}.{model}.f32"
+
+
+def bytes_of_vector(vector: Sequence[float]) -> bytes:
+    """Returns a vector as 32-bit floats, low byte first."""
+    return struct.pack(f"<{len(vector)}f", *vector)
+
+
+def vector_of_bytes(data: bytes) -> tuple[float, ...]:
+    """Returns the vector that `data` holds.
+
+    Raises:
+        CorruptData: these are no whole numbers of 32 bits.
+    """
+    if len(data) % 4:
+        raise CorruptData(f"a vector has 4 bytes for each number, not {len(data)} in all")
+    return struct.unpack(f"<{len(data) // 4}f", data)
 
 
 def publication_id(version: int) -> str:

@@ -4,6 +4,7 @@ Invariant: a hit is an answer only while its entry says that this very revision 
 index may be a moment behind; the store is not, so that a retraction holds at once.
 """
 
+import asyncio
 import logging
 from dataclasses import dataclass
 
@@ -11,9 +12,10 @@ from shared.domain.access import Caller
 from shared.domain.entries import ENTRIES, REVISIONS, Entry, Revision, revision_id
 from shared.errors import CorruptData, Unavailable
 from shared.messages.serving_reading import FoundEntry, RoutingInfo, SearchAnswer, SearchRequest
-from shared.ports import Hit, SearchResult
+from shared.ports import Embedding, Hit, SearchResult
 from shared.services import knowledge
 from shared.services.deps import Deps
+from shared.services.embedding import embedding_of_query
 
 CATCH_UP_S = 1.0
 """How often, at most, a search first brings the index up to date, in seconds."""
@@ -30,15 +32,17 @@ logger = logging.getLogger("whetstone.serving")
 async def search(deps: Deps, caller: Caller, command: SearchRequest) -> SearchAnswer:
     """Returns the best matches among what is published now."""
     started_s = deps.clock.monotonic_s()
-    await _catch_up(deps, caller.workspace)
-    found = await _found(deps, caller.workspace, command)
+    (embedding, why), _ = await asyncio.gather(
+        embedding_of_query(deps, command.text), _catch_up(deps, caller.workspace)
+    )
+    found = await _found(deps, caller.workspace, command, embedding)
     tier = found.result.tier
     return SearchAnswer(
         items=found.items[: command.limit],
         knowledge_version=found.result.version,
         routing_info=RoutingInfo(
             tier=tier,
-            reason=_reason(found, command),
+            reason=_reason(found, command) + (f"; by words only: {why}" if why else ""),
             latency_ms=round((deps.clock.monotonic_s() - started_s) * 1000, 3),
             candidates=len(found.result.hits),
             withheld=found.withheld,
@@ -55,12 +59,19 @@ class _Found:
     withheld: int
 
 
-async def _found(deps: Deps, workspace: str, command: SearchRequest) -> _Found:
+async def _found(
+    deps: Deps, workspace: str, command: SearchRequest, embedding: Embedding | None
+) -> _Found:
     """Asks the index for more until the limit is filled or it has no more."""
     asked = command.limit + _SPARE
     while True:
         result = await deps.index.search(
-            workspace, command.text, limit=asked, tags=command.tags, topic=command.topic
+            workspace,
+            command.text,
+            limit=asked,
+            tags=command.tags,
+            topic=command.topic,
+            embedding=embedding,
         )
         items = await _published(deps, workspace, result.hits)
         complete = len(items) >= command.limit or len(result.hits) < asked
@@ -114,12 +125,26 @@ def _item(hit: Hit, source: Entry | Revision) -> FoundEntry:
 
 
 async def _catch_up(deps: Deps, workspace: str) -> None:
-    """Brings the index up to date, now and then; where that fails, an older index still answers."""
+    """Brings the index up to date, now and then; the first time every search waits for that.
+
+    A process that has just started may know nothing yet, and must not say that there is nothing.
+    """
     now_s = deps.clock.monotonic_s()
     last_s = deps.caught_up_at.get(workspace)
-    if last_s is not None and now_s - last_s < CATCH_UP_S:
+    if last_s is not None:
+        if now_s - last_s >= CATCH_UP_S:
+            deps.caught_up_at[workspace] = now_s
+            await _try_to_catch_up(deps, workspace)
         return
-    deps.caught_up_at[workspace] = now_s
+    async with deps.catching_up.setdefault(workspace, asyncio.Lock()):
+        if workspace not in deps.caught_up_at:
+            await _try_to_catch_up(deps, workspace)
+            deps.caught_up_at[workspace] = now_s
+            deps.catching_up.pop(workspace, None)
+
+
+async def _try_to_catch_up(deps: Deps, workspace: str) -> None:
+    """Catches up; where that fails, an older index still answers."""
     try:
         await knowledge.catch_up(deps, workspace)
     except (Unavailable, CorruptData) as error:
