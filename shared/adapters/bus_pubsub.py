@@ -34,7 +34,7 @@ MOST_BYTES = 5_000_000
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 60.0, 600.0
 """Between two looks whether a consumer is still held back; they grow with its age."""
 
-PUBLISH_S = 20.0
+PUBLISH_S = 10.0
 """Seconds until an attempt to publish is given up; the sweeper comes back to it."""
 
 

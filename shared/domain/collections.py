@@ -37,6 +37,7 @@ ALL: tuple[Collection[Any], ...] = (
     operations.CONSUMED,
     operations.DELIVERIES,
     operations.TICKS,
+    operations.JOB_STATES,
     operations.METRIC_POINTS,
     operations.ALERTS,
     operations.ALERT_KEYS,

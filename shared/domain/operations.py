@@ -54,6 +54,18 @@ class Tick(Record):
     expires_at: Timestamp
 
 
+class JobState(Record):
+    """What must be known of a scheduled job across processes; `id` is its name.
+
+    `paused` where an operator holds it back. `held_by` names who does its work right now, until
+    `held_until`: should that die, the next one takes over then.
+    """
+
+    paused: bool = False
+    held_by: str | None = None
+    held_until: Timestamp | None = None
+
+
 class MetricPoint(Record):
     """One logged measurement of a model."""
 
@@ -112,6 +124,7 @@ DELIVERIES = Collection(
     columns=("consumer", "event_type"),
 )
 TICKS = Collection("ticks", Tick, queries=(Query(("job",), "taken_at"),), expires="expires_at")
+JOB_STATES = Collection("job_states", JobState)
 METRIC_POINTS = Collection(
     "metric_points",
     MetricPoint,

@@ -269,6 +269,13 @@ CREATE TABLE ticks (
 CREATE INDEX ticks_by_job_taken_at ON ticks (workspace, job, taken_at, id);
 CREATE INDEX ticks_expiring ON ticks (expires_at);
 
+CREATE TABLE job_states (
+    workspace TEXT NOT NULL,
+    id TEXT NOT NULL,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (workspace, id)
+) WITHOUT ROWID;
+
 CREATE TABLE metric_points (
     workspace TEXT NOT NULL,
     id TEXT NOT NULL,
