@@ -13,6 +13,7 @@ from shared.domain.audit import AuditEntry, AuditRecord
 from shared.domain.feedback import OutcomeEvidence, RatingEvidence
 from shared.domain.learning.sums import OutcomeSums, QualitySums, RatingSums
 from shared.domain.records import Collection, Filter, Order, R
+from shared.domain.secrets import SecretReference
 from shared.messages.base import Page
 from shared.messages.events import Event
 
@@ -544,6 +545,22 @@ class Notifier(Protocol):
 
     async def close(self) -> None:
         """Lets go of files and connections."""
+
+
+class Secrets(Protocol):
+    """Where secrets are kept that settings name by reference."""
+
+    def read(self, reference: SecretReference) -> str:
+        """Returns a secret as it is now.
+
+        Blocks: settings need it before anything runs, later it is read in a thread.
+
+        Raises:
+            InvalidInput: the reference cannot be one.
+            NotFound: there is no such secret or version.
+            Unavailable: no answer, no permission, or the version is disabled.
+            CorruptData: what came does not match its checksum.
+        """
 
 
 class Clock(Protocol):

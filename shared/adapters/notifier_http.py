@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 
 from shared.adapters.http_client import HttpClient, check_url, translated
+from shared.domain.secrets import Secret, value_of
 from shared.errors import InvalidInput, Unavailable
 
 _OK = range(200, 300)
@@ -16,15 +17,15 @@ class JsonPoster:
 
     Args:
         who: what the address is, for messages.
-        url: where to post.
+        url: where to post, as it is at each post.
         timeout_s: seconds for the whole exchange.
 
     Raises:
         InvalidInput: `url` is not an http or https address.
     """
 
-    def __init__(self, who: str, url: str, timeout_s: float) -> None:
-        check_url(who, url)
+    def __init__(self, who: str, url: str | Secret, timeout_s: float) -> None:
+        check_url(who, value_of(url))
         self._who = who
         self._url = url
         self._timeout_s = timeout_s
@@ -42,7 +43,7 @@ class JsonPoster:
         sent = {"Content-Type": "application/json", **headers}
         async with (
             translated(self._who, deadline_s),
-            client.stream("POST", self._url, content=body, headers=sent) as response,
+            client.stream("POST", value_of(self._url), content=body, headers=sent) as response,
         ):
             status = response.status_code
         if status in _SERVER_ERRORS or status in _MAY_PASS:

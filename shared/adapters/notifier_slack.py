@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from shared.adapters.notifier_http import JsonPoster
 from shared.adapters.notifier_text import one_line, subject
+from shared.domain.secrets import Secret
 from shared.ports import Notification
 
 _MAX_FACT_LENGTH = 500
@@ -16,7 +17,7 @@ class SlackNotifier:
     """`Notifier` to Slack.
 
     Args:
-        url: the webhook's address, a secret.
+        url: the webhook's address, a secret, as it is at each post.
         timeout_s: seconds for the whole exchange.
         name: the channel's name.
 
@@ -24,7 +25,7 @@ class SlackNotifier:
         InvalidInput: `url` is not an http or https address.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = 10.0, name: str = "slack") -> None:
+    def __init__(self, url: str | Secret, *, timeout_s: float = 10.0, name: str = "slack") -> None:
         self.name = name
         self._poster = JsonPoster(f"the Slack webhook {name}", url, timeout_s)
 

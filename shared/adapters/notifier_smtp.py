@@ -13,6 +13,7 @@ from email.utils import formatdate
 from typing import Literal
 
 from shared.adapters.notifier_text import one_line, plain_text, subject
+from shared.domain.secrets import Secret, value_of
 from shared.errors import InvalidInput, Unavailable
 from shared.ports import Notification
 
@@ -34,7 +35,7 @@ class SmtpNotifier:
         security: `starttls` upgrades the connection before anything else, `tls` starts it
             encrypted, `none` never encrypts it (for a server on the same machine).
         username: who logs in; None to send without login.
-        password: a secret.
+        password: a secret, as it is at each message.
         timeout_s: seconds for the whole exchange.
         name: the channel's name.
         trust: which certificates of the server are good; None for the machine's list.
@@ -52,7 +53,7 @@ class SmtpNotifier:
         *,
         security: Literal["starttls", "tls", "none"] = "starttls",
         username: str | None = None,
-        password: str = "",
+        password: str | Secret = "",
         timeout_s: float = 10.0,
         name: str = "smtp",
         trust: ssl.SSLContext | None = None,
@@ -113,7 +114,8 @@ class SmtpNotifier:
             if self._security == "starttls":
                 smtp.starttls(context=context)
             if self._login is not None:
-                smtp.login(*self._login)
+                username, password = self._login
+                smtp.login(username, value_of(password))
             refused = smtp.send_message(message)
         if refused:
             _LOGGER.warning(

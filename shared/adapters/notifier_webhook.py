@@ -14,6 +14,7 @@ from dataclasses import asdict
 
 from shared.adapters.notifier_http import JsonPoster
 from shared.adapters.notifier_text import one_line
+from shared.domain.secrets import Secret, value_of
 from shared.errors import InvalidInput, NotAuthenticated
 from shared.ports import Clock, Notification
 
@@ -28,7 +29,7 @@ class WebhookNotifier:
 
     Args:
         url: where to post, a secret.
-        secret: the key of the signature, shared with the receiver.
+        secret: the key of the signature, shared with the receiver; both as they are at each post.
         clock: dates the signature.
         timeout_s: seconds for the whole exchange.
         name: the channel's name.
@@ -38,9 +39,15 @@ class WebhookNotifier:
     """
 
     def __init__(
-        self, url: str, secret: str, clock: Clock, *, timeout_s: float = 10.0, name: str = "webhook"
+        self,
+        url: str | Secret,
+        secret: str | Secret,
+        clock: Clock,
+        *,
+        timeout_s: float = 10.0,
+        name: str = "webhook",
     ) -> None:
-        if not secret:
+        if not value_of(secret):
             raise InvalidInput(f"the webhook {name} needs a secret to sign with")
         self.name = name
         self._secret = secret
@@ -50,7 +57,7 @@ class WebhookNotifier:
     async def notify(self, notification: Notification) -> None:
         fields = {**asdict(notification), "facts": dict(notification.facts)}
         body = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
-        signature = sign(self._secret, body, int(self._clock.now().timestamp()))
+        signature = sign(value_of(self._secret), body, int(self._clock.now().timestamp()))
         event_id = one_line(notification.event_id).encode("ascii", "replace").decode()
         await self._poster.post(body, {SIGNATURE_HEADER: signature, EVENT_HEADER: event_id})
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from shared.adapters.http_client import HttpClient, check_url, translated
 from shared.adapters.provider_openai_reading import Answer, EventLines, read_answer, read_json
+from shared.domain.secrets import Secret, value_of
 from shared.errors import InvalidInput, Unavailable
 from shared.ports import Completion, CompletionChunk, CompletionRequest
 
@@ -24,6 +25,7 @@ _OK = 200
 _REQUEST_REFUSED = (400, 404, 413, 422)
 _MAX_ANSWER_BYTES = 16 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
+_UNSENDABLE = "holds characters that no key has"
 _ERROR_CODE = re.compile(r"[a-z_]{1,60}")
 _END = "[DONE]"
 
@@ -35,17 +37,18 @@ class OpenAIProvider:
         name: the provider's name in the configuration, used in messages.
         base_url: the address that `/chat/completions` follows, for example
             `http://127.0.0.1:8000/v1`.
-        api_key: sent as a bearer token; empty for an endpoint that wants none.
+        api_key: sent as a bearer token, as it is at each request; empty for an endpoint that
+            wants none.
 
     Raises:
         InvalidInput: `base_url` is not an http or https address, or the key holds what no header
             can.
     """
 
-    def __init__(self, name: str, base_url: str, api_key: str) -> None:
+    def __init__(self, name: str, base_url: str, api_key: str | Secret) -> None:
         check_url(f"the provider {name}", base_url)
-        if not (api_key.isascii() and api_key.isprintable()):
-            raise InvalidInput(f"the key of the provider {name} holds characters that no key has")
+        if not _is_sendable(value_of(api_key)):
+            raise InvalidInput(f"the key of the provider {name} {_UNSENDABLE}")
         self.name = name
         self._url = base_url.rstrip("/") + "/chat/completions"
         self._api_key = api_key
@@ -126,8 +129,11 @@ class OpenAIProvider:
         if streaming:
             body["stream_options"] = {"include_usage": True}
         headers = {"Content-Type": "application/json"}
-        if self._api_key:
-            headers["Authorization"] = f"Bearer {self._api_key}"
+        key = value_of(self._api_key)
+        if not _is_sendable(key):
+            raise Unavailable(f"the new key of the provider {self.name} {_UNSENDABLE}")
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
         content = json.dumps(body).encode()
         async with client.stream("POST", self._url, content=content, headers=headers) as response:
             if response.status_code != _OK:
@@ -146,8 +152,13 @@ class OpenAIProvider:
             code = error.get("code") or error.get("type")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return ""
-        usable = isinstance(code, str) and _ERROR_CODE.fullmatch(code) and code not in self._api_key
+        key = value_of(self._api_key)
+        usable = isinstance(code, str) and _ERROR_CODE.fullmatch(code) and code not in key
         return f" ({code})" if usable else ""
+
+
+def _is_sendable(key: str) -> bool:
+    return key.isascii() and key.isprintable()
 
 
 async def _read(response: "httpx.Response", limit_bytes: int) -> bytes:

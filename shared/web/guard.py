@@ -15,6 +15,7 @@ import jwt
 
 from shared.domain.access import API_KEYS, KEY_PREFIX, ROLES, ApiKey, Caller, Role, Scope
 from shared.domain.records import SYSTEM_WORKSPACE
+from shared.domain.secrets import Secret, value_of
 from shared.errors import NotAllowed, NotAuthenticated
 from shared.ports import Clock, Store
 
@@ -53,10 +54,10 @@ class Guard:
     Args:
         store: where keys are.
         clock: for expiry.
-        jwt_secret: verifies people's tokens.
+        jwt_secret: verifies people's tokens, as it is at each request.
     """
 
-    def __init__(self, store: Store, clock: Clock, jwt_secret: str) -> None:
+    def __init__(self, store: Store, clock: Clock, jwt_secret: str | Secret) -> None:
         self._store = store
         self._clock = clock
         self._jwt_secret = jwt_secret
@@ -106,7 +107,7 @@ class Guard:
         try:
             claims = jwt.decode(
                 token,
-                self._jwt_secret,
+                value_of(self._jwt_secret),
                 algorithms=[_ALGORITHM],
                 options={
                     "require": ["sub", "exp", "workspace", "role"],

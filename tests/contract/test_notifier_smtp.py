@@ -109,6 +109,17 @@ def test_it_logs_in_after_starttls(server_tls, trust):
         assert len(server.messages) == 1
 
 
+def test_it_logs_in_with_the_password_as_it_is_then(server_tls, trust):
+    passwords = iter(["0ld", "p4ss"])
+    with SmtpServer(("bot", "p4ss"), server_tls) as server:
+        how = {"security": "starttls", "username": "bot", "trust": trust}
+        notifier = make(server.port, **how, password=lambda: next(passwords))
+        with pytest.raises((InvalidInput, Unavailable)):
+            send(notifier, NOTE)
+        send(notifier, NOTE)
+        assert len(server.messages) == 1
+
+
 @pytest.mark.filterwarnings("ignore:Requiring AUTH")  # the server knows only of STARTTLS
 def test_it_logs_in_over_tls(server_tls, trust):
     with SmtpServer(("bot", "p4ss"), server_tls, implicit_tls=True) as server:
