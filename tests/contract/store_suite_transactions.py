@@ -340,9 +340,8 @@ class TransactionSuite(Suite):
                 raise_count(store),
                 return_exceptions=True,
             )
-            assert done[0] == 1
             assert isinstance(done[1], asyncio.CancelledError)
-            assert done[2] == 2
+            assert sorted([done[0], done[2]]) == [1, 2]
             assert await traces(store, analytics) == NOTHING
 
         play(scenario)
