@@ -8,24 +8,27 @@ group and goes in together.
 import sqlite3
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from itertools import groupby
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 
 from pydantic_core import to_json
 
-from shared.adapters.sqlite_statements import listing, row_of, statements
+from shared.adapters.sql_statements import (
+    AUDIT_COLUMNS,
+    EVIDENCE_TABLES,
+    Evidence,
+    evidence_row,
+    make_appends,
+)
+from shared.adapters.sqlite_statements import SQLITE, listing, row_of, statements
 from shared.domain import audit
 from shared.domain.audit import AuditEntry
-from shared.domain.feedback import OutcomeEvidence, RatingEvidence
 from shared.domain.records import Collection, Filter, Order, R, Scalar
 from shared.errors import AlreadyExists
 from shared.messages.events import Event
 
 MAX_WRITES = 500
 """Writes in one transaction, as Firestore has it."""
-
-AUDIT_COLUMNS = "workspace, seq, at, actor, action, subject, data, previous_hash, hash"
 
 _AUDIT_HEAD = "SELECT seq, hash FROM audit_log WHERE workspace = ? ORDER BY seq DESC LIMIT 1"
 _AUDIT_INSERT = f"INSERT INTO audit_log ({AUDIT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -34,19 +37,11 @@ _COUNTER_ADD = (
     "INSERT INTO counters (workspace, name, field, value) VALUES (?, ?, ?, ?)"
     " ON CONFLICT (workspace, name, field) DO UPDATE SET value = value + excluded.value"
 )
-_TABLES = {RatingEvidence: "evidence_ratings", OutcomeEvidence: "evidence_outcomes"}
-_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in _TABLES}
-_FIELDS = {kind: attrgetter(*names) for kind, names in _NAMES.items()}
-_APPENDS = {
-    kind: f"INSERT INTO {table} (workspace, seq, {', '.join(_NAMES[kind])})"
-    f" VALUES (?, ?, {', '.join('?' * len(_NAMES[kind]))})"
-    for kind, table in _TABLES.items()
-}
+_APPENDS = make_appends(SQLITE)
 
 _TAKEN = (sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE)
 
 Row = tuple[Scalar, ...]
-Evidence = RatingEvidence | OutcomeEvidence
 
 
 class SqliteGroup:
@@ -99,12 +94,12 @@ class SqliteGroup:
         last: dict[tuple[str, str], int] = {}
         rows: defaultdict[type[Evidence], list[Row]] = defaultdict(list)
         for workspace, row in self._evidence:
-            log = (_TABLES[type(row)], workspace)
+            log = (EVIDENCE_TABLES[type(row)], workspace)
             if log not in last:
                 sql = f"SELECT COALESCE(MAX(seq), 0) FROM {log[0]} WHERE workspace = ?"
                 last[log] = self._connection.execute(sql, (workspace,)).fetchone()[0]
             last[log] += 1
-            rows[type(row)].append((workspace, last[log], *_FIELDS[type(row)](row)))
+            rows[type(row)].append(evidence_row(workspace, last[log], row))
         return rows
 
 

@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 from shared.adapters import sqlite_schema
 from shared.adapters.declared_queries import audit_data, make_cursor, open_audit_cursor
-from shared.adapters.sqlite_statements import Listing, conditions, listing
+from shared.adapters.sql_statements import AUDIT_COLUMNS, Listing
+from shared.adapters.sqlite_statements import conditions, listing
 from shared.adapters.sqlite_transaction import (
-    AUDIT_COLUMNS,
     SqliteGroup,
     SqliteTransaction,
     fetch_many,

@@ -277,6 +277,13 @@ CREATE TABLE job_states (
     PRIMARY KEY (workspace, id)
 );
 
+CREATE TABLE job_states (
+    workspace text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    doc text NOT NULL,
+    PRIMARY KEY (workspace, id)
+);
+
 CREATE TABLE metric_points (
     workspace text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL,
