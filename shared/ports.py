@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, TypeVar
 
+from pydantic import JsonValue
+
 from shared.domain.audit import AuditEntry, AuditRecord
 from shared.domain.feedback import OutcomeEvidence, RatingEvidence
 from shared.domain.learning.sums import OutcomeSums, QualitySums, RatingSums
@@ -194,6 +196,49 @@ class Analytics(Protocol):
         """Returns the sums of the ratings in (after, upto] by the snapshot that routed them."""
 
 
+EvidenceKind = Literal["ratings", "outcomes"]
+"""The two logs of evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRow:
+    """A row of a log of evidence at its place, which counts from 1."""
+
+    workspace: str
+    seq: int
+    evidence: RatingEvidence | OutcomeEvidence
+
+
+class EvidenceLog(Protocol):
+    """The logs of evidence as rows, for those who keep a copy."""
+
+    async def rows(
+        self, workspace: str, kind: EvidenceKind, after: int, limit: int
+    ) -> list[EvidenceRow]:
+        """Returns up to `limit` rows with places above `after`, in order and without gaps.
+
+        Fewer than `limit` means that there are no more now. What was appended without a place
+        (see `Store.number_pending`) gets one first.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+
+
+class EvidenceFeed(Protocol):
+    """Carries rows of evidence to where another system sums them up, at least once."""
+
+    async def publish(self, rows: Sequence[EvidenceRow]) -> None:
+        """Returns once every row is durably on its way. Rows may arrive twice and in any order.
+
+        Raises:
+            Unavailable: some are not; all may be published again.
+        """
+
+    async def close(self) -> None:
+        """Lets go of connections."""
+
+
 @dataclass(frozen=True, slots=True)
 class Blob:
     """An object's bytes and its generation, which changes with each write."""
@@ -326,6 +371,20 @@ class Embedder(Protocol):
 
     async def close(self) -> None:
         """Lets go of files and connections."""
+
+
+class SigningKeys(Protocol):
+    """The public keys of whoever signs the tokens of Google's service accounts."""
+
+    async def get(self, key_id: str) -> Mapping[str, JsonValue] | None:
+        """Returns a key as a JWK (RFC 7517), None where the signer has none of that id.
+
+        Raises:
+            Unavailable: the signer does not answer, and what it said before is too old.
+        """
+
+    async def close(self) -> None:
+        """Lets go of connections."""
 
 
 @dataclass(frozen=True, slots=True)

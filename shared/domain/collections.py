@@ -38,6 +38,7 @@ ALL: tuple[Collection[Any], ...] = (
     operations.DELIVERIES,
     operations.TICKS,
     operations.JOB_STATES,
+    operations.EXPORT_MARKS,
     operations.METRIC_POINTS,
     operations.ALERTS,
     operations.ALERT_KEYS,

@@ -66,6 +66,18 @@ class JobState(Record):
     held_until: Timestamp | None = None
 
 
+class ExportMark(Record):
+    """How far the evidence was handed to the feed of another system; `id` is `evidence`.
+
+    `ratings` and `outcomes` are the last places of their logs that were. `checked_at` is when a
+    row was last handed over, or it was last looked whether all of them arrived.
+    """
+
+    ratings: int = Field(default=0, ge=0)
+    outcomes: int = Field(default=0, ge=0)
+    checked_at: Timestamp | None = None
+
+
 class MetricPoint(Record):
     """One logged measurement of a model."""
 
@@ -125,6 +137,7 @@ DELIVERIES = Collection(
 )
 TICKS = Collection("ticks", Tick, queries=(Query(("job",), "taken_at"),), expires="expires_at")
 JOB_STATES = Collection("job_states", JobState)
+EXPORT_MARKS = Collection("export_marks", ExportMark)
 METRIC_POINTS = Collection(
     "metric_points",
     MetricPoint,

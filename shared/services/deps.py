@@ -16,6 +16,8 @@ from shared.ports import (
     Clock,
     CompletionProvider,
     Embedder,
+    EvidenceFeed,
+    EvidenceLog,
     Ids,
     KnowledgeIndex,
     Notifier,
@@ -45,7 +47,8 @@ class Options:
 class Deps:
     """The ports of one running system, and what this process remembers of each workspace.
 
-    `embedder` is None where search goes by words alone.
+    `embedder` is None where search goes by words alone; `evidence_log` and `evidence_feed` are None
+    where evidence is summed up in the store.
 
     `settings_seen` has its settings and when they were read, `snapshots_seen` what is current (see
     serving/current), `caught_up_at` when the knowledge index was last brought up to date (and
@@ -66,6 +69,8 @@ class Deps:
     notifiers: tuple[Notifier, ...]
     options: Options
     embedder: Embedder | None = None
+    evidence_log: EvidenceLog | None = None
+    evidence_feed: EvidenceFeed | None = None
     settings_seen: dict[str, tuple[float, WorkspaceSettings]] = field(default_factory=dict)
     snapshots_seen: "OrderedDict[str, Seen]" = field(default_factory=OrderedDict)
     caught_up_at: dict[str, float] = field(default_factory=dict)
@@ -82,5 +87,7 @@ class Deps:
         if self.embedder is not None:
             await self.embedder.close()
         await self.index.close()
+        if self.evidence_feed is not None:
+            await self.evidence_feed.close()
         await self.bus.close()
         await self.store.close()

@@ -277,7 +277,7 @@ CREATE TABLE job_states (
     PRIMARY KEY (workspace, id)
 );
 
-CREATE TABLE job_states (
+CREATE TABLE export_marks (
     workspace text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL,
     doc text NOT NULL,

@@ -276,6 +276,13 @@ CREATE TABLE job_states (
     PRIMARY KEY (workspace, id)
 ) WITHOUT ROWID;
 
+CREATE TABLE export_marks (
+    workspace TEXT NOT NULL,
+    id TEXT NOT NULL,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (workspace, id)
+) WITHOUT ROWID;
+
 CREATE TABLE metric_points (
     workspace TEXT NOT NULL,
     id TEXT NOT NULL,
