@@ -120,6 +120,8 @@ class Endpoint:
         self._route = f"{method} {path}"
         self._status = status
         self._parameters = _parameters(handler)
+        # Probes and caches add to public paths, and a push brings what its subscription was told.
+        self._takes_no_query = not needs.public and self._parameters.raw is None
         self._adapter: TypeAdapter[Any] = TypeAdapter(answer_type(handler))
         self._meter = telemetry.RouteMeter(function, method, path)
 
@@ -169,6 +171,8 @@ class Endpoint:
             arguments[parameters.raw] = call.raw_body
         if parameters.query is not None:
             arguments[parameters.query[0]] = _read_query(parameters.query[1], scope["query_string"])
+        elif scope["query_string"] and self._takes_no_query:
+            _read_query(QueryParams, scope["query_string"])
         if parameters.call is not None:
             call.key = self._idempotency_key(call, scope, headers, arguments)
             arguments[parameters.call] = call

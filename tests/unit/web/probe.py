@@ -9,6 +9,7 @@ from pydantic import Field
 from starlette.responses import StreamingResponse
 
 from shared.messages.base import Answer, Command, Name, PageParams
+from shared.messages.training import RunParams
 from shared.web.app import Api
 from shared.web.endpoint import Call
 from shared.web.guard import PUBLIC, SYSTEM, Guard, needs
@@ -65,7 +66,7 @@ def make_app(  # noqa: C901 -- one small handler after the other
         return Seen(subject=call.caller.subject, name=thing_id, key=key)
 
     @app.endpoint("POST", "/runs", needs=needs("admin", role="admin"))
-    async def run(call: Call, body: Options) -> Seen:
+    async def run(call: Call, query: RunParams, body: Options) -> Seen:
         key = None if call.key is None else call.key.fingerprint
         return Seen(subject=call.caller.subject, count=body.count, key=key)
 

@@ -394,3 +394,31 @@ def test_a_handler_with_a_parameter_that_cannot_be_read_is_refused_at_once(tmp_p
             app.endpoint("GET", "/bad", needs=app.endpoints["GET", "/open"].needs)(handler)
 
     play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/things"), ("PUT", "/things/a"), ("GET", "/machines")],
+)
+@pytest.mark.parametrize("query", ["dry_run=true", "=", "x", "limit=1&limit=2", "%00=1", "%ff"])
+def test_a_route_that_takes_no_query_refuses_one_and_names_it(tmp_path, method, path, query):
+    async def scenario(http):
+        body = {"json": {"name": "x"}} if "things" in path else {}
+        document = check_problem(await http.request(method, f"{path}?{query}", **body), 422)
+        name = query.partition("=")[0]
+        if "%" not in name:
+            assert document["errors"][0]["pointer"] == f"?{name}"
+
+    with_client(tmp_path, scenario)
+
+
+def test_probes_and_pushes_may_come_with_a_query(tmp_path):
+    async def scenario(system):
+        app = make_app(system)
+        async with client(app) as http:
+            assert (await http.get("/open?now=1")).status_code == 200
+        token = {"Authorization": f"Bearer {system.token('bus', 'system')}"}
+        async with client(app, **token) as http:
+            assert (await http.post("/ours?token=abc", content=b"x")).json()["count"] == 1
+
+    play(tmp_path, scenario)
