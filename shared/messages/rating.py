@@ -85,7 +85,9 @@ class RecordOutcome(Command):
         }
     )
 
-    workflow_id: Identifier
+    workflow_id: Identifier = Field(
+        description="As its recommendations name it; it must have one at least."
+    )
     overall_quality_score: float = Field(ge=0, le=100, description="0 (useless) to 100.")
     recommendations: list[SettledRecommendation] = Field(
         max_length=MAX_SETTLED,

@@ -54,16 +54,24 @@ CandidateInput = Annotated[
 """A Candidate, or the text `provider/model`; the provider ends at the first slash."""
 
 
+def _some(candidates: list[Candidate]) -> list[Candidate]:
+    if not candidates:
+        msg = "is empty: name the models that may answer, or leave it out for the whole catalogue"
+        raise ValueError(msg)
+    return candidates
+
+
 class _Routed(Command):
     """What both route and complete may say about the choice of the model."""
 
     pattern: PatternName | None = Field(
         default=None, description="The kind of prompt; found from the prompt where left out."
     )
-    candidates: list[CandidateInput] | None = Field(
+    candidates: Annotated[list[CandidateInput], AfterValidator(_some)] | None = Field(
         default=None,
         max_length=MAX_CANDIDATES,
         description="Models that may answer; the whole catalogue where left out.",
+        json_schema_extra={"minItems": 1},
     )
     max_cost: Cost | None = Field(
         default=None, description="Most that this request may cost by estimate, in USD."

@@ -39,7 +39,7 @@ async def record_outcome(
 
     Raises:
         InvalidInput: it names a recommendation twice, or one that is not of the workflow; or the
-            workflow has more recommendations than one transaction can settle.
+            workflow has no recommendations, or more than one transaction can settle.
         Conflict: another outcome settled the workflow before.
     """
     await writable(deps, caller.workspace)
@@ -54,6 +54,7 @@ async def record_outcome(
             return _answer(_same(known, fingerprint))
         proposed = await _recommendations(tx, command)
         named = _named(command, proposed)
+        _check_proposed(proposed)
         outcome = _outcome(
             outcome_id, command, named, proposed, caller=caller, now=now, fingerprint=fingerprint
         )
@@ -78,6 +79,16 @@ def _check_distinct(command: RecordOutcome) -> None:
         if one.recommendation_id in seen:
             raise InvalidInput.field(_pointer(at), "is named twice")
         seen.add(one.recommendation_id)
+
+
+def _check_proposed(proposed: list[Recommendation]) -> None:
+    """Refuses an outcome that comes too early, or for a misspelt workflow.
+
+    Kept, it would settle nothing and refuse the true one.
+    """
+    if not proposed:
+        detail = "is of no recommendation: submit what was recommended first, then its outcome"
+        raise InvalidInput.field("/workflow_id", detail)
 
 
 def _pointer(at: int) -> str:

@@ -89,3 +89,12 @@ def test_a_search_has_bounds():
     for bad in ({"limit": 0}, {"limit": 51}, {"text": " "}, {"text": "a" * 10_001}):
         with pytest.raises(ValidationError):
             SearchRequest(**{"text": "a", **bad})
+
+
+@pytest.mark.parametrize("model", [RouteRequest, CompleteRequest])
+def test_an_empty_list_of_candidates_is_refused_with_what_to_do(model):
+    with pytest.raises(ValidationError) as error:
+        model.model_validate({"prompt": "a", "candidates": []})
+    assert places(error) == [("candidates",)]
+    assert "leave it out for the whole catalogue" in str(error.value)
+    assert model.model_validate({"prompt": "a", "candidates": None}).candidates is None

@@ -201,3 +201,14 @@ def test_an_outcome_is_audited_and_told(tmp_path):
         assert (await system.store.get(WORKSPACE, OUTCOMES, "wf-1")).feedback == "well done"
 
     play(tmp_path, scenario)
+
+
+def test_an_outcome_of_a_workflow_without_recommendations_is_refused_and_blocks_nothing(tmp_path):
+    async def scenario(system):
+        with pytest.raises(InvalidInput, match="/workflow_id: is of no recommendation") as refused:
+            await settle(system)
+        assert refused.value.problems[0].pointer == "/workflow_id"
+        one = await recommended(system)
+        assert (await settle(system, named(one))).settled == [one]
+
+    play(tmp_path, scenario)
