@@ -1,9 +1,14 @@
 """The audit log read and checked. Writes nothing."""
 
 import asyncio
+import binascii
+import hashlib
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 from shared.domain.access import Caller
 from shared.domain.audit import AuditRecord, ChainCheck
+from shared.errors import InvalidInput
 from shared.messages.auditing import AuditParams, AuditVerified, AuditView
 from shared.messages.base import Page
 from shared.services.deps import Deps
@@ -18,15 +23,20 @@ async def list_audit(deps: Deps, caller: Caller, params: AuditParams) -> Page[Au
     Raises:
         InvalidInput: the cursor is not one of this list.
     """
+    question = _question(caller, params)
     page = await deps.store.audit_page(
         caller.workspace,
         action=params.action,
         subject=params.subject,
         actor=params.actor,
         limit=params.limit,
-        cursor=params.cursor,
+        cursor=None if params.cursor is None else _opened(params.cursor, question),
     )
-    return Page(items=[_view(record) for record in page.items], next_cursor=page.next_cursor)
+    behind = page.next_cursor
+    return Page(
+        items=[_view(record) for record in page.items],
+        next_cursor=None if behind is None else _sealed(behind, question),
+    )
 
 
 async def verify_audit(deps: Deps, workspace: str) -> AuditVerified:
@@ -44,6 +54,28 @@ async def verify_audit(deps: Deps, workspace: str) -> AuditVerified:
         first_broken=check.first_broken,
         head=check.head,
     )
+
+
+def _question(caller: Caller, params: AuditParams) -> str:
+    """Returns a fingerprint of what is asked: a cursor is good for nothing else."""
+    asked = [caller.workspace, params.action, params.subject, params.actor]
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+
+
+def _sealed(cursor: str, question: str) -> str:
+    return urlsafe_b64encode(f"{question}.{cursor}".encode()).decode().rstrip("=")
+
+
+def _opened(cursor: str, question: str) -> str:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        asked, _, behind = urlsafe_b64decode(padded.encode("ascii")).decode().partition(".")
+    except (UnicodeError, binascii.Error):
+        asked = behind = ""
+    if asked != question:
+        detail = "is not a cursor of this list; ask for the first page without it"
+        raise InvalidInput.field("?cursor", detail)
+    return behind
 
 
 def _view(record: AuditRecord) -> AuditView:

@@ -115,3 +115,26 @@ def test_pages_follow_each_other_newest_first(tmp_path):
             await auditing.list_audit(system.deps, ADA, AuditParams(cursor="nonsense"))
 
     play(tmp_path, scenario)
+
+
+def test_a_cursor_is_good_for_its_own_question_only(tmp_path):
+    async def scenario(system):
+        await fill(system, 3)
+        asked = {"limit": 1, "action": "entry.submitted"}
+        page = await auditing.list_audit(system.deps, ADA, AuditParams(**asked))
+        cursor = page.next_cursor
+        assert not cursor.isdigit()
+        rest = await auditing.list_audit(system.deps, ADA, AuditParams(**asked, cursor=cursor))
+        assert [one.seq for one in rest.items] == [2]
+        elsewhere = caller("ada", role="viewer", workspace="other")
+        for who, other in (
+            (ADA, AuditParams(cursor=cursor)),
+            (ADA, AuditParams(action="entry.submitted", actor="x", cursor=cursor)),
+            (elsewhere, AuditParams(**asked, cursor=cursor)),
+            *((ADA, AuditParams(**asked, cursor=one)) for one in ("2", "", "ü", cursor[:-3])),
+        ):
+            with pytest.raises(InvalidInput) as refused:
+                await auditing.list_audit(system.deps, who, other)
+            assert refused.value.problems[0].pointer == "?cursor"
+
+    play(tmp_path, scenario)
