@@ -37,7 +37,7 @@ class Wording:
 
     Args:
         title: makes the one line from the event.
-        page: of the console, where to act; `{subject}` is the event's.
+        page: where it can be read; `{subject}` is the event's.
         people: True where people are to be told, not only machines.
         gathered: True where one message may stand for the crowd.
     """
@@ -64,23 +64,23 @@ def _about_entry(verb: str) -> Callable[[Event], str]:
 
 
 WORDINGS: Mapping[EventType, Wording] = {
-    "entry.submitted": Wording(_submitted, "/entries/{subject}", gathered=True),
-    "entry.approved": Wording(_about_entry("approved"), "/entries/{subject}", people=False),
-    "entry.rejected": Wording(_about_entry("rejected"), "/entries/{subject}"),
-    "entry.revision_requested": Wording(_about_entry("needs a revision"), "/entries/{subject}"),
-    "entry.retracted": Wording(_about_entry("retracted"), "/entries/{subject}"),
+    "entry.submitted": Wording(_submitted, "/v1/entries/{subject}", gathered=True),
+    "entry.approved": Wording(_about_entry("approved"), "/v1/entries/{subject}", people=False),
+    "entry.rejected": Wording(_about_entry("rejected"), "/v1/entries/{subject}"),
+    "entry.revision_requested": Wording(_about_entry("needs a revision"), "/v1/entries/{subject}"),
+    "entry.retracted": Wording(_about_entry("retracted"), "/v1/entries/{subject}"),
     "learning.completed": Wording(
         lambda event: f"Training run finished: {_of(event, 'status', event.subject)}",
-        "/learning",
+        "/v1/learning/status",
         people=False,
     ),
     "learning.rolled_back": Wording(
         lambda event: f"Learning rolled back to {_of(event, 'snapshot_id', event.subject)}",
-        "/learning",
+        "/v1/learning/status",
     ),
-    "alert.raised": Wording(lambda event: _of(event, "summary", event.subject), "/monitor"),
+    "alert.raised": Wording(lambda event: _of(event, "summary", event.subject), "/v1/alerts"),
     "alert.resolved": Wording(
-        lambda event: f"Resolved: {_of(event, 'summary', event.subject)}", "/monitor"
+        lambda event: f"Resolved: {_of(event, 'summary', event.subject)}", "/v1/alerts"
     ),
 }
 """Every event that this function consumes."""

@@ -17,6 +17,8 @@ from shared.services import notifying
 from tests.fakes.clock import ManualClock
 from tests.fakes.http_receiver import HttpReceiver
 from tests.fakes.smtp_server import SmtpServer
+from tests.support.entries import submit
+from tests.support.every_route import gateway
 from tests.support.system import WORKSPACE, play
 
 DATA = {
@@ -103,7 +105,7 @@ def test_an_alert_reaches_mail_slack_webhook_and_log(tmp_path, caplog):
         with_channels(tmp_path, channels, scenario)
         (message,) = server.messages
         assert message["Subject"] == "[default] CRITICAL: quality fell by 12 %"
-        assert "http://127.0.0.1:8080/monitor" in message.get_content()
+        assert "http://127.0.0.1:8080/v1/alerts" in message.get_content()
         assert "quality fell by 12 %" in json.loads(slack.deliveries[0].body)["text"]
         (delivery,) = hook.deliveries
         now_s = ManualClock().now().timestamp()
@@ -232,3 +234,15 @@ def test_a_dead_channel_ends_in_a_dead_letter_and_can_be_replayed(tmp_path):
 
         with_channels(tmp_path, [webhook(hook)], scenario)
         assert len(hook.deliveries) == 6
+
+
+@pytest.mark.parametrize("kind", sorted(notifying.WORDINGS))
+def test_every_link_leads_to_something_that_answers(tmp_path, kind):
+    async def scenario(system):
+        subject = await submit(system)
+        told = event(kind).model_copy(update={"subject": subject})
+        http = await gateway(system, role="viewer")
+        link = notifying.compose(told, "http://whetstone.test").link
+        assert (await http.get(link)).status_code == 200
+
+    play(tmp_path, scenario)
