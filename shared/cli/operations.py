@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from shared.cli.running import in_workspace, run
+from shared.cli.running import call_job, in_workspace, run
 from shared.cli.serve import apps
 from shared.messages.events import JOBS
 from shared.services import auditing
@@ -101,6 +101,20 @@ def list_jobs() -> None:
     """List the jobs."""
     for name, job in JOBS.items():
         click.echo(f"{name:10} {job.cron:14} POST {job.path} ({job.function})")
+
+
+@schedule.command("run")
+@click.argument("name", type=click.Choice(list(JOBS)))
+@click.option(
+    "--url",
+    default="http://127.0.0.1:8080",
+    show_default=True,
+    help="Where the server, or the job's function, answers.",
+)
+def run_job(name: str, url: str) -> None:
+    """Run a job now, as the schedule does at its ticks; for all workspaces."""
+    answer = call_job(url, JOBS[name])
+    click.echo("  ".join(f"{what}: {count}" for what, count in answer.items()))
 
 
 @click.command()

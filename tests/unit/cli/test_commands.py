@@ -17,6 +17,15 @@ from shared.domain.records import SYSTEM_WORKSPACE
 from shared.messages.events import JOBS, Event
 from shared.ports import Transaction
 from shared.services.deps import Deps
+from tests.support.server import Server, free_port
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A running server's address and its data folder."""
+    folder = tmp_path_factory.mktemp("served") / "data"
+    with Server(folder) as server:
+        yield server.url, folder
 
 
 @pytest.fixture
@@ -203,3 +212,27 @@ def _leave_dead_letter() -> None:
 
     bootstrap.reset()
     run(leave)
+
+
+@pytest.mark.parametrize("name", sorted(JOBS))
+def test_a_job_is_run_by_hand_on_the_running_server(
+    served: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    url, folder = served
+    monkeypatch.setenv("WHETSTONE_DATA_DIR", str(folder))
+    said = whetstone("schedule", "run", name, "--url", url)
+    assert said.exit_code == 0, said.output
+    assert re.search(r"\w+: \d", said.output)
+
+
+def test_a_job_is_not_run_where_nobody_answers_or_with_another_secret(
+    served: tuple[str, Path], data: Path
+) -> None:
+    url, _ = served
+    said = whetstone("schedule", "run", "sweep", "--url", f"http://127.0.0.1:{free_port()}")
+    assert said.exit_code == 1
+    assert "does not answer" in said.output
+    said = whetstone("schedule", "run", "sweep", "--url", url)
+    assert said.exit_code == 1
+    assert "answered 401" in said.output
+    assert whetstone("schedule", "run", "nothing").exit_code == 2
