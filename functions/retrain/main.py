@@ -32,7 +32,7 @@ from shared.web.app import Api
 from shared.web.cloud import cloud_function
 from shared.web.endpoint import Call
 from shared.web.guard import SYSTEM, needs
-from shared.web.tables import CSV, csv_response
+from shared.web.tables import CSV, csv_response, next_page
 
 app = Api("retrain", bootstrap.gate)
 
@@ -86,10 +86,14 @@ async def roll_back(call: Call, body: RollBack) -> RolledBack:
 
 @app.endpoint("GET", "/v1/agents", needs=READER, media=CSV)
 async def list_agents(call: Call, query: TablePage) -> Page[AgentView] | Response:
-    """List agents with their trust; `format=csv` for a spreadsheet."""
+    """List agents with their trust; `format=csv` for a spreadsheet.
+
+    CSV is one page as well; the header `Link` with `rel="next"` leads to the one behind it.
+    """
     page = PageParams(limit=query.limit, cursor=query.cursor)
     found = await trusting.agents(bootstrap.deps(), call.caller, page)
     if query.format == "csv":
+        call.headers.update(next_page(query, found.next_cursor))
         return csv_response((one.model_dump(mode="json") for one in found.items), "agents")
     return found
 
@@ -112,9 +116,13 @@ async def initialize_trust(call: Call) -> TrustInitialized:
 
 @app.endpoint("GET", "/v1/patterns", needs=READER, media=CSV)
 async def list_patterns(call: Call, query: PatternsPage) -> Patterns | Response:
-    """List what holds: consensus, experts, high confidence; `format=csv` for a spreadsheet."""
+    """List what holds: consensus, experts, high confidence; `format=csv` for a spreadsheet.
+
+    CSV is one page as well; the header `Link` with `rel="next"` leads to the one behind it.
+    """
     found = await trusting.patterns(bootstrap.deps(), call.caller, query)
     if query.format == "csv":
+        call.headers.update(next_page(query, found.next_cursor))
         return csv_response((one.model_dump(mode="json") for one in found.items), "patterns")
     return found
 

@@ -4,8 +4,11 @@ import csv
 import io
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.responses import Response
+
+from shared.messages.base import PageParams
 
 MEDIA = "text/csv; charset=utf-8"
 
@@ -29,6 +32,17 @@ def csv_response(rows: Iterable[Mapping[str, Any]], name: str) -> Response:
     writer.writerows({column: _safe(value) for column, value in row.items()} for row in flat)
     headers = {"content-disposition": f'attachment; filename="{name}.csv"'}
     return Response(text.getvalue().encode(), media_type=MEDIA, headers=headers)
+
+
+def next_page(asked: PageParams, cursor: str | None) -> dict[str, str]:
+    """Returns the header `Link` to the page behind this one, as RFC 8288 has it; none on the last.
+
+    The link is relative to the request, so that it is right behind any prefix and alias.
+    """
+    if cursor is None:
+        return {}
+    query = {**asked.model_dump(mode="json", exclude_none=True), "cursor": cursor}
+    return {"link": f'<?{urlencode(query)}>; rel="next"'}
 
 
 def _flat(row: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

@@ -370,3 +370,24 @@ def test_a_read_only_workspace_learns_nothing_and_shows_everything(tmp_path):
 
 def test_the_target_hands_the_app_to_the_framework():
     assert asyncio.run(retrain_main.retrain(None)) is app
+
+
+@pytest.mark.parametrize(("path", "column"), [("/v1/agents", "agent_id"), ("/v1/patterns", "key")])
+def test_a_table_is_walked_by_its_links(tmp_path, path, column):
+    async def scenario(system):
+        for name, points in (("a1", 2), ("a2", 2), ("a3", 0)):
+            await recommended(system, name)
+            await settled(system, 40, agent_id=name, points=points)
+        http = await admin(system)
+        await http.post("/v1/learning/runs", json={})
+        whole = [one[column] for one in (await http.get(path)).json()["items"]]
+        assert len(whole) >= 2
+        url, seen = http.base_url.join(f"{path}?format=csv&limit=1"), []
+        while url is not None:
+            answer = await http.get(url)
+            seen += [line[column] for line in table(answer)]
+            behind = answer.links.get("next")
+            url = None if behind is None else answer.url.join(behind["url"])
+        assert seen == whole
+
+    play(tmp_path, scenario)

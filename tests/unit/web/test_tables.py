@@ -2,10 +2,12 @@
 
 import csv
 import io
+from urllib.parse import parse_qsl
 
 import pytest
 
-from shared.web.tables import MEDIA, csv_response
+from shared.messages.learning import PatternsPage
+from shared.web.tables import MEDIA, csv_response, next_page
 
 
 def read(rows):
@@ -65,3 +67,18 @@ def test_a_name_that_a_spreadsheet_would_run_is_shown_instead():
 @pytest.mark.parametrize("number", [-1, -0.25, 0, 3])
 def test_numbers_stay_numbers(number):
     assert read([{"n": number}])[1] == [str(number)]
+
+
+def test_the_next_page_keeps_the_question_and_moves_the_cursor():
+    asked = PatternsPage(limit=2, cursor="old", format="csv", category="expert")
+    assert next_page(asked, None) == {}
+    [(name, link)] = next_page(asked, "a=&b ü").items()
+    assert name == "link"
+    target, _, relation = link.removeprefix("<?").partition(">; ")
+    assert relation == 'rel="next"'
+    assert dict(parse_qsl(target)) == {
+        "limit": "2",
+        "cursor": "a=&b ü",
+        "format": "csv",
+        "category": "expert",
+    }
