@@ -1,0 +1,558 @@
+"""What the index over blobs promises beyond the port: empty disks, races, crashes, damage, lag."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared.adapters import index_blobs_slot
+from shared.adapters.blobs_folder import FolderBlobs
+from shared.adapters.index_blobs import StoredIndex
+from shared.adapters.index_sqlite import SqliteKnowledgeIndex
+from shared.errors import Conflict, Unavailable
+from shared.ports import IndexChange, IndexDocument
+
+ROOT = Path(__file__).parents[2]
+HEAD = "index/w/head"
+
+SAVE_FOREVER = """
+import asyncio, sys
+from pathlib import Path
+from shared.adapters.blobs_folder import FolderBlobs
+from shared.adapters.index_blobs import StoredIndex
+from shared.adapters.index_sqlite import SqliteKnowledgeIndex
+from shared.ports import IndexChange, IndexDocument
+
+async def main(local, blobs):
+    index = StoredIndex(SqliteKnowledgeIndex(local), FolderBlobs(blobs), least_changes=1, share=0)
+    number = await index.version("w")
+    while True:
+        number += 1
+        document = IndexDocument(f"e{number}", 1, "topic", "text", ())
+        await index.apply("w", [IndexChange(number, f"e{number}", document)])
+        await index.save("w")
+        print(number, flush=True)
+
+asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2])))
+"""
+
+
+def change(number: int) -> IndexChange:
+    document = IndexDocument(f"e{number}", 1, "topic", f"text number{number}", ())
+    return IndexChange(number, f"e{number}", document)
+
+
+class Watched(FolderBlobs):
+    """The folder, with a record of what was read and written, and a way to step in between."""
+
+    def __init__(self, root):
+        super().__init__(root)
+        self.read, self.written, self.before_put = [], [], None
+
+    async def get(self, key):
+        self.read.append(key)
+        return await super().get(key)
+
+    async def put(self, key, data, *, if_generation=0):
+        if self.before_put is not None:
+            await self.before_put(key)
+        self.written.append(key)
+        return await super().put(key, data, if_generation=if_generation)
+
+
+class Cloud:
+    """Blobs that last, and instances whose disks do not."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.blobs = Watched(root / "blobs")
+        self.made = []
+
+    def instance(self, **how) -> StoredIndex:
+        """Returns a new instance with an empty disk."""
+        fields = {"least_changes": 5, "share": 0.0, **how}
+        local = SqliteKnowledgeIndex(self.root / f"disk{len(self.made)}")
+        self.made.append(StoredIndex(local, self.blobs, **fields))
+        return self.made[-1]
+
+    def files(self) -> list[Path]:
+        """Returns the files of all local disks."""
+        return sorted(path for path in self.root.glob("disk*/*") if path.is_file())
+
+    async def saved(self) -> list[str]:
+        """Returns the keys of the saved files, oldest first."""
+        return [key for key in await self.blobs.list("index/w/") if key != HEAD]
+
+    async def damage(self, key: str, data: bytes = b"rubbish") -> None:
+        await self.blobs.put(key, data, if_generation=None)
+
+
+async def publish(index: StoredIndex, first: int, last: int, *, save: bool = True) -> None:
+    for number in range(first, last + 1):
+        await index.apply("w", [change(number)], after=number - 1)
+        if save:
+            await index.save("w")
+
+
+async def found(index: StoredIndex) -> list[str]:
+    result = await index.search("w", "text", limit=500)
+    return sorted((hit.entry_id for hit in result.hits), key=lambda name: int(name[1:]))
+
+
+def upto(last: int) -> list[str]:
+    return [f"e{number}" for number in range(1, last + 1)]
+
+
+@pytest.fixture
+def play(tmp_path):
+    """Runs a scenario with a cloud, and closes the instances that it made."""
+
+    def run(scenario):
+        async def whole():
+            cloud = Cloud(tmp_path)
+            try:
+                await scenario(cloud)
+            finally:
+                for index in cloud.made:
+                    await index.close()
+            assert cloud.files() == [], "an instance that is closed leaves nothing"
+
+        asyncio.run(whole())
+
+    return run
+
+
+def test_a_new_instance_starts_from_the_newest_saved_file(play):
+    async def scenario(cloud):
+        publisher = cloud.instance()
+        await publish(publisher, 1, 12)
+        other = cloud.instance()
+        assert (await other.version("w"), await found(other)) == (10, upto(10))
+        await other.apply("w", [change(11), change(12)], after=10)
+        assert await other.digest("w") == await publisher.digest("w")
+        assert await other.search("w", "number7", limit=3) == await publisher.search(
+            "w", "number7", limit=3
+        )
+
+    play(scenario)
+
+
+def test_any_first_use_of_a_workspace_loads_it(play):
+    async def scenario(cloud):
+        await publish(cloud.instance(), 1, 5)
+        assert await found(cloud.instance()) == upto(5)
+        assert await cloud.instance().unembedded("w", "m", 1) == [("e5", 1)]
+        late = cloud.instance()
+        await late.apply("w", [change(6)], after=5)
+        assert await found(late) == upto(6)
+
+    play(scenario)
+
+
+def test_many_first_uses_at_once_load_once(play):
+    async def scenario(cloud):
+        await publish(cloud.instance(), 1, 5)
+        cloud.blobs.read.clear()
+        index = cloud.instance()
+        results = await asyncio.gather(*(found(index) for _ in range(20)))
+        assert results == [upto(5)] * 20
+        assert len(cloud.blobs.read) == 2, "the pointer and one file"
+        await found(index)
+        assert len(cloud.blobs.read) == 2
+
+    play(scenario)
+
+
+def test_nothing_is_saved_before_enough_has_changed(play):
+    async def scenario(cloud):
+        index = cloud.instance()
+        await publish(index, 1, 4)
+        assert cloud.blobs.written == []
+        await publish(index, 5, 9)
+        assert [key for key in cloud.blobs.written if key == HEAD] == [HEAD]
+        await publish(index, 10, 10)
+        assert len(await cloud.saved()) == 2
+        cloud.blobs.read.clear()
+        await publish(index, 11, 14)
+        assert cloud.blobs.read == [], "looking whether it is time costs nothing"
+
+    play(scenario)
+
+
+def test_what_is_enough_grows_with_the_documents(play):
+    async def scenario(cloud):
+        index = cloud.instance(least_changes=2, share=0.5, keep=100)
+        await publish(index, 1, 40)
+        versions = [int(key.split("/")[2].split("-")[0]) for key in await cloud.saved()]
+        assert versions == [2, 4, 6, 9, 14, 21, 32]
+
+    play(scenario)
+
+
+def test_the_newest_files_are_kept_and_the_others_go(play):
+    async def scenario(cloud):
+        await publish(cloud.instance(), 1, 60)
+        saved = await cloud.saved()
+        assert [int(key.split("/")[2].split("-")[0]) for key in saved] == [50, 55, 60]
+
+    play(scenario)
+
+
+def test_of_two_that_save_at_once_one_wins_and_nothing_is_left_over(play):
+    async def scenario(cloud):
+        one, two = cloud.instance(), cloud.instance()
+        for index in (one, two):
+            await publish(index, 1, 7, save=False)
+        await asyncio.gather(*(index.save("w") for index in (one, two, one, two)))
+        assert cloud.blobs.written.count(HEAD) == 2, "both tried"
+        assert len(await cloud.saved()) == 1
+        assert await found(cloud.instance()) == upto(7)
+        await publish(one, 8, 12)
+        await publish(two, 8, 12)
+        assert len(await cloud.saved()) == 2
+        assert await found(cloud.instance()) == upto(12)
+
+    play(scenario)
+
+
+def test_one_that_saves_an_older_state_does_not_push_a_newer_one_back(play):
+    async def scenario(cloud):
+        slow, fast = cloud.instance(), cloud.instance()
+        await publish(slow, 1, 5, save=False)
+        await publish(fast, 1, 11, save=False)
+
+        async def overtake(key):
+            if key == HEAD:
+                cloud.blobs.before_put = None
+                await fast.save("w")
+
+        cloud.blobs.before_put = overtake
+        await slow.save("w")
+        assert await cloud.instance().version("w") == 11
+        assert len(await cloud.saved()) == 1
+
+    play(scenario)
+
+
+def test_a_writer_that_died_before_the_pointer_leaves_what_the_next_one_removes(play):
+    async def scenario(cloud):
+        async def die(key):
+            if key == HEAD:
+                raise Unavailable("the power is gone")
+
+        first = cloud.instance()
+        cloud.blobs.before_put = die
+        await publish(first, 1, 5, save=False)
+        with pytest.raises(Unavailable):
+            await first.save("w")
+        cloud.blobs.before_put = None
+        [orphan] = await cloud.saved()
+        second = cloud.instance()
+        assert await second.version("w") == 0, "nothing points at it"
+        await publish(second, 1, 6)
+        assert orphan not in await cloud.saved()
+        assert await found(cloud.instance()) == upto(5)
+
+    play(scenario)
+
+
+def kill_a_publisher(disk: Path, blobs: Path, after: int) -> int:
+    """Starts a process that saves after each change, kills it, and returns what it reported."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SAVE_FOREVER, str(disk), str(blobs)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    for _ in range(after):
+        reported = int(process.stdout.readline())
+    os.kill(process.pid, signal.SIGKILL)
+    return max([reported, *map(int, process.communicate()[0].split())])
+
+
+@pytest.mark.crash
+def test_a_publisher_killed_at_any_moment_leaves_an_index_that_loads(play, tmp_path):
+    for number in range(4):
+        reported = kill_a_publisher(tmp_path / f"k{number}", tmp_path / "blobs", 3 + 4 * number)
+
+        async def scenario(cloud, reported=reported):
+            index = cloud.instance()
+            version = await index.version("w")
+            assert version >= reported
+            assert await found(index) == upto(version)
+
+        play(scenario)
+
+
+@pytest.mark.parametrize("data", [b"", b"rubbish", b"SQLite format 3\x00" + b"\xff" * 9000])
+def test_a_damaged_file_gives_way_to_the_one_before(play, caplog, data):
+    async def scenario(cloud):
+        await publish(cloud.instance(), 1, 10)
+        await cloud.damage((await cloud.saved())[-1], data)
+        index = cloud.instance()
+        assert (await index.version("w"), await found(index)) == (5, upto(5))
+        assert "index.saved_file_damaged" in caplog.messages
+        await publish(index, 6, 10)
+        assert await cloud.instance().version("w") == 10, "and is replaced when it is time"
+
+    play(scenario)
+
+
+def test_a_file_whose_bytes_rot_in_place_gives_way_too(play, tmp_path):
+    async def scenario(cloud):
+        await publish(cloud.instance(), 1, 10)
+        path = tmp_path / "blobs" / "objects" / f"{(await cloud.saved())[-1]}~"
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+        assert await cloud.instance().version("w") == 5
+
+    play(scenario)
+
+
+def test_with_every_file_damaged_an_instance_starts_empty_and_saves_anew(play):
+    async def scenario(cloud):
+        await publish(cloud.instance(), 1, 15)
+        damaged = await cloud.saved()
+        for key in damaged:
+            await cloud.damage(key)
+        index = cloud.instance()
+        assert (await index.version("w"), await found(index)) == (0, [])
+        await publish(index, 1, 2)
+        assert await cloud.instance().version("w") == 1
+        await publish(index, 3, 20)
+        assert not set(damaged) & set(await cloud.saved()), "what nothing points at is removed"
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[1]", b'{"files": [{"key": 1}]}'])
+def test_a_damaged_pointer_is_written_anew(play, data):
+    async def scenario(cloud):
+        await publish(cloud.instance(), 1, 5)
+        await cloud.damage(HEAD, data)
+        index = cloud.instance()
+        assert await index.version("w") == 0
+        await publish(index, 1, 6)
+        assert await cloud.instance().version("w") == 5
+
+    play(scenario)
+
+
+def test_a_pointer_that_rots_in_place_is_written_anew(play, tmp_path):
+    async def scenario(cloud):
+        await publish(cloud.instance(), 1, 5)
+        (tmp_path / "blobs" / "objects" / f"{HEAD}~").write_bytes(b"rubbish")
+        index = cloud.instance()
+        await publish(index, 1, 6)
+        assert await cloud.instance().version("w") == 5
+
+    play(scenario)
+
+
+def test_a_file_of_another_schema_is_left_alone(play, monkeypatch):
+    async def scenario(cloud):
+        await publish(cloud.instance(), 1, 5)
+        with monkeypatch.context() as patched:
+            patched.setattr(index_blobs_slot, "SCHEMA_VERSION", 99)
+            assert await cloud.instance().version("w") == 0
+        assert await cloud.instance().version("w") == 5
+
+    play(scenario)
+
+
+def test_a_file_removed_while_it_was_to_be_read_gives_way_to_a_newer_one(play):
+    async def scenario(cloud):
+        publisher = cloud.instance(keep=1)
+        await publish(publisher, 1, 5)
+        [old] = await cloud.saved()
+        plain, index = cloud.blobs.get, cloud.instance()
+
+        async def overtaken(key):
+            if key == old:
+                await publish(publisher, 6, 10)
+            return await plain(key)
+
+        cloud.blobs.get = overtaken
+        assert await index.version("w") == 10
+
+    play(scenario)
+
+
+def test_a_file_that_is_gone_for_good_is_no_hindrance(play):
+    async def scenario(cloud):
+        await publish(cloud.instance(), 1, 5)
+        for key in await cloud.saved():
+            await cloud.blobs.delete(key)
+        assert await cloud.instance().version("w") == 0
+
+    play(scenario)
+
+
+def test_blobs_that_do_not_answer_are_unavailable_and_no_empty_index(play):
+    async def scenario(cloud):
+        await publish(cloud.instance(), 1, 5)
+        index, plain = cloud.instance(), cloud.blobs.get
+
+        async def away(key):
+            raise Unavailable("no network")
+
+        cloud.blobs.get = away
+        for call in (index.version("w"), index.search("w", "text", limit=1)):
+            with pytest.raises(Unavailable):
+                await call
+        cloud.blobs.get = plain
+        assert await found(index) == upto(5)
+
+    play(scenario)
+
+
+def test_an_instance_that_lags_takes_over_what_was_saved_since(play):
+    async def scenario(cloud):
+        publisher, lagging = cloud.instance(), cloud.instance()
+        await publish(publisher, 1, 6)
+        assert await lagging.version("w") == 5
+        await publish(publisher, 7, 9)
+        await lagging.load("w")
+        assert await lagging.version("w") == 5, "nothing newer was saved"
+        await publish(publisher, 10, 21)
+        await lagging.load("w")
+        assert (await lagging.version("w"), await found(lagging)) == (20, upto(20))
+        await publisher.load("w")
+        assert await publisher.version("w") == 21, "what is newer here stays"
+
+    play(scenario)
+
+
+def test_searches_beside_a_load_see_one_state_or_the_other(play):
+    async def scenario(cloud):
+        publisher, lagging = cloud.instance(), cloud.instance()
+        await publish(publisher, 1, 5)
+        await lagging.version("w")
+        await publish(publisher, 6, 30)
+
+        async def watch():
+            return [await found(lagging) for _ in range(20)]
+
+        *seen, _ = await asyncio.gather(watch(), watch(), lagging.load("w"))
+        assert all(one in (upto(5), upto(30)) for seen_one in seen for one in seen_one)
+        assert await found(lagging) == upto(30)
+        assert len([path for path in cloud.files() if path.match("disk1/*.sqlite")]) == 1
+
+    play(scenario)
+
+
+def test_changes_that_follow_a_version_the_index_fell_below_are_refused(play):
+    async def scenario(cloud):
+        index = cloud.instance()
+        await publish(index, 1, 7)
+        await index.close()  # as an instance that starts anew
+        with pytest.raises(Conflict, match="5"):
+            await index.apply("w", [change(8)], after=7)
+        await index.apply("w", [change(6), change(7), change(8)], after=5)
+        assert await found(index) == upto(8)
+
+    play(scenario)
+
+
+def test_a_damaged_local_copy_is_loaded_anew(play, caplog):
+    async def scenario(cloud):
+        index = cloud.instance()
+        await publish(index, 1, 7)
+        await index._local.close()
+        [path] = [path for path in cloud.files() if path.suffix == ".sqlite"]
+        for one in cloud.files():
+            one.unlink()
+        path.write_bytes(b"this is no database " * 500)
+        assert await found(index) == upto(5)
+        assert "index.local_copy_damaged" in caplog.messages
+
+    play(scenario)
+
+
+def test_room_on_the_disk_is_made_by_what_was_not_used_for_longest(play):
+    async def scenario(cloud):
+        index = cloud.instance(most_local_bytes=400_000)
+        for workspace in ("a", "b", "c", "d", "e", "f", "g", "h"):
+            for number in range(1, 6):
+                await index.apply(workspace, [change(number)])
+            await index.save(workspace)
+        await index.version("a")
+        held = [name for name, slot in index._slots.items() if slot.copy is not None]
+        assert "a" in held
+        assert "h" in held
+        assert "b" not in held
+        assert sum(path.stat().st_size for path in cloud.files()) < 1_000_000
+        result = await index.search("b", "text", limit=10)
+        assert len(result.hits) == 5, "it is loaded again"
+
+    play(scenario)
+
+
+def test_dropping_forgets_what_was_saved(play):
+    async def scenario(cloud):
+        index = cloud.instance()
+        await publish(index, 1, 10)
+        await index.drop("w")
+        assert await index.version("w") == 0
+        assert await cloud.blobs.list("index/") == []
+        assert await cloud.instance().version("w") == 0
+        await publish(index, 1, 6)
+        assert await cloud.instance().version("w") == 5
+
+    play(scenario)
+
+
+def test_names_of_workspaces_do_not_meet_among_the_blobs(play):
+    async def scenario(cloud):
+        names = ["w", "w/../x", "..", ".", "w%2F", "w:2F", "ä", "a b", "~", "%7E"]
+        index = cloud.instance(least_changes=1)
+        for number, name in enumerate(names, start=1):
+            await index.apply(name, [change(number)])
+            await index.save(name)
+        other = cloud.instance()
+        for number, name in enumerate(names, start=1):
+            assert await other.version(name) == number
+            assert [hit.entry_id for hit in (await other.search(name, "text", limit=9)).hits] == [
+                f"e{number}"
+            ]
+
+    play(scenario)
+
+
+def test_an_index_serves_one_event_loop_after_another(tmp_path):
+    cloud = Cloud(tmp_path)
+    index = cloud.instance()
+    asyncio.run(publish(index, 1, 5))
+
+    async def at_once():
+        await index.close()
+        return await asyncio.gather(*(found(index) for _ in range(5)))
+
+    for _ in range(3):
+        assert asyncio.run(at_once()) == [upto(5)] * 5
+    asyncio.run(index.close())
+
+
+def test_an_object_that_cannot_be_pruned_is_pruned_by_the_next(play):
+    async def scenario(cloud):
+        index, plain = cloud.instance(), cloud.blobs.delete
+
+        async def away(key):
+            raise Unavailable("no network")
+
+        await publish(index, 1, 19)
+        cloud.blobs.delete = away
+        await publish(index, 20, 20, save=False)
+        with pytest.raises(Unavailable):
+            await index.save("w")
+        assert await cloud.instance().version("w") == 20, "it is saved all the same"
+        cloud.blobs.delete = plain
+        await publish(index, 21, 25)
+        assert len(await cloud.saved()) == 3
+
+    play(scenario)
