@@ -1,8 +1,9 @@
 """Who is calling, and may they: every route is shut until the guard opens it.
 
 Machines send `X-API-Key` (or the same key as a bearer token, for scrapers that know nothing else);
-only its hash is stored. People and our own scheduler send a JWT. A key that was revoked is refused
-everywhere within `KEY_AGE_S`.
+only its hash is stored. People send a JWT. Ourselves are known by a JWT of our own where one
+process is the whole system, and by a token of Google's where Pub/Sub and Cloud Scheduler call. A
+key that was revoked is refused everywhere within `KEY_AGE_S`.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ from shared.domain.records import SYSTEM_WORKSPACE
 from shared.domain.secrets import Secret, value_of
 from shared.errors import NotAllowed, NotAuthenticated
 from shared.ports import Clock, Store
+from shared.web.oidc import ServiceTokens
 
 KEY_AGE_S = 5.0
 """How long a process trusts what it has read of a key, in seconds."""
@@ -55,12 +57,21 @@ class Guard:
         store: where keys are.
         clock: for expiry.
         jwt_secret: verifies people's tokens, as it is at each request.
+        service_tokens: verifies those of service accounts, which then are the only ones that prove
+            ourselves; None where there are none, and our own token does.
     """
 
-    def __init__(self, store: Store, clock: Clock, jwt_secret: str | Secret) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        jwt_secret: str | Secret,
+        service_tokens: ServiceTokens | None = None,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._jwt_secret = jwt_secret
+        self._service_tokens = service_tokens
         self._keys: dict[str, tuple[float, ApiKey, Caller]] = {}
 
     async def authenticate(self, headers: Mapping[bytes, bytes]) -> Caller:
@@ -68,6 +79,7 @@ class Guard:
 
         Raises:
             NotAuthenticated: no credential, or one that is unknown, expired, revoked or forged.
+            Unavailable: what is needed to verify it does not answer.
         """
         secret = headers.get(b"x-api-key")
         if secret is not None:
@@ -79,6 +91,8 @@ class Guard:
         token = bearer[7:].strip()
         if token.startswith(KEY_PREFIX.encode()):
             return await self._machine(token)
+        if self._service_tokens is not None and _says_service_account(token):
+            return await self._service_tokens.verify(token)
         return self._person(token)
 
     async def _machine(self, secret: bytes) -> Caller:
@@ -132,6 +146,9 @@ class Guard:
             msg = "this token's claims are not ours"
             raise NotAuthenticated(msg)
         if role == "system":
+            if self._service_tokens is not None:
+                msg = "here only a service account's token proves the system"
+                raise NotAuthenticated(msg)
             return Caller(workspace, f"system:{subject}", system=True)
         return Caller(workspace, subject, role=role)
 
@@ -158,6 +175,14 @@ def mint(jwt_secret: str, subject: str, workspace: str, role: str, expires_at: f
     """Returns a signed token; `expires_at` in seconds since 1970."""
     claims = {"sub": subject, "workspace": workspace, "role": role, "exp": int(expires_at)}
     return jwt.encode(claims, jwt_secret, algorithm=_ALGORITHM)
+
+
+def _says_service_account(token: bytes) -> bool:
+    """Tells by which of the two ways a token is to be verified; neither believes what it says."""
+    try:
+        return jwt.get_unverified_header(token).get("alg") != _ALGORITHM
+    except (jwt.InvalidTokenError, ValueError, RecursionError):
+        return False
 
 
 def _caller_of(key: ApiKey) -> Caller:
