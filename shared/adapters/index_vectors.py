@@ -82,11 +82,12 @@ class Vectors:
             self._kept.pop(name, None)
 
     def _current(self, name: str, connection: sqlite3.Connection, embedding: Embedding) -> _Matrix:
+        now = state(connection)
         with self._guard:
             known = self._kept.get(name)
-        if known is not None and known.model != embedding.model:
-            known = None
-        if known is None or known.state != state(connection):
+        if known is not None and (known.model, known.state[0]) != (embedding.model, now[0]):
+            known = None  # the same number may be another vector there
+        if known is None or known.state != now:
             known = _read(connection, embedding, known)
         with self._guard:
             self._kept[name] = known
