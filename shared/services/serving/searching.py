@@ -37,6 +37,8 @@ async def search(deps: Deps, caller: Caller, command: SearchRequest) -> SearchAn
     )
     found = await _found(deps, caller.workspace, command, embedding)
     tier = found.result.tier
+    if embedding is not None and "vector" not in tier:
+        why = "nothing that fits is embedded"
     return SearchAnswer(
         items=found.items[: command.limit],
         knowledge_version=found.result.version,

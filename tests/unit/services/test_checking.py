@@ -19,11 +19,13 @@ from shared.domain.learning.runs import (
 from shared.domain.operations import ALERT_RULES, DELIVERIES, Delivery
 from shared.domain.records import SYSTEM_WORKSPACE
 from shared.domain.traffic import Traffic
-from shared.errors import Unavailable
+from shared.errors import CorruptData, Unavailable
 from shared.messages.events import Event
 from shared.messages.monitoring import AlertsQuery
+from shared.messages.reviewing import Approve
 from shared.messages.submitting import SubmitEntry
-from shared.services import access, checking, monitoring, submitting
+from shared.services import access, checking, monitoring, publishing, reviewing, submitting
+from tests.support.entries import submit
 from tests.support.system import WORKSPACE, caller, play
 
 
@@ -239,6 +241,43 @@ def test_search_that_falls_behind_raises(tmp_path):
         await put(system, KNOWLEDGE_HEADS, KnowledgeHead(id="head", version=9, updated_at=now))
         assert (await checking.check(system.deps)).open == 0
         await put(system, KNOWLEDGE_HEADS, KnowledgeHead(id="head", version=10, updated_at=now))
+        await checking.check(system.deps)
+        found = (await alerts(system))["index_behind"]
+        assert found.evidence == {"published": 10, "shown": 0, "threshold": 10}
+
+    started(tmp_path, scenario)
+
+
+async def publish(system, count):
+    who = caller("ada", role="reviewer")
+    for number in range(count):
+        entry_id = await submit(system, number)
+        await reviewing.decide(
+            system.deps, who, entry_id, Approve(), None, verdict="approve", notes=""
+        )
+        await publishing.publish_entry(system.deps, WORKSPACE, entry_id)
+
+
+def test_an_index_that_only_this_process_has_not_kept_up_is_no_alert(tmp_path):
+    async def scenario(system):
+        await publish(system, 10)
+        await system.index.drop(WORKSPACE)  # as an instance that has just started
+        assert (await checking.check(system.deps)).open == 0
+        assert await system.index.version(WORKSPACE) == 10
+
+    started(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("error", [Unavailable("no disk"), CorruptData("no sense")])
+def test_an_index_that_cannot_catch_up_is_behind(tmp_path, monkeypatch, error):
+    async def scenario(system):
+        await publish(system, 10)
+        await system.index.drop(WORKSPACE)
+
+        async def fails(*args, **how):
+            raise error
+
+        monkeypatch.setattr(system.index, "apply", fails)
         await checking.check(system.deps)
         found = (await alerts(system))["index_behind"]
         assert found.evidence == {"published": 10, "shown": 0, "threshold": 10}
