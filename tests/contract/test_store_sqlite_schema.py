@@ -14,19 +14,10 @@ from shared.adapters.sqlite_statements import listing
 from shared.adapters.store_sqlite import SqliteStore
 from shared.domain import collections
 from shared.domain.entries import CONTENT_KEYS, ENTRIES
-from shared.domain.feedback import FEEDBACK, RECOMMENDATIONS, Feedback, Rating, Recommendation
-from shared.domain.learning.runs import (
-    PATTERN_ROWS,
-    PERFORMANCE,
-    TRUST_ROWS,
-    PatternRow,
-    PerformanceRow,
-    TrustRow,
-)
 from shared.domain.records import Filter, Order, Query
-from shared.domain.times import to_text
 from shared.errors import CorruptData, Unavailable
-from tests.contract.store_records import HERE, NOW, creates, entry, everything, key, puts, write
+from tests.contract.operator_views import SHOWN, write_shown
+from tests.contract.store_records import HERE, creates, entry, everything, key, puts, write
 
 pytestmark = pytest.mark.contract
 
@@ -230,106 +221,17 @@ def test_a_copy_of_the_folder_opens_as_a_backup(tmp_path):
 
 
 def test_an_operator_finds_readable_tables_and_views(tmp_path):
-    path, at = tmp_path / "whetstone.db", to_text(NOW)
+    path = tmp_path / "whetstone.db"
 
     async def scenario():
         store = SqliteStore(path)
-        rating = Rating(
-            id="1",
-            feedback_id="fb_1",
-            quality_score=4,
-            is_correct=True,
-            comment="good",
-            rated_at=at,
-        )
-        where = {"pattern": "code", "provider": "local", "model": "small"}
-        snapshot = {"snapshot_id": "snap_1"}
-        await write(
-            store,
-            puts(ENTRIES, entry(1, published_revision=1)),
-            puts(
-                FEEDBACK,
-                Feedback(
-                    id="req_1:ada",
-                    request_id="req_1",
-                    user_id="ada",
-                    rating=rating,
-                    updated_at=at,
-                    **where,
-                ),
-            ),
-            puts(
-                RECOMMENDATIONS,
-                Recommendation(
-                    id="rec_1",
-                    agent_id="agent",
-                    agent_name="Agent",
-                    correlation_id="case",
-                    workflow_id="wf",
-                    recommendation_type="price",
-                    content="less",
-                    content_hash="h",
-                    confidence_score=0.5,
-                    submitted_by="key:a",
-                    created_at=at,
-                ),
-            ),
-            puts(
-                PERFORMANCE,
-                PerformanceRow(
-                    id="p",
-                    n=3,
-                    mean_quality=4.5,
-                    correctness=1,
-                    mean_cost_usd=None,
-                    tier="proven",
-                    recorded_at=at,
-                    **where,
-                    **snapshot,
-                ),
-            ),
-            puts(
-                TRUST_ROWS,
-                TrustRow(
-                    id="agent:price",
-                    agent_id="agent",
-                    recommendation_type="price",
-                    overall=0.7,
-                    n=9,
-                    card={"accuracy": 0.8, "trend": "rising"},
-                    updated_at=at,
-                    **snapshot,
-                ),
-            ),
-            puts(
-                PATTERN_ROWS,
-                PatternRow(
-                    id="price:discount",
-                    category="price",
-                    success_rate=0.9,
-                    n=4,
-                    card={"words": ["discount"]},
-                    updated_at=at,
-                    **snapshot,
-                ),
-            ),
-            everything,
-        )
+        await write_shown(store)
         await store.close()
 
     asyncio.run(scenario())
-    wanted = {
-        "kb_entries": {"entry_id": "ent_0001", "content": "content 1", "published_revision": 1},
-        "response_feedback": {"feedback_id": "fb_1", "quality_score": 4, "is_correct": 1},
-        "model_performance_history": {"model": "small", "mean_quality": 4.5, "tier": "proven"},
-        "agent_recommendations": {"recommendation_id": "rec_1", "agent_name": "Agent"},
-        "agent_trust_scores": {"agent_id": "agent", "overall": 0.7, "accuracy": 0.8},
-        "recommendation_patterns": {"pattern_key": "price:discount", "words": '["discount"]'},
-        "audit_log": {"seq": 1, "actor": "ada", "action": "entry.submitted"},
-    }
     with closing(sqlite3.connect(path)) as file:
         file.row_factory = sqlite3.Row
-        for view, columns in wanted.items():
+        for view, columns in SHOWN.items():
             (row,) = file.execute(f"SELECT * FROM {view}").fetchall()
             shown = dict(row)
             assert shown["workspace"] == HERE

@@ -1,4 +1,6 @@
-"""A process that writes to a store until it is done or killed: `FILE NAME COUNT [WAIT]`.
+"""A process that writes to a store until it is done or killed: `PLACE NAME COUNT`.
+
+PLACE is a file of SQLite or the DSN of a PostgreSQL database.
 
 Every transaction raises one shared count, creates two records, and leaves an audit record, an event
 and a row of evidence. What was committed is told on a line of its own, at once.
@@ -10,13 +12,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from shared.adapters.postgres_login import dsn_login
+from shared.adapters.postgres_pool import PostgresPool
+from shared.adapters.store_postgres import PostgresStore
 from shared.adapters.store_sqlite import SqliteStore
 from shared.domain.entries import CONTENT_KEYS
 from shared.domain.feedback import CONVERSATIONS, ConversationCount
+from shared.ports import Store
 from tests.contract.store_records import HERE, RATING, audit_entry, event, key
 
 
-async def write_one(store: SqliteStore, name: str, number: int) -> None:
+def open_store(place: str) -> Store:
+    """Returns the store at a place."""
+    if place.startswith("postgresql://"):
+        return PostgresStore(PostgresPool(dsn_login(place)))
+    return SqliteStore(Path(place))
+
+
+async def write_one(store: Store, name: str, number: int) -> None:
     """Commits one transaction, then says so."""
     mark = f"{name}{number:06d}"
 
@@ -35,9 +48,9 @@ async def write_one(store: SqliteStore, name: str, number: int) -> None:
     print(mark, flush=True)
 
 
-async def main(path: str, name: str, count: int) -> None:
+async def main(place: str, name: str, count: int) -> None:
     """Writes, eight at a time."""
-    store = SqliteStore(Path(path))
+    store = open_store(place)
     print("ready", flush=True)
     sys.stdin.readline()
 
