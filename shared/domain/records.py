@@ -60,11 +60,13 @@ class Query:
     """A question a collection answers from an index: equal on `equal`, ordered by `order`.
 
     Further filters on columns may narrow it: they walk along the index from the cursor and stop at
-    the limit.
+    the limit. Fields in `narrow` (equal to a value, or a list that contains it) are asked so often
+    that a store which pays for each record it walks over indexes them too.
     """
 
     equal: tuple[str, ...]
     order: str | None = None
+    narrow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +90,11 @@ class Collection(Generic[R]):
 
     def __post_init__(self) -> None:
         """Gathers every field that needs a column, in order of mention."""
-        asked = [name for query in self.queries for name in (*query.equal, query.order) if name]
+        asked = [
+            name
+            for query in self.queries
+            for name in (*query.equal, query.order, *query.narrow)
+            if name
+        ]
         names = dict.fromkeys([*asked, *self.columns, *([self.expires] if self.expires else [])])
         object.__setattr__(self, "all_columns", tuple(names))

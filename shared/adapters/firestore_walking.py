@@ -1,0 +1,59 @@
+"""Walks along a query until enough documents fit, and does it again to see that nothing changed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared.adapters.firestore_client import Document, FirestoreClient, Stale
+from shared.adapters.firestore_queries import Walk
+from shared.adapters.firestore_values import Pb
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One query that was run, and the names and versions that it returned."""
+
+    parent: str
+    query: Pb
+    seen: Sequence[tuple[str, Any]]
+
+    async def repeat(self, client: FirestoreClient, transaction: bytes) -> None:
+        """Runs it again in a transaction.
+
+        Raises:
+            Stale: it returns something else now.
+        """
+        reading = await client.query(self.parent, self.query, transaction=transaction)
+        if [(one.name, one.version) for one in reading.found.values()] != list(self.seen):
+            raise Stale
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """What a walk found, as of when, and by which steps."""
+
+    found: list[Document]
+    at: Pb
+    steps: list[Step]
+
+
+async def walked(
+    client: FirestoreClient, parent: str, asked: Walk, wanted: int, *, at: Pb = None
+) -> Walked:
+    """Returns up to `wanted` documents that fit, in order.
+
+    Each step but the first goes on where the one before it ended, all as of one moment.
+    """
+    found: list[Document] = []
+    steps: list[Step] = []
+    size = asked.chunk(wanted)
+    query = asked.first(size)
+    while True:
+        reading = await client.query(parent, query, at=at)
+        at = reading.at
+        documents = list(reading.found.values())
+        steps.append(Step(parent, query, [(one.name, one.version) for one in documents]))
+        found += [one for one in documents if asked.fits(one.fields)]
+        if len(found) >= wanted or len(documents) < size:
+            return Walked(found[:wanted], at, steps)
+        query = asked.after(documents[-1].fields, documents[-1].name, size)
