@@ -4,6 +4,7 @@ Each one runs in a process group of its own, so that ending it ends what it star
 that somebody else started.
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -12,6 +13,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
+
+from localcloud import pids
 
 HOST = "127.0.0.1"
 READY_S = 60.0
@@ -25,9 +28,16 @@ class StartError(Exception):
 
 def free_port() -> int:
     """Returns a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Returns as many different ports that nobody listens on."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind((HOST, 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 class LocalProcess:
@@ -36,7 +46,7 @@ class LocalProcess:
     Args:
         name: in messages, and of the log file.
         command: the program and its arguments.
-        log: where its output goes, appended.
+        log: where its output goes, appended; its process id is in a file beside it while it runs.
         ready: tells whether it answers; called every 50 ms.
         environment: further variables.
         cwd: the folder that it runs in.
@@ -96,6 +106,7 @@ class LocalProcess:
                 )
             except FileNotFoundError:
                 raise StartError(f"{self.name}: there is no {self.command[0]} here") from None
+        pids.write(self._pid_file, self.process.pid)
 
     def wait_ready(self) -> None:
         """Waits until it answers.
@@ -110,6 +121,11 @@ class LocalProcess:
                 self.stop()
                 raise StartError(f"{self.name} did not start:\n{self.last_lines()}")
             time.sleep(0.05)
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id, which is that of its group too; None where it was never started."""
+        return self.process.pid if self.process is not None else None
 
     def running(self) -> bool:
         """Tells whether it runs."""
@@ -138,6 +154,10 @@ class LocalProcess:
             except ProcessLookupError:
                 return
 
+    @property
+    def _pid_file(self) -> Path:
+        return self.log.with_suffix(pids.SUFFIX)
+
     def _wait(self, seconds: float) -> bool:
         if self.process is None:
             return True
@@ -145,6 +165,7 @@ class LocalProcess:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             return False
+        self._pid_file.unlink(missing_ok=True)
         return True
 
 

@@ -5,27 +5,40 @@ module reads and connects nothing.
 """
 
 import platform
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from shared import config
 from shared.adapters.clock_system import SystemClock
 from shared.adapters.commit_git import read_commit
 from shared.adapters.secret_file import kept_secret
-from shared.bootstrap import people, places
+from shared.adapters.secret_vault import SecretVault
+from shared.bootstrap import places
+from shared.bootstrap.ports import Ports
 from shared.domain.access import DEFAULT_WORKSPACE
+from shared.domain.secrets import Secret
+from shared.errors import InvalidInput
 from shared.messages.events import Event
 from shared.messages.monitoring import SystemInfo
-from shared.ports import Bus, OutboxItem
-from shared.services.deps import Deps, Options
+from shared.ports import Bus
+from shared.services import relaying
+from shared.services.deps import Deps
 from shared.web.guard import Guard
 from shared.web.health import Check
 from shared.web.limits import RateLimits
+from shared.web.oidc import ServiceTokens
 
 CONSUMERS: dict[str, Callable[[Event], Awaitable[None]]] = {}
 """Handlers of events in this process, by function; the local server fills it for its bus."""
+
+_QUESTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "store": ("ping", ()),
+    "blobs": ("ping", ()),
+    "index": ("version", (DEFAULT_WORKSPACE,)),
+}
+"""What tells whether a port works: a method of it, and its arguments."""
 
 
 @dataclass(slots=True)
@@ -37,8 +50,12 @@ class WebGate:
     body_bytes: int
     version: str
     checks: Mapping[str, Check]
-    bus: Bus
     started_at: str
+
+    @property
+    def bus(self) -> Bus:
+        """What is told of events that a consumer could not handle."""
+        return deps().bus
 
 
 @cache
@@ -50,52 +67,40 @@ def settings() -> config.Settings:
 @cache
 def deps() -> Deps:
     """Returns the ports of this process."""
-    chosen = settings()
-    clock = SystemClock()
-    store, analytics = places.store(chosen, _relay)
-    blobs = places.blobs(chosen)
-    return Deps(
-        store=store,
-        analytics=analytics,
-        blobs=blobs,
-        bus=places.bus(chosen, store, clock, CONSUMERS),
-        index=places.index(chosen, blobs),
-        clock=clock,
-        ids=places.ids(chosen),
-        catalogue=people.catalogue(chosen),
-        providers=people.providers(chosen),
-        notifiers=people.notifiers(chosen.notify, clock),
-        options=Options(
-            learning=chosen.learning,
-            idempotency_hours=chosen.idempotency_hours,
-            snapshot_poll_s=chosen.serving.snapshot_poll_s,
-            completion_timeout_s=chosen.serving.completion_timeout_s,
-            completion_deadline_s=chosen.serving.completion_deadline_s,
-            completion_attempts=chosen.serving.completion_attempts,
-            expected_output_tokens=chosen.serving.expected_output_tokens,
-            console_url=chosen.notify.console_url,
-        ),
-    )
+    publish = relaying.publisher(lambda: deps().bus, lambda: deps().store)
+    return Ports(settings(), vault(), publish, CONSUMERS)
 
 
 @cache
 def gate() -> WebGate:
-    """Returns the guard and the limits of this process."""
+    """Returns the guard and the limits of this process; a check builds what it looks at."""
     limits = settings().limits
-    guard = Guard(deps().store, deps().clock, jwt_secret())
-    checks: dict[str, Check] = {
-        "store": deps().store.ping,
-        "blobs": deps().blobs.ping,
-        "index": lambda: deps().index.version(DEFAULT_WORKSPACE),
-    }
+    guard = Guard(deps().store, deps().clock, jwt_secret, _services())
+    jwt_secret()  # what is wrong with it shows now, not at a request
+    checks: dict[str, Check] = {port: partial(_ask, port) for port in _QUESTIONS}
     return WebGate(
         guard,
         RateLimits(limits.burst, deps().clock),
         limits.body_bytes,
         config.VERSION,
         checks,
-        deps().bus,
         deps().clock.now_text(),
+    )
+
+
+def _services() -> ServiceTokens | None:
+    """Returns what knows the service accounts that may call us; None where there are none."""
+    gcp = settings().gcp
+    if not gcp.push_service_accounts or gcp.push_audience is None:
+        return None
+    from shared.adapters.signing_keys_jwks import JwksSigningKeys
+
+    return ServiceTokens(
+        JwksSigningKeys(gcp.push_jwks_url, deps().clock),
+        deps().clock,
+        issuer=gcp.push_issuer,
+        audience=gcp.push_audience,
+        accounts=gcp.push_service_accounts,
     )
 
 
@@ -120,17 +125,50 @@ def commit() -> str | None:
     return settings().commit or read_commit(Path(__file__).resolve().parents[2])
 
 
-@cache
 def jwt_secret() -> str:
-    """Returns the secret that signs people's tokens.
+    """Returns the secret that signs people's tokens, as it is now.
 
     Made, and kept beside the data, where none is set; where there are several processes the
     settings must have one.
+
+    Raises:
+        InvalidInput: the secret that the settings name is too short to sign with.
     """
+    secret = _signing()()
+    if len(secret) < config.LEAST_SIGNING:
+        raise InvalidInput(f"jwt_secret names a secret below {config.LEAST_SIGNING} characters")
+    return secret
+
+
+@cache
+def _signing() -> Secret:
     given = settings().jwt_secret
-    if given is not None:
-        return given.get_secret_value()
-    return kept_secret(places.kept_in(settings()) / "jwt_secret")
+    if given is None:
+        kept = kept_secret(places.kept_in(settings()) / "jwt_secret")
+        return lambda: kept
+    return vault().secret(given.get_secret_value())
+
+
+def bootstrap_key() -> str | None:
+    """Returns the first admin key that the settings hold or name; None where they do not."""
+    given = settings().bootstrap_api_key
+    return vault().secret(given.get_secret_value())() if given is not None else None
+
+
+@cache
+def vault() -> SecretVault:
+    """Returns what turns settings into secrets."""
+    return places.vault(settings(), SystemClock())
+
+
+async def _ask(port: str) -> object:
+    """Asks a port whether it works.
+
+    By name: only a function whose health depends on a port builds it, and has it in its bundle.
+    """
+    method, arguments = _QUESTIONS[port]
+    found: object = await getattr(getattr(deps(), port), method)(*arguments)
+    return found
 
 
 def reset() -> None:
@@ -138,12 +176,6 @@ def reset() -> None:
 
     For tests, and for a server that restarts in place.
     """
-    for built in (settings, deps, gate, jwt_secret, commit):
+    for built in (settings, vault, deps, gate, _signing, commit):
         built.cache_clear()
     CONSUMERS.clear()
-
-
-async def _relay(items: Sequence[OutboxItem]) -> None:
-    """Publishes what a transaction has just committed; what fails stays for the sweeper."""
-    await deps().bus.publish([item.event for item in items])
-    await deps().store.outbox_done(items)

@@ -105,8 +105,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 async def _serve(listening: socket.socket) -> None:
     deps, _ = bootstrap.deps(), bootstrap.gate()  # what is wrong shows now, not at a request
-    given = bootstrap.settings().bootstrap_api_key
-    shown = await access.bootstrap_access(deps, given.get_secret_value() if given else None)
+    given = bootstrap.bootstrap_key()
+    shown = await access.bootstrap_access(deps, given)
     gateway = Gateway(apps())
     bootstrap.CONSUMERS.update(
         {name: app.consume for name, app in gateway.apps.items() if app.consume}
@@ -137,7 +137,9 @@ async def _serve(listening: socket.socket) -> None:
         click.echo("Stopped; everything that was answered is kept.")
 
 
-def _loops(deps: Deps, gateway: Gateway, stop: asyncio.Event) -> list[Coroutine[Any, Any, None]]:
+def _loops(
+    deps: Deps, gateway: Gateway[Api], stop: asyncio.Event
+) -> list[Coroutine[Any, Any, None]]:
     async def relay() -> float:
         started, seen = time.perf_counter(), gateway.requests
         if await relaying.relay(deps, RELAY_BATCH) == 0:

@@ -12,6 +12,7 @@ from shared.config.sections import (
 )
 from shared.config.settings import (
     CLIENT_VARIABLES,
+    LEAST_SIGNING,
     PREFIX,
     VERSION,
     Settings,
@@ -21,6 +22,7 @@ from shared.config.settings import (
 
 __all__ = [
     "CLIENT_VARIABLES",
+    "LEAST_SIGNING",
     "PREFIX",
     "VERSION",
     "BigQuerySettings",

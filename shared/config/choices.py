@@ -86,10 +86,12 @@ def _missing_places(settings: "Settings") -> Iterator[str]:
         )
     if chosen.blobs == "gcs" and not gcp.bucket:
         yield "gcp.bucket: blobs=gcs needs a bucket; set WHETSTONE_GCP__BUCKET to its name"
-    if not gcp.region:
-        for setting in ("schedule=cloud_scheduler", "embedder=vertex"):
-            if setting in chosen.of_google():
-                yield f"gcp.region: {setting} needs a region; set WHETSTONE_GCP__REGION"
+    if gcp.region:
+        return
+    if chosen.schedule == "cloud_scheduler":
+        yield "gcp.region: schedule=cloud_scheduler needs a region; set WHETSTONE_GCP__REGION"
+    elif chosen.embedder == "vertex" and not settings.vertex.region:
+        yield "gcp.region: embedder=vertex needs a region; set WHETSTONE_GCP__REGION"
 
 
 def _missing_database(settings: "Settings") -> Iterator[str]:

@@ -3,6 +3,8 @@
 Where the emulators run (FIRESTORE_EMULATOR_HOST and the like) is the SDKs' own business.
 """
 
+from typing import Literal
+
 from pydantic import Field, SecretStr
 
 from shared.config.sections import Section
@@ -18,7 +20,7 @@ class GcpSettings(Section):
     firestore_database: str = Field(
         default="(default)", min_length=1, description="The Firestore database's id."
     )
-    audit_shards: int = Field(
+    counter_shards: int = Field(
         default=16,
         ge=1,
         le=256,
@@ -63,6 +65,9 @@ class PostgresSettings(Section):
     )
     user: str | None = Field(default=None, description="The IAM user that the instance knows.")
     database: str = Field(default="whetstone", description="The instance's database.")
+    network: Literal["private", "public", "psc"] = Field(
+        default="private", description="The way to the instance; private is that of a VPC."
+    )
     pool_size: int = Field(
         default=4, ge=1, le=100, description="Connections of one function's instance, at most."
     )
@@ -81,5 +86,8 @@ class BigQuerySettings(Section):
 class VertexSettings(Section):
     """Vertex AI, which turns text into vectors where `embedder` says so."""
 
+    region: str | None = Field(
+        default=None, description="Where the model runs, or `global`; as gcp.region where not set."
+    )
     model: str = Field(default="text-embedding-005", description="The embedding model.")
-    dimensions: int = Field(default=256, ge=1, le=3072, description="Numbers in a vector.")
+    dimensions: int = Field(default=768, ge=1, le=3072, description="Numbers in a vector.")

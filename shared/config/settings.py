@@ -8,10 +8,10 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, JsonValue, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, JsonValue, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -39,6 +39,7 @@ from shared.config.sections import (
     ServingSettings,
 )
 from shared.domain.learning.config import LearningConfig
+from shared.domain.secrets import is_reference
 from shared.errors import InvalidInput
 
 PREFIX = "WHETSTONE_"
@@ -51,8 +52,18 @@ _LOGIN = re.compile(r"(://)[^/@\s]*@")
 CLIENT_VARIABLES = frozenset({"WHETSTONE_URL", "WHETSTONE_API_KEY"})
 """Read by clients (the demo, the benchmarks), not by the system itself."""
 
+LEAST_SIGNING = 32
+"""Characters of the secret that signs people's tokens."""
+
 _INSTANCE = "K_SERVICE"
 """Set by Google Cloud in each instance of a function, and by `make run-cloud`."""
+
+
+def _long_enough(given: SecretStr) -> SecretStr:
+    value = given.get_secret_value()
+    if len(value) < LEAST_SIGNING and not is_reference(value):
+        raise ValueError(f"needs {LEAST_SIGNING} characters or more")
+    return given
 
 
 class Settings(BaseSettings):
@@ -92,10 +103,8 @@ class Settings(BaseSettings):
     bootstrap_api_key: SecretStr | None = Field(
         default=None, description="The first admin key, of workspace `default`."
     )
-    jwt_secret: SecretStr | None = Field(
-        default=None,
-        min_length=32,
-        description="Signs people's tokens (HS256); 32 characters or more.",
+    jwt_secret: Annotated[SecretStr, AfterValidator(_long_enough)] | None = Field(
+        default=None, description="Signs people's tokens (HS256); 32 characters or more."
     )
     commit: str | None = Field(
         default=None,

@@ -4,14 +4,13 @@
 prefix they are the monitor's.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, MutableMapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 from shared.errors import NotFound
 from shared.messages.events import FunctionName
 from shared.web import problems
 from shared.web.aliases import ALIASES, path_pattern
-from shared.web.app import Api
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -23,14 +22,31 @@ FRONT: FunctionName = "monitor"
 _PREFIX = "/functions/"
 
 
-class Gateway:
+class Routed(Protocol):
+    """A function behind the gateway: its app in this process, or the way to another process."""
+
+    function: FunctionName
+    peers: tuple[FunctionName, ...]
+
+    @property
+    def endpoints(self) -> Collection[tuple[str, str]]:
+        """The methods and paths that it serves."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+
+
+F = TypeVar("F", bound=Routed)
+
+
+class Gateway(Generic[F]):
     """Sends each request to the app of its function, and counts them in `requests`.
 
     Args:
         apps: the functions; a path that two of them serve goes to `FRONT`.
     """
 
-    def __init__(self, apps: Sequence[Api]) -> None:
+    def __init__(self, apps: Sequence[F]) -> None:
         self.apps = {app.function: app for app in apps}
         self.requests = 0
         for app in apps:
@@ -62,7 +78,7 @@ class Gateway:
             return
         await app(scope, receive, send)
 
-    def _by_template(self, path: str) -> Api | None:
+    def _by_template(self, path: str) -> F | None:
         for pattern, app in self._templates:
             if pattern.fullmatch(path):
                 return app

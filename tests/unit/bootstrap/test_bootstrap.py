@@ -1,6 +1,8 @@
 """The composition root: channels from the settings, and what runs."""
 
+import re
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from pydantic import ValidationError
@@ -8,8 +10,10 @@ from pydantic import ValidationError
 from functions.monitor.main import app
 from shared import bootstrap, config
 from shared.adapters.schedule_inprocess import JobCaller, latest_tick, next_tick
+from shared.adapters.secret_vault import SecretVault
 from shared.bootstrap import people
 from shared.domain.operations import CONSUMED, Consumed
+from shared.errors import InvalidInput
 from shared.messages.events import JOBS, Event
 from shared.services import notifying, scheduling
 from tests.fakes.clock import ManualClock
@@ -18,11 +22,12 @@ from tests.fakes.smtp_server import SmtpServer
 from tests.support.system import WORKSPACE, play
 
 ROOT = Path(__file__).parents[3]
+VAULT = SecretVault(None, ManualClock())
 
 
 def names(**notify):
     settings = config.NotifySettings(**notify)
-    return [one.name for one in people.notifiers(settings, ManualClock())]
+    return [one.name for one in people.notifiers(settings, ManualClock(), VAULT)]
 
 
 def test_the_log_is_always_a_channel():
@@ -67,7 +72,7 @@ def test_configured_channels_carry_a_notification(tmp_path):
             webhook_url=hook.url,
             webhook_secret="s",
         )
-        channels = people.notifiers(settings, ManualClock())
+        channels = people.notifiers(settings, ManualClock(), VAULT)
 
         event = Event(
             event_id="evt_1",
@@ -98,14 +103,24 @@ def test_a_login_in_an_address_is_not_shown():
     assert shown["notify"]["slack_webhook_url"] is None
 
 
-def test_the_commit_is_the_one_that_was_built(tmp_path, monkeypatch):
-    async def scenario(_):
-        monkeypatch.setattr(bootstrap, "settings", lambda: config.Settings(commit="abc"))
-        bootstrap.commit.cache_clear()
+def test_the_commit_is_the_one_that_was_built():
+    bootstrap.commit.cache_clear()
+    with patch.object(bootstrap, "settings", lambda: config.Settings(commit="abc")):
         assert bootstrap.commit() == "abc"
-        bootstrap.commit.cache_clear()
+    bootstrap.commit.cache_clear()
 
-    play(tmp_path, scenario)
+
+def test_the_commit_of_a_checkout_is_the_one_that_is_checked_out():
+    bootstrap.commit.cache_clear()
+    with patch.object(bootstrap, "settings", config.Settings):
+        assert re.fullmatch("[0-9a-f]{40}", bootstrap.commit())
+    bootstrap.commit.cache_clear()
+
+
+@pytest.mark.parametrize("secret", ["", "x" * 31])
+def test_a_named_secret_that_is_too_short_signs_nothing(secret):
+    with patch.object(bootstrap, "_signing", lambda: lambda: secret), pytest.raises(InvalidInput):
+        bootstrap.jwt_secret()
 
 
 def test_the_schedule_runs_the_real_jobs_with_the_systems_credential(tmp_path):

@@ -12,8 +12,10 @@ from shared.adapters.clock_system import SystemClock
 from shared.adapters.ids_random import RandomIds
 from shared.adapters.ids_sortable import SortableIds
 from shared.adapters.index_sqlite import SqliteKnowledgeIndex
+from shared.adapters.secret_vault import SecretVault
 from shared.adapters.store_sqlite import SqliteStore
 from shared.bootstrap import places
+from shared.errors import InvalidInput
 
 GCP = {
     "project": "p",
@@ -22,6 +24,7 @@ GCP = {
     "push_audience": "whetstone",
     "push_service_accounts": ["push@p.test"],
 }
+VAULT = SecretVault(None, SystemClock())
 
 
 def settings(tmp_path, **changes):
@@ -35,7 +38,7 @@ async def nothing(_items):
 
 def test_the_embedded_backend_is_files_in_one_folder(tmp_path):
     chosen = config.Settings(data_dir=tmp_path / "data")
-    store, _ = places.store(chosen, nothing)
+    store, _ = places.store(chosen, VAULT, nothing)
     blobs = places.blobs(chosen)
     kinds = (SqliteStore, FolderBlobs, SqliteKnowledgeIndex, InProcessBus, SortableIds)
     built = (
@@ -47,6 +50,40 @@ def test_the_embedded_backend_is_files_in_one_folder(tmp_path):
     )
     assert tuple(type(one) for one in built) == kinds
     assert (tmp_path / "data" / "whetstone.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("store", "kinds"),
+    [
+        ("firestore", ("FirestoreStore", "FirestoreAnalytics")),
+        ("postgres", ("PostgresStore", "PostgresAnalytics")),
+    ],
+)
+def test_a_store_that_processes_share_is_one_setting_and_connects_to_nothing(
+    tmp_path, store, kinds
+):
+    dsn = "postgresql://nobody@127.0.0.1:1/none"
+    chosen = settings(tmp_path, store=store, postgres={"dsn": dsn})
+    built = places.store(chosen, VAULT, nothing)
+    assert tuple(type(one).__name__ for one in built) == kinds
+
+
+def test_cloud_sql_logs_in_by_iam_where_an_instance_is_named(tmp_path):
+    chosen = settings(tmp_path, store="postgres", postgres={"instance": "p:r:i", "user": "u"})
+    store, _ = places.store(chosen, VAULT, nothing)
+    assert type(store).__name__ == "PostgresStore"
+
+
+def test_an_embedder_is_one_setting(tmp_path):
+    assert places.embedder(config.Settings()) is None
+    embedder = places.embedder(settings(tmp_path, vertex={"dimensions": 256}))
+    assert embedder.model == "text-embedding-005-256"
+
+
+def test_only_secret_manager_reads_a_secret_that_a_setting_names(tmp_path):
+    with pytest.raises(InvalidInput, match="secret_manager"):
+        places.vault(config.Settings(), SystemClock()).secret("secret://jwt")
+    assert places.vault(settings(tmp_path), SystemClock()).secret("plain")() == "plain"
 
 
 def test_cloud_storage_brings_the_index_that_is_kept_there(tmp_path):

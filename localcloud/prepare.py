@@ -1,0 +1,44 @@
+"""Makes what Terraform makes on Google Cloud, and the way in: `python -m localcloud.prepare URL`.
+
+Topics, subscriptions that push to the URL, the workspace `default` and its first admin key, which
+is printed where it was made now.
+"""
+
+import asyncio
+import sys
+
+from localcloud.plan import ACCOUNT, AUDIENCE
+from shared import bootstrap
+from shared.adapters.pubsub_setup import ensure_topology
+from shared.adapters.pubsub_topology import FEWEST_ATTEMPTS, RECORDER, consumers, topology
+from shared.services import access
+
+FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 10.0
+"""Shorter than on Google Cloud: who looks on does not want to wait for a second try."""
+
+
+async def prepare(push_to: str) -> str | None:
+    """Returns the first admin key where it was made now."""
+    settings, deps = bootstrap.settings(), bootstrap.deps()
+    wanted = topology(
+        prefix=settings.gcp.topic_prefix,
+        attempts=max(FEWEST_ATTEMPTS, settings.events.attempts),
+        first_backoff_s=FIRST_BACKOFF_S,
+        longest_backoff_s=LONGEST_BACKOFF_S,
+    )
+    try:
+        await ensure_topology(
+            settings.gcp.project or "",
+            wanted,
+            dict.fromkeys([*consumers(), RECORDER], push_to),
+            account=ACCOUNT,
+            audience=AUDIENCE,
+        )
+        return await access.bootstrap_access(deps, bootstrap.bootstrap_key())
+    finally:
+        await deps.close()
+
+
+if __name__ == "__main__":
+    made = asyncio.run(prepare(sys.argv[1]))
+    print(made or "")

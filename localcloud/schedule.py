@@ -1,0 +1,64 @@
+"""Cloud Scheduler's part in the local cloud: `python -m localcloud.schedule PLAN`.
+
+At each tick of a job it makes the same call: POST to the path of the job's function, with an OIDC
+token. A call that fails is made again, as Cloud Scheduler is told to; a tick that passes while
+nothing runs is not made up for.
+"""
+
+import asyncio
+import logging
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+
+from localcloud import plan
+from localcloud.process import HOST
+from localcloud.tokens import TokenSource
+from shared.adapters.schedule_inprocess import next_tick
+from shared.messages.events import JOBS, Job
+
+ATTEMPTS = 4
+FIRST_PAUSE_S = 5.0
+DEADLINE_S = 1_800.0
+
+logger = logging.getLogger("localcloud.schedule")
+
+
+async def follow(name: str, job: Job, port: int, tokens: TokenSource) -> None:
+    """Calls a job at each of its ticks, one call at a time."""
+    while True:
+        now = datetime.now(UTC)
+        await asyncio.sleep((next_tick(job.cron, now) - now).total_seconds())
+        await call(name, job, port, tokens)
+
+
+async def call(name: str, job: Job, port: int, tokens: TokenSource) -> bool:
+    """Makes one call, again where it fails; tells whether it succeeded."""
+    for attempt in range(ATTEMPTS):
+        try:
+            headers = {"Authorization": f"Bearer {await tokens.token()}"}
+            timeout = aiohttp.ClientTimeout(total=DEADLINE_S)
+            async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+                answer = await session.post(f"http://{HOST}:{port}{job.path}")
+            logger.info("%s: %s", name, answer.status)
+            if answer.ok:
+                return True
+        except (aiohttp.ClientError, TimeoutError) as error:
+            logger.warning("%s: %s", name, error)
+        await asyncio.sleep(FIRST_PAUSE_S * 2**attempt)
+    return False
+
+
+async def run(chosen: plan.Plan) -> None:
+    """Follows every job until the process ends."""
+    tokens = TokenSource(chosen.issuer_url)
+    async with asyncio.TaskGroup() as group:
+        for name, job in JOBS.items():
+            group.create_task(follow(name, job, chosen.functions[job.function], tokens))
+
+
+if __name__ == "__main__":
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    asyncio.run(run(plan.read(Path(sys.argv[1]))))

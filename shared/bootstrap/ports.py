@@ -1,0 +1,149 @@
+"""The ports of this process, each built when it is first asked for, and then kept.
+
+A function that never asks for a port neither loads its adapter nor needs it in its bundle: what
+`bundling` finds by reading is what happens here (docs/decisions/0020).
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from shared.adapters.clock_system import SystemClock
+from shared.adapters.secret_vault import SecretVault
+from shared.bootstrap import people, places
+from shared.config import Settings
+from shared.domain.models import Catalogue
+from shared.ports import (
+    Analytics,
+    Blobs,
+    Bus,
+    Clock,
+    Committed,
+    CompletionProvider,
+    Embedder,
+    Ids,
+    KnowledgeIndex,
+    Notifier,
+    Store,
+)
+from shared.services.deps import Deps, Options
+
+if TYPE_CHECKING:
+    from shared.adapters.bus_inprocess import Consumer
+
+
+class Ports(Deps):
+    """What every use case is given, as the settings choose it.
+
+    Args:
+        chosen: the settings.
+        vault: turns settings into secrets.
+        committed: publishes what a transaction of a shared store has put into the outbox.
+        consumers: the handlers of this process, where the bus delivers by itself.
+    """
+
+    def __init__(
+        self,
+        chosen: Settings,
+        vault: SecretVault,
+        committed: Committed,
+        consumers: "Mapping[str, Consumer]",
+    ) -> None:
+        self.__dict__.update(
+            _chosen=chosen, _vault=vault, _committed=committed, _consumers=consumers
+        )
+        for one in fields(Deps):
+            if one.default_factory is not MISSING:
+                object.__setattr__(self, one.name, one.default_factory())
+
+    _chosen: Settings
+    _vault: SecretVault
+    _committed: Committed
+    _consumers: "Mapping[str, Consumer]"
+
+    @cached_property
+    def _records(self) -> tuple[Store, Analytics]:
+        return places.store(self._chosen, self._vault, self._committed)
+
+    @cached_property
+    def store(self) -> Store:
+        """Records and transactions."""
+        return self._records[0]
+
+    @cached_property
+    def analytics(self) -> Analytics:
+        """Sums of the evidence."""
+        return self._records[1]
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        """Immutable objects."""
+        return places.blobs(self._chosen)
+
+    @cached_property
+    def bus(self) -> Bus:
+        """Carries events."""
+        return places.bus(self._chosen, self.store, self.clock, self._consumers)
+
+    @cached_property
+    def index(self) -> KnowledgeIndex:
+        """What search asks."""
+        return places.index(self._chosen, self.blobs)
+
+    @cached_property
+    def embedder(self) -> Embedder | None:
+        """Turns text into vectors; None where search goes by words alone."""
+        return places.embedder(self._chosen)
+
+    @cached_property
+    def clock(self) -> Clock:
+        """The time."""
+        return SystemClock()
+
+    @cached_property
+    def ids(self) -> Ids:
+        """New ids."""
+        return places.ids(self._chosen)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The models that may be chosen."""
+        return people.catalogue(self._chosen)
+
+    @cached_property
+    def providers(self) -> Mapping[str, CompletionProvider]:
+        """Who completes prompts."""
+        return people.providers(self._chosen, self._vault)
+
+    @cached_property
+    def notifiers(self) -> tuple[Notifier, ...]:
+        """Channels to people."""
+        return people.notifiers(self._chosen.notify, self.clock, self._vault)
+
+    @cached_property
+    def options(self) -> Options:
+        """The settings of the use cases."""
+        return _options(self._chosen)
+
+    async def close(self) -> None:
+        """Waits for writes that run and lets go of what was built, the store last."""
+        built = vars(self)
+        for port in (*built.get("notifiers", ()), *built.get("providers", {}).values()):
+            await port.close()
+        for name in ("embedder", "index", "bus", "store"):
+            if built.get(name) is not None:
+                await built[name].close()
+
+
+def _options(chosen: Settings) -> Options:
+    return Options(
+        learning=chosen.learning,
+        idempotency_hours=chosen.idempotency_hours,
+        snapshot_poll_s=chosen.serving.snapshot_poll_s,
+        completion_timeout_s=chosen.serving.completion_timeout_s,
+        completion_deadline_s=chosen.serving.completion_deadline_s,
+        completion_attempts=chosen.serving.completion_attempts,
+        expected_output_tokens=chosen.serving.expected_output_tokens,
+        console_url=chosen.notify.console_url,
+    )
