@@ -1,0 +1,60 @@
+"""The sums over the evidence log, as plain SQL that BigQuery reads.
+
+`{table}` is the table of the log; @workspace, @after (exclusive) and @upto (inclusive) are
+parameters. A row may be in the table more than once, for what feeds it delivers at least once:
+every statement counts each place of a log once.
+"""
+
+HEAD = """
+SELECT COUNT(*)
+FROM (
+  SELECT seq, ROW_NUMBER() OVER (ORDER BY seq) AS place
+  FROM (
+    SELECT DISTINCT seq
+    FROM {table}
+    WHERE workspace = @workspace AND seq > @after AND seq <= @upto
+  ) AS arrived
+) AS placed
+WHERE seq = @after + place
+"""
+"""How many places behind @after are there without a gap: a row that stands at its own distance from
+@after has every row before it."""
+
+_ONCE = """
+FROM (
+  SELECT *, ROW_NUMBER() OVER (PARTITION BY seq ORDER BY seq) AS copy
+  FROM {table}
+  WHERE workspace = @workspace AND seq > @after AND seq <= @upto
+) AS arrived
+WHERE copy = 1
+"""
+
+RATINGS = f"""
+SELECT pattern, provider, model, day, SUM(sign), SUM(sign * quality),
+  SUM(sign * quality * quality), SUM(sign * correct), SUM(sign * cost_nanousd), SUM(sign * costed),
+  SUM(sign * latency_ms), SUM(sign * timed)
+{_ONCE}
+GROUP BY pattern, provider, model, day
+ORDER BY pattern, provider, model, day
+"""
+
+QUALITY = f"""
+SELECT snapshot_id, SUM(sign), SUM(sign * quality), SUM(sign * quality * quality),
+  SUM(sign * correct)
+{_ONCE}
+GROUP BY snapshot_id
+ORDER BY snapshot_id
+"""
+
+_OFFSET = "MOD(second, 86400)"
+_EARNED = "CASE WHEN completed = 1 AND points > 0 THEN second END"
+OUTCOMES = f"""
+SELECT agent_id, recommendation_type, agreed, confident, day, COUNT(*), SUM(completed),
+  SUM(completed * points), SUM(completed * points * points), SUM(completed * quality),
+  SUM(completed * quality * quality), SUM(completed * timely), SUM(completed * confidence_millis),
+  SUM(completed * {_OFFSET}), SUM(completed * {_OFFSET} * {_OFFSET}),
+  SUM(completed * {_OFFSET} * points), COALESCE(MIN({_EARNED}), 0), COALESCE(MAX({_EARNED}), 0)
+{_ONCE}
+GROUP BY agent_id, recommendation_type, agreed, confident, day
+ORDER BY agent_id, recommendation_type, agreed, confident, day
+"""

@@ -1,0 +1,123 @@
+"""Exporting: evidence goes row by row to the feed of another system, which sums it up there.
+
+Invariant: the mark moves on only after the feed has every row below it. A crash in between sends
+rows a second time, at the same places, by which the receiver knows them. Places have no gaps, so
+the receiver also knows up to where it has everything.
+"""
+
+import logging
+
+from shared.domain.access import WORKSPACES
+from shared.domain.operations import EXPORT_MARKS, ExportMark
+from shared.domain.records import SYSTEM_WORKSPACE, Order
+from shared.domain.times import seconds_between
+from shared.ports import EvidenceFeed, EvidenceKind, EvidenceLog, Transaction
+from shared.services.deps import Deps
+
+MARK_ID = "evidence"
+BATCH = 500
+"""Rows that are handed over at once."""
+
+AT_ONCE = 20_000
+"""Rows of a log that one call hands over, at most; the next one goes on."""
+
+LOOK_AGAIN_S = 3_600.0
+"""Seconds of quiet after which it is looked whether everything has arrived."""
+
+_KINDS: tuple[EvidenceKind, ...] = ("ratings", "outcomes")
+
+logger = logging.getLogger("whetstone.exporting")
+
+
+async def export_everywhere(deps: Deps) -> int:
+    """Hands over what every workspace has gained; returns how many rows that were.
+
+    Returns 0 at once where evidence is summed up in the store.
+
+    Raises:
+        Unavailable: the store or the feed does not answer; what was not handed over comes next.
+    """
+    if deps.evidence_feed is None or deps.evidence_log is None:
+        return 0
+    sent, cursor = 0, None
+    while True:
+        page = await deps.store.find(
+            SYSTEM_WORKSPACE, WORKSPACES, order=Order("id"), limit=500, cursor=cursor
+        )
+        for workspace in page.items:
+            sent += await _export(deps, deps.evidence_log, deps.evidence_feed, workspace.id)
+        cursor = page.next_cursor
+        if cursor is None:
+            return sent
+
+
+async def _export(deps: Deps, log: EvidenceLog, feed: EvidenceFeed, workspace: str) -> int:
+    """Hands over what one workspace has gained.
+
+    After an hour in which it gained nothing, what has not arrived by then is sent again.
+    """
+    mark = await deps.store.get(workspace, EXPORT_MARKS, MARK_ID) or ExportMark(id=MARK_ID)
+    sent = 0
+    for kind in _KINDS:
+        sent += await _export_log(deps, log, feed, workspace, kind, getattr(mark, kind))
+    if not sent and _is_due(deps, mark):
+        await _look_again(deps, workspace, mark)
+    return sent
+
+
+async def _export_log(
+    deps: Deps,
+    log: EvidenceLog,
+    feed: EvidenceFeed,
+    workspace: str,
+    kind: EvidenceKind,
+    after: int,
+) -> int:
+    """Hands over the rows of one log above `after`, batch by batch; returns how many."""
+    sent = 0
+    while sent < AT_ONCE:
+        rows = await log.rows(workspace, kind, after, BATCH)
+        if not rows:
+            break
+        await feed.publish(rows)
+        after = await _moved(deps, workspace, kind, rows[-1].seq)
+        sent += len(rows)
+        if len(rows) < BATCH:
+            break
+    return sent
+
+
+def _is_due(deps: Deps, mark: ExportMark) -> bool:
+    if mark.checked_at is None:
+        return False
+    return seconds_between(mark.checked_at, deps.clock.now_text()) >= LOOK_AGAIN_S
+
+
+async def _moved(deps: Deps, workspace: str, kind: EvidenceKind, upto: int) -> int:
+    """Moves the mark to a place, unless another process has moved it further; returns it."""
+    now = deps.clock.now_text()
+
+    async def work(tx: Transaction) -> int:
+        known = await tx.get(EXPORT_MARKS, MARK_ID) or ExportMark(id=MARK_ID)
+        place: int = max(getattr(known, kind), upto)
+        tx.put(EXPORT_MARKS, known.model_copy(update={kind: place, "checked_at": now}))
+        return place
+
+    return await deps.store.transact(workspace, work)
+
+
+async def _look_again(deps: Deps, workspace: str, seen: ExportMark) -> None:
+    """Moves the mark back to what has arrived, where that is less than was handed over."""
+    ratings, outcomes = await deps.analytics.head(workspace)
+    arrived = {"ratings": min(ratings, seen.ratings), "outcomes": min(outcomes, seen.outcomes)}
+    now = deps.clock.now_text()
+
+    async def work(tx: Transaction) -> None:
+        if await tx.get(EXPORT_MARKS, MARK_ID) == seen:
+            tx.put(EXPORT_MARKS, seen.model_copy(update={**arrived, "checked_at": now}))
+
+    await deps.store.transact(workspace, work)
+    missing = seen.ratings - arrived["ratings"] + seen.outcomes - arrived["outcomes"]
+    if missing:
+        extra = {"workspace": workspace, "rows": missing}
+        logger.warning("evidence.not_arrived", extra=extra)
