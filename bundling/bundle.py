@@ -115,9 +115,11 @@ class Bundler:
         return Bundle(function, zipped(files), len(files), tuple(sorted(needed)))
 
     def _files(self, function: str, reached: Reached) -> dict[str, bytes]:
-        paths = {module.path for module in reached.modules.values()} | reached.data
-        files = {path.as_posix(): (self._sources.root / path).read_bytes() for path in paths}
-        return {**files, ENTRY: entry_point(function).encode()}
+        return {
+            **{one.path.as_posix(): one.content for one in reached.modules.values()},
+            **{path.as_posix(): (self._sources.root / path).read_bytes() for path in reached.data},
+            ENTRY: entry_point(function).encode(),
+        }
 
 
 def entry_point(function: str) -> str:

@@ -22,9 +22,14 @@ class Module:
         return self.path.name == "__init__.py"
 
     @cached_property
+    def content(self) -> bytes:
+        """Its bytes, read once: what goes along is what was looked at."""
+        return (self.root / self.path).read_bytes()
+
+    @cached_property
     def tree(self) -> ast.Module:
         """What it says."""
-        return ast.parse((self.root / self.path).read_bytes(), str(self.path))
+        return ast.parse(self.content, str(self.path))
 
     @cached_property
     def definitions(self) -> dict[str, Definition]:
