@@ -74,6 +74,7 @@ class Api(FastAPI):
         )
         self.function = function
         self.endpoints: dict[tuple[str, str], Endpoint] = {}
+        self._exact: dict[tuple[str, str], Endpoint] = {}
         self.consume: Consumer | None = None
         self.router.route_class = _EndpointRoute
         self.add_exception_handler(HTTPException, _http_problem)  # type: ignore[arg-type]
@@ -132,6 +133,8 @@ class Api(FastAPI):
                 response_model=None if answered is Any else answered,
             )
             self.endpoints[method, path] = app
+            if "{" not in path:
+                self._exact[method, path] = app
             return handler
 
         return register
@@ -196,7 +199,7 @@ class Api(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request: exact paths at once, the others through the router."""
         if scope["type"] == "http":
-            endpoint = self.endpoints.get((scope["method"], scope["path"]))
+            endpoint = self._exact.get((scope["method"], scope["path"]))
             if endpoint is not None:
                 await endpoint(scope, receive, send)
                 return

@@ -383,7 +383,10 @@ def test_an_idempotency_key_of_a_wrong_length_is_named(running, key):
     assert running.left_behind() == before
 
 
-PLACES = ["%00", "%ff", "%2e%2e%2f%2e%2e", "a" * 5_000, "%F0%9F%92%A9", "%ED%A0%80", "'%20OR%201"]
+OURSELVES = ("/events/", "/jobs/")
+"""Paths that are shut to everyone else before anything is read."""
+
+PLACES = ["%00", "%ff", "%2e%2e%2f%2e%2e", "a" * 5_000, "%F0%9F%92%A9", "%ED%A0%80", "'%20OR%201", "{entry_id}"]
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda one: one[:12])
@@ -391,7 +394,7 @@ def test_odd_ids_are_not_found(running, place):
     before = running.left_behind()
     for template, operations in DOCUMENT["paths"].items():
         for method in operations:
-            if "{" not in template:
+            if "{" not in template or template.startswith(OURSELVES):
                 continue
             start, _, end = template.partition("{")
             path = start + place + end.partition("}")[2]
@@ -427,7 +430,9 @@ def test_odd_queries_never_crash(running):
     assert running.left_behind() == before
 
 
-EVENTS = [path for path in DOCUMENT["paths"] if path.startswith("/events/")]
+EVENTS = [path for path in DOCUMENT["paths"] if path.startswith("/events/") and "{" not in path]
+"""Where events come; what was given up already comes elsewhere, and is taken whatever it is."""
+
 NO_EVENTS = (
     b'{"specversion": "1.0", "type": "entry.approved", "data": 7}',
     b'{"specversion": "1.0", "data_base64": "%%%"}',

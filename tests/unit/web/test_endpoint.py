@@ -422,3 +422,11 @@ def test_probes_and_pushes_may_come_with_a_query(tmp_path):
             assert (await http.post("/ours?token=abc", content=b"x")).json()["count"] == 1
 
     play(tmp_path, scenario)
+
+
+def test_a_path_that_reads_like_a_template_is_a_path_like_any_other(tmp_path):
+    async def scenario(http):
+        answer = await http.put("/things/%7Bthing_id%7D", json={"name": "x"})
+        assert (answer.status_code, answer.json()["name"]) == (200, "{thing_id}")
+
+    with_client(tmp_path, scenario)
