@@ -386,7 +386,16 @@ def test_an_idempotency_key_of_a_wrong_length_is_named(running, key):
 OURSELVES = ("/events/", "/jobs/")
 """Paths that are shut to everyone else before anything is read."""
 
-PLACES = ["%00", "%ff", "%2e%2e%2f%2e%2e", "a" * 5_000, "%F0%9F%92%A9", "%ED%A0%80", "'%20OR%201", "{entry_id}"]
+PLACES = [
+    "%00",
+    "%ff",
+    "%2e%2e%2f%2e%2e",
+    "a" * 5_000,
+    "%F0%9F%92%A9",
+    "%ED%A0%80",
+    "'%20OR%201",
+    "{entry_id}",
+]
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda one: one[:12])
