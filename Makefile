@@ -8,7 +8,7 @@ BIN := .venv/bin
 # More options for the command behind a target: make test ARGS="-k audit"
 ARGS ?=
 
-.PHONY: help env run demo test test-fast lint types contracts check format bench lock openapi clean
+.PHONY: help env run run-cloud stop-cloud demo test test-fast lint types contracts check format bench lock openapi clean
 
 help: ## list the targets
 	@echo 'Usage: make TARGET [ARGS="more options"]'
@@ -19,6 +19,12 @@ env: ## make .venv from requirements.lock, unless it fits already
 
 run: env ## start all functions on one port (PORT, default 8080; state in WHETSTONE_DATA_DIR, default ./data)
 	@exec $(BIN)/whetstone serve $(ARGS)
+
+run-cloud: env ## start everything as on Google Cloud, on emulators, each function by itself (PORT, STORE=postgres; ./data-cloud)
+	@exec $(BIN)/python -m localcloud run $(ARGS)
+
+stop-cloud: env ## end what run-cloud has started, from another shell
+	@exec $(BIN)/python -m localcloud stop $(ARGS)
 
 demo: env ## play real data through the running server (or one of its own) and print what was learned
 	@exec $(BIN)/python -m demo $(ARGS)

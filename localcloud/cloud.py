@@ -43,6 +43,9 @@ class Server(Protocol):
     def start(self) -> None:
         """Starts it and waits until it answers."""
 
+    def running(self) -> bool:
+        """Tells whether it runs."""
+
     def stop(self) -> None:
         """Ends it."""
 
@@ -76,7 +79,7 @@ class Cloud:
         self.folder = folder.resolve()
         self.store: StoreName = store
         self.first_key: str | None = None
-        self._said = said
+        self.said = said
         self._schedule = schedule
         self._given = dict(environment or {})
         front, push, issuer, *ports = free_ports(3 + len(FUNCTIONS))
@@ -129,20 +132,22 @@ class Cloud:
         self.servers[name].start()
 
     def revive(self) -> list[str]:
-        """Starts each function that has ended again, as Google Cloud does, and returns their names.
+        """Starts what has ended and holds nothing again, as Google Cloud does; returns the names.
 
         It does not wait until they are ready.
         """
-        ended: list[str] = [
-            name
+        again = {
+            name: one
             for name, one in self.servers.items()
-            if name in FUNCTIONS and isinstance(one, LocalProcess) and not one.running()
-        ]
-        for name in ended:
-            one = self.servers[name]
-            if isinstance(one, LocalProcess):
-                one.launch()
-        return ended
+            if name not in _BACKENDS and isinstance(one, LocalProcess) and not one.running()
+        }
+        for one in again.values():
+            one.launch()
+        return list(again)
+
+    def lost(self) -> list[str]:
+        """Returns the processes that have ended and are not started again."""
+        return [name for name, one in self.servers.items() if not one.running()]
 
     def run(self, *command: str) -> str:
         """Returns what a command prints that is run where the functions run.
@@ -265,7 +270,7 @@ class Cloud:
                 for name in backends:
                     starts[name].result()
                 made = self.run("-m", "localcloud.prepare", f"http://{HOST}:{self.plan.push_port}")
-                self._said("topics, subscriptions and the first key")
+                self.said("topics, subscriptions and the first key")
                 self.first_key = made or None
                 for start in starts.values():
                     start.result()
@@ -278,7 +283,7 @@ class Cloud:
         server.start()
         if isinstance(server, StorageServer):
             server.create_bucket(BUCKET)
-        self._said(name)
+        self.said(name)
 
 
 def _is_ready(port: int) -> bool:

@@ -59,6 +59,10 @@ class FirestoreServer:
         self._process = LocalProcess("firestore", command, self._log, self._answers)
         self._process.start()
 
+    def running(self) -> bool:
+        """Tells whether it runs."""
+        return self._process is not None and self._process.running()
+
     def stop(self) -> None:
         """Ends it; what it held is gone."""
         if self._process is not None:

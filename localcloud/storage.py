@@ -67,6 +67,10 @@ class StorageServer:
         self._process = LocalProcess("storage", command, self._log, self._answers)
         self._process.start()
 
+    def running(self) -> bool:
+        """Tells whether it runs."""
+        return self._process is not None and self._process.running()
+
     def stop(self) -> None:
         """Ends it."""
         if self._process is not None:

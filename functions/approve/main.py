@@ -111,4 +111,4 @@ async def verify_audit(call: Call) -> AuditVerified:
     return await auditing.verify_audit(bootstrap.deps(), call.caller.workspace)
 
 
-approve = cloud_function(app)
+approve = cloud_function(app, bootstrap.start)

@@ -47,4 +47,4 @@ async def summarize_feedback(call: Call) -> FeedbackSummary:
     return await summarizing.feedback_summary(bootstrap.deps(), call.caller)
 
 
-feedback = cloud_function(app)
+feedback = cloud_function(app, bootstrap.start)

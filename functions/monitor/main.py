@@ -184,4 +184,4 @@ async def on_event(event: Event) -> None:
     await checking.on_learning(bootstrap.deps(), event)
 
 
-monitor = cloud_function(app)
+monitor = cloud_function(app, bootstrap.start)

@@ -15,4 +15,4 @@ async def on_event(event: Event) -> None:
     await notifying.notify(bootstrap.deps(), event)
 
 
-notify = cloud_function(app)
+notify = cloud_function(app, bootstrap.start)

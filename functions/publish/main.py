@@ -15,4 +15,4 @@ async def publish_event(event: Event) -> None:
     await publishing.publish(bootstrap.deps(), event)
 
 
-publish = cloud_function(app)
+publish = cloud_function(app, bootstrap.start)

@@ -157,4 +157,4 @@ async def consume(event: Event) -> None:
     await handle_once(deps, "retrain", event, work)
 
 
-retrain = cloud_function(app)
+retrain = cloud_function(app, bootstrap.start)

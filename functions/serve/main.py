@@ -78,4 +78,4 @@ async def search(call: Call, body: SearchRequest) -> SearchAnswer:
     return found
 
 
-serve = cloud_function(app)
+serve = cloud_function(app, bootstrap.start)

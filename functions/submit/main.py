@@ -56,4 +56,4 @@ async def submit_recommendation(call: Call, body: SubmitRecommendation) -> Recom
     return await recommending.submit_recommendation(bootstrap.deps(), call.caller, body, call.key)
 
 
-submit = cloud_function(app)
+submit = cloud_function(app, bootstrap.start)

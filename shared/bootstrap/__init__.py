@@ -25,7 +25,7 @@ from shared.messages.monitoring import SystemInfo
 from shared.ports import Bus
 from shared.services import relaying
 from shared.services.deps import Deps
-from shared.web.guard import Guard
+from shared.web.guard import Guard, mint
 from shared.web.health import Check
 from shared.web.limits import RateLimits
 from shared.web.oidc import ServiceTokens
@@ -39,6 +39,8 @@ _QUESTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "index": ("version", (DEFAULT_WORKSPACE,)),
 }
 """What tells whether a port works: a method of it, and its arguments."""
+
+_SYSTEM_TOKEN_S = 300
 
 
 @dataclass(slots=True)
@@ -64,11 +66,20 @@ def settings() -> config.Settings:
     return config.load()
 
 
+def start() -> None:
+    """Begins a function's process: settings that are wrong end it here, and logs are JSON.
+
+    Raises:
+        InvalidInput: a setting is wrong; see `config.load`.
+    """
+    telemetry.configure_logging(settings().log_level)
+
+
 @cache
 def deps() -> Deps:
     """Returns the ports of this process."""
     publish = relaying.publisher(lambda: deps().bus, lambda: deps().store)
-    return Ports(settings(), vault(), publish, CONSUMERS)
+    return Ports(settings(), vault(), publish, CONSUMERS, system_token)
 
 
 @cache
@@ -138,6 +149,12 @@ def jwt_secret() -> str:
     if len(secret) < config.LEAST_SIGNING:
         raise InvalidInput(f"jwt_secret names a secret below {config.LEAST_SIGNING} characters")
     return secret
+
+
+def system_token() -> str:
+    """Returns a fresh credential of the system, where our own token proves it."""
+    expires_at = deps().clock.now().timestamp() + _SYSTEM_TOKEN_S
+    return mint(jwt_secret(), "schedule", DEFAULT_WORKSPACE, "system", expires_at)
 
 
 @cache

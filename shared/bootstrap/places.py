@@ -6,7 +6,7 @@ choice is a `match`, which `bundling` reads to leave out what is not chosen.
 """
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
@@ -22,6 +22,7 @@ from shared.ports import (
     Embedder,
     Ids,
     KnowledgeIndex,
+    Schedule,
     Secrets,
     Store,
 )
@@ -122,6 +123,26 @@ def bus(chosen: Settings, records: Store, clock: Clock, consumers: "Mapping[str,
             return InProcessBus(records, clock, consumers, retries)
         case never:
             assert_never(never)
+
+
+def schedule(
+    chosen: Settings, records: Callable[[], Store], clock: Clock, token: Callable[[], str]
+) -> Schedule:
+    """Returns what calls the jobs; `records` and `token` are asked where this machine does."""
+    match chosen.chosen.schedule:
+        case "cloud_scheduler":
+            from shared.adapters.schedule_cloud import CloudSchedule
+
+            gcp = chosen.gcp
+            return CloudSchedule(
+                gcp.project or "", gcp.region or "", clock, prefix=gcp.scheduler_prefix
+            )
+        case "inprocess":
+            from shared.adapters.schedule_store import StoreSchedule
+
+            return StoreSchedule(records(), clock, chosen.notify.console_url, token)
+        case _:
+            assert_never(chosen.chosen.schedule)
 
 
 def index(chosen: Settings, objects: Blobs) -> KnowledgeIndex:

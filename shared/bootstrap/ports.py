@@ -4,7 +4,7 @@ A function that never asks for a port neither loads its adapter nor needs it in 
 `bundling` finds by reading is what happens here (docs/decisions/0020).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from shared.ports import (
     Ids,
     KnowledgeIndex,
     Notifier,
+    Schedule,
     Store,
 )
 from shared.services.deps import Deps, Options
@@ -41,6 +42,7 @@ class Ports(Deps):
         vault: turns settings into secrets.
         committed: publishes what a transaction of a shared store has put into the outbox.
         consumers: the handlers of this process, where the bus delivers by itself.
+        token: gives a fresh credential of the system, to have a job run by the server.
     """
 
     def __init__(
@@ -49,9 +51,10 @@ class Ports(Deps):
         vault: SecretVault,
         committed: Committed,
         consumers: "Mapping[str, Consumer]",
+        token: Callable[[], str],
     ) -> None:
         self.__dict__.update(
-            _chosen=chosen, _vault=vault, _committed=committed, _consumers=consumers
+            _chosen=chosen, _vault=vault, _committed=committed, _consumers=consumers, _token=token
         )
         for one in fields(Deps):
             if one.default_factory is not MISSING:
@@ -61,6 +64,7 @@ class Ports(Deps):
     _vault: SecretVault
     _committed: Committed
     _consumers: "Mapping[str, Consumer]"
+    _token: Callable[[], str]
 
     @cached_property
     def _records(self) -> tuple[Store, Analytics]:
@@ -97,6 +101,11 @@ class Ports(Deps):
         return places.embedder(self._chosen)
 
     @cached_property
+    def schedule(self) -> Schedule | None:
+        """Calls the jobs."""
+        return places.schedule(self._chosen, lambda: self.store, self.clock, self._token)
+
+    @cached_property
     def clock(self) -> Clock:
         """The time."""
         return SystemClock()
@@ -131,7 +140,7 @@ class Ports(Deps):
         built = vars(self)
         for port in (*built.get("notifiers", ()), *built.get("providers", {}).values()):
             await port.close()
-        for name in ("embedder", "index", "bus", "store"):
+        for name in ("embedder", "schedule", "index", "bus", "store"):
             if built.get(name) is not None:
                 await built[name].close()
 

@@ -1,6 +1,6 @@
 """What makes an app a Cloud Function: the target that functions-framework looks for.
 
-    submit = cloud_function(app)
+    submit = cloud_function(app, bootstrap.start)
 
 The framework (and Flask with it) is imported only where it runs the function; the local server and
 the tests, which mount the app itself, start in half the time.
@@ -17,10 +17,15 @@ from shared.web.app import Api
 Target = Callable[[Request], Awaitable[Response]]
 
 
-def cloud_function(app: Api) -> Target:
+def cloud_function(app: Api, start: Callable[[], object]) -> Target:
     """Returns the target of a function, registered with the framework where that is running.
 
     The framework hands a request to whatever ASGI app the target returns; its name is the app's.
+
+    Args:
+        app: the function's.
+        start: what is done once where the framework runs, before any request: what it raises ends
+            the start. It connects to nothing, as the framework may fork afterwards.
     """
 
     async def target(request: Request) -> Response:  # noqa: ARG001 -- the app reads the scope
@@ -32,4 +37,5 @@ def cloud_function(app: Api) -> Target:
     import functions_framework.aio  # noqa: PLC0415
 
     functions_framework.aio.http(target)
+    start()
     return target
