@@ -1,7 +1,7 @@
 """Rate limits per key: a bucket of so many requests, filled again evenly at so many a minute.
 
 Kept in this process's memory: right for one process, and a second line of defence behind the load
-balancer's limits where there are many. docs/decisions/0023 says why no library is used.
+balancer's limits where there are many. docs/decisions/0024 says why no library is used.
 """
 
 from shared.domain.access import Caller
