@@ -25,6 +25,7 @@ from shared.messages.monitoring import SystemInfo
 from shared.ports import Bus
 from shared.services import relaying
 from shared.services.deps import Deps
+from shared.web import telemetry
 from shared.web.guard import Guard, mint
 from shared.web.health import Check
 from shared.web.limits import RateLimits

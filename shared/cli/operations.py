@@ -7,10 +7,13 @@ import click
 from shared.cli.running import call_job, in_workspace, run
 from shared.cli.serve import apps
 from shared.messages.events import JOBS
-from shared.services import auditing
+from shared.ports import Schedule, ScheduledJob
+from shared.services import auditing, publishing
 from shared.services import knowledge as knowing
 from shared.services.deps import Deps
 from shared.web import openapi as document
+
+_EMBEDDED_AT_ONCE = 100
 
 
 @click.group()
@@ -91,6 +94,31 @@ def rebuild_knowledge(workspace: str) -> None:
     click.echo(f"rebuilt up to version {version}")
 
 
+@knowledge.command("embed")
+@in_workspace
+def embed_knowledge(workspace: str) -> None:
+    """Embed what is published without an embedding; after an outage, or for another model."""
+    left = run(lambda deps: _embed(deps, workspace))
+    if left:
+        raise click.ClickException(
+            f"{left} or more are without an embedding; does the embedder answer? See the log"
+        )
+    click.echo("all that is published has an embedding")
+
+
+async def _embed(deps: Deps, workspace: str) -> int:
+    """Embeds until nothing more comes of it; returns how many revisions are left, up to 100."""
+    if deps.embedder is None:
+        raise click.ClickException("there is no embedder: set WHETSTONE_EMBEDDER")
+    await knowing.catch_up(deps, workspace)
+    while await publishing.embed_missing(deps, workspace, _EMBEDDED_AT_ONCE):
+        pass
+    return len(await deps.index.unembedded(workspace, deps.embedder.model, _EMBEDDED_AT_ONCE))
+
+
+_job = click.argument("name", type=click.Choice(list(JOBS)))
+
+
 @click.group()
 def schedule() -> None:
     """Jobs and when they run."""
@@ -98,13 +126,52 @@ def schedule() -> None:
 
 @schedule.command("list")
 def list_jobs() -> None:
-    """List the jobs."""
-    for name, job in JOBS.items():
-        click.echo(f"{name:10} {job.cron:14} POST {job.path} ({job.function})")
+    """List the jobs: when they run, whether they are held back, when they run next."""
+
+    async def work(deps: Deps) -> list[ScheduledJob]:
+        return await _schedule(deps).jobs()
+
+    for one in run(work):
+        job = JOBS[one.name]
+        click.echo(
+            f"{one.name:10} {one.cron:14} {one.state:8} next {one.next_run_at or 'never':27}"
+            f" last {one.last_run_at or 'never':27} POST {job.path} ({job.function})"
+            + (f"  failed: {one.last_error}" if one.last_error else "")
+        )
+
+
+@schedule.command("pause")
+@_job
+def pause_job(name: str) -> None:
+    """Hold a job back until it is resumed; what it misses is not made up for."""
+    run(lambda deps: _schedule(deps).pause(name))
+    click.echo(f"{name} is paused")
+
+
+@schedule.command("resume")
+@_job
+def resume_job(name: str) -> None:
+    """Let a job run at its next tick again."""
+    run(lambda deps: _schedule(deps).resume(name))
+    click.echo(f"{name} goes on")
+
+
+@schedule.command("trigger")
+@_job
+def trigger_job(name: str) -> None:
+    """Have the schedule run a job now, also one that is paused."""
+    run(lambda deps: _schedule(deps).trigger(name))
+    click.echo(f"{name} was started")
+
+
+def _schedule(deps: Deps) -> Schedule:
+    if deps.schedule is None:
+        raise click.ClickException("nothing calls jobs here; see the setting `schedule`")
+    return deps.schedule
 
 
 @schedule.command("run")
-@click.argument("name", type=click.Choice(list(JOBS)))
+@_job
 @click.option(
     "--url",
     default="http://127.0.0.1:8080",
@@ -112,7 +179,7 @@ def list_jobs() -> None:
     help="Where the server, or the job's function, answers.",
 )
 def run_job(name: str, url: str) -> None:
-    """Run a job now, as the schedule does at its ticks; for all workspaces."""
+    """Call a job's path and show what it did; past the schedule, with Whetstone's own token."""
     answer = call_job(url, JOBS[name])
     click.echo("  ".join(f"{what}: {count}" for what, count in answer.items()))
 

@@ -22,11 +22,10 @@ import uvloop
 from shared import bootstrap
 from shared.adapters.schedule_inprocess import JobCaller, latest_tick, next_tick
 from shared.cli.welcome import welcome
-from shared.domain.access import DEFAULT_WORKSPACE
 from shared.messages.events import JOBS, FunctionName
 from shared.services import access, relaying, scheduling
 from shared.services.deps import Deps
-from shared.web import guard, telemetry
+from shared.web import telemetry
 from shared.web.app import Api
 from shared.web.gateway import Gateway
 
@@ -49,8 +48,6 @@ RELAY_SHARE = 4
 
 SWITCH_INTERVAL_S = 0.0005
 """How long the committing thread may wait for the interpreter; the default of 5 ms would show."""
-
-_SYSTEM_TOKEN_S = 300
 
 _PORTS = click.IntRange(0, 65535)
 
@@ -153,7 +150,7 @@ def _loops(
 
     loops = [_forever(relay), _forever(retry)]
     if bootstrap.settings().schedule_enabled:
-        call = JobCaller(gateway, _system_token)
+        call = JobCaller(gateway, bootstrap.system_token)
         loops.append(scheduling.Schedule(deps, JOBS, call, latest_tick, next_tick).run(stop))
     return loops
 
@@ -167,8 +164,3 @@ async def _forever(step: Callable[[], Awaitable[float]]) -> None:
         except Exception:
             logger.exception("loop.failed", extra={"step": step.__name__})
         await asyncio.sleep(pause_s)
-
-
-def _system_token() -> str:
-    expires_at = time.time() + _SYSTEM_TOKEN_S
-    return guard.mint(bootstrap.jwt_secret(), "schedule", DEFAULT_WORKSPACE, "system", expires_at)

@@ -44,7 +44,8 @@ class LearningStatus(Answer):
     """Where learning stands.
 
     `ratings_waiting` and `outcomes_waiting` count evidence that no run has read. `held_by` is the
-    run that is under way. `quality_alert` is the id of the open alert on fallen quality.
+    run that is under way. `next_run_at` is null where the schedule asks for none, or does not
+    answer. `quality_alert` is the id of the open alert on fallen quality.
     """
 
     mode: LearningMode
@@ -55,7 +56,7 @@ class LearningStatus(Answer):
     previous_id: str | None
     tip_id: str | None
     last_run: RunView | None
-    next_run_at: Timestamp
+    next_run_at: Timestamp | None
     held_by: str | None
     ratings_waiting: int
     outcomes_waiting: int

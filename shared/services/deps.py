@@ -21,6 +21,7 @@ from shared.ports import (
     Ids,
     KnowledgeIndex,
     Notifier,
+    Schedule,
     Store,
 )
 
@@ -34,6 +35,7 @@ class Options:
 
     learning: LearningConfig = field(default_factory=LearningConfig)
     idempotency_hours: int = 48
+    numbering_pace_s: float = 0.0
     snapshot_poll_s: float = 1.0
     completion_timeout_s: float = 60.0
     completion_deadline_s: float = 120.0
@@ -69,6 +71,7 @@ class Deps:
     notifiers: tuple[Notifier, ...]
     options: Options
     embedder: Embedder | None = None
+    schedule: Schedule | None = None
     evidence_log: EvidenceLog | None = None
     evidence_feed: EvidenceFeed | None = None
     settings_seen: dict[str, tuple[float, WorkspaceSettings]] = field(default_factory=dict)
@@ -90,4 +93,6 @@ class Deps:
         if self.evidence_feed is not None:
             await self.evidence_feed.close()
         await self.bus.close()
+        if self.schedule is not None:
+            await self.schedule.close()
         await self.store.close()

@@ -1,17 +1,17 @@
 """Where learning stands, and how it got there: status, snapshots, trends, insights."""
 
+import logging
 from collections.abc import Mapping
 
-from cronsim import CronSim
 from pydantic import JsonValue
 
 from shared.domain.access import Caller
 from shared.domain.learning.config import TierRule
 from shared.domain.learning.runs import RUNS, SNAPSHOTS, SnapshotInfo, TrainingRun
 from shared.domain.records import Filter, Order
-from shared.domain.times import to_text
+from shared.domain.times import Timestamp, to_text
+from shared.errors import Unavailable
 from shared.messages.base import Page, PageParams
-from shared.messages.events import JOBS
 from shared.messages.learning import Insights, LearningStatus, SnapshotView, TierBars, TrendPoint
 from shared.services.alerting import open_alert
 from shared.services.deps import Deps
@@ -20,6 +20,8 @@ from shared.services.leasing import holds
 from shared.services.snapshots import head_of, info_of
 from shared.services.training import view
 from shared.services.unit import settings_of
+
+logger = logging.getLogger("whetstone.learning")
 
 _NEWEST_RUN = Order("requested_at", descending=True)
 _REAL = Filter("dry_run", "==", value=False)
@@ -42,7 +44,7 @@ async def status(deps: Deps, caller: Caller) -> LearningStatus:
         previous_id=head.previous_id,
         tip_id=head.tip_id,
         last_run=view(runs.items[0]) if runs.items else None,
-        next_run_at=to_text(next(CronSim(JOBS["retrain"].cron, now))),
+        next_run_at=await _next_run(deps),
         held_by=holds(head, to_text(now)),
         ratings_waiting=ratings - (tip.ratings_watermark if tip else 0),
         outcomes_waiting=outcomes - (tip.outcomes_watermark if tip else 0),
@@ -51,6 +53,21 @@ async def status(deps: Deps, caller: Caller) -> LearningStatus:
         tiers={"HIGH": _bars(config.high), "MEDIUM": _bars(config.medium)},
         quality_alert=await open_alert(deps, workspace, ALERT_KEY),
     )
+
+
+async def _next_run(deps: Deps) -> Timestamp | None:
+    """Returns when the schedule asks for the next run.
+
+    None where it does not, or does not answer: the rest of the status is worth telling without.
+    """
+    if deps.schedule is None:
+        return None
+    try:
+        jobs = await deps.schedule.jobs()
+    except Unavailable as error:
+        logger.warning("schedule.unavailable", extra={"detail": error.detail})
+        return None
+    return next((job.next_run_at for job in jobs if job.name == "retrain"), None)
 
 
 async def snapshots(deps: Deps, caller: Caller, params: PageParams) -> Page[SnapshotView]:

@@ -18,6 +18,7 @@ from shared.errors import AlreadyExists
 from shared.messages.events import Job
 from shared.ports import Transaction
 from shared.services.deps import Deps
+from shared.services.holding import is_paused
 
 ON_TIME_S = 60.0
 """A tick older than this was missed: only a job that catches up still runs for it."""
@@ -48,7 +49,8 @@ async def take_due(
     """Takes the newest tick of each job where no one has, and returns those to be run.
 
     A job seen for the first time starts with its next tick. Of several missed ticks the newest
-    stands for all; it runs where the job catches up, and is only noted where it does not.
+    stands for all; it runs where the job catches up, and is only noted where it does not. So is
+    the tick of a job that an operator holds back.
 
     Args:
         deps: the ports.
@@ -65,7 +67,8 @@ async def take_due(
         if newest is not None and newest >= tick:
             continue
         taken = await _take(deps, name, tick)
-        if taken and newest is not None and (job.catch_up or _on_time(deps, tick)):
+        wanted = taken and newest is not None and (job.catch_up or _on_time(deps, tick))
+        if wanted and not await is_paused(deps, name):
             due.append(Due(name, job, tick))
     return due
 

@@ -25,6 +25,7 @@ from shared.adapters.analytics_sqlite import SqliteAnalytics
 from shared.adapters.blobs_folder import FolderBlobs
 from shared.adapters.bus_inprocess import InProcessBus, Retries
 from shared.adapters.index_sqlite import SqliteKnowledgeIndex
+from shared.adapters.schedule_store import StoreSchedule
 from shared.adapters.store_sqlite import SqliteStore
 from shared.config import LimitSettings, Settings
 from shared.domain.access import API_KEYS, SETTINGS, ApiKey, Caller, WorkspaceSettings
@@ -112,6 +113,12 @@ class System:
             providers=dict(providers or {}),
             notifiers=notifiers,
             options=options or Options(),
+            schedule=StoreSchedule(
+                self.store,
+                self.clock,
+                "http://whetstone.test",
+                lambda: self.token("schedule", "system"),
+            ),
         )
         self._limits = limits or LimitSettings(burst=10**9)
         self._patches = ExitStack()

@@ -164,6 +164,17 @@ def test_the_schedule_lists_every_job(data: Path) -> None:
     for name, job in JOBS.items():
         assert name in said
         assert job.cron in said
+    assert said.count("enabled") == len(JOBS)
+
+
+def test_a_job_is_held_back_and_goes_on(data: Path) -> None:
+    assert whetstone("schedule", "pause", "retrain").output == "retrain is paused\n"
+    (held,) = [one for one in whetstone("schedule", "list").output.splitlines() if "paused" in one]
+    assert held.startswith("retrain")
+    assert "next never" in held
+    assert whetstone("schedule", "resume", "retrain").output == "retrain goes on\n"
+    assert "paused" not in whetstone("schedule", "list").output
+    assert whetstone("schedule", "pause", "nothing").exit_code == 2
 
 
 def test_a_taken_port_is_told_with_what_to_do(data: Path) -> None:
@@ -223,6 +234,20 @@ def test_a_job_is_run_by_hand_on_the_running_server(
     said = whetstone("schedule", "run", name, "--url", url)
     assert said.exit_code == 0, said.output
     assert re.search(r"\w+: \d", said.output)
+
+
+def test_the_schedule_starts_a_job_of_the_running_server(
+    served: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, folder = served
+    monkeypatch.setenv("WHETSTONE_DATA_DIR", str(folder))
+    monkeypatch.setenv("WHETSTONE_NOTIFY__CONSOLE_URL", url)
+    said = whetstone("schedule", "trigger", "sweep")
+    assert (said.exit_code, said.output) == (0, "sweep was started\n")
+    monkeypatch.setenv("WHETSTONE_NOTIFY__CONSOLE_URL", f"http://127.0.0.1:{free_port()}")
+    away = whetstone("schedule", "trigger", "sweep")
+    assert away.exit_code == 1
+    assert "cannot be reached" in away.output
 
 
 def test_a_job_is_not_run_where_nobody_answers_or_with_another_secret(

@@ -1,3 +1,6 @@
+import dataclasses
+
+from shared.errors import Unavailable
 from shared.messages.base import PageParams
 from shared.services import learning_status
 from tests.support.learning import ADMIN, evidence, run, settled
@@ -142,5 +145,29 @@ def test_trends_tell_what_users_said_beside_what_the_policy_promises(tmp_path):
         assert oldest.coverage == 1.0
         nothing_new = await run(system)
         assert nothing_new.rated == {"ratings": 0, "quality": None, "correctness": None}
+
+    play(tmp_path, scenario)
+
+
+class Away:
+    """A schedule that does not answer."""
+
+    async def jobs(self):
+        raise Unavailable("the schedule is away")
+
+    async def close(self):
+        pass
+
+
+def test_the_next_run_is_what_the_schedule_says(tmp_path):
+    async def scenario(system):
+        await system.deps.schedule.pause("retrain")
+        assert (await status(system)).next_run_at is None
+        await system.deps.schedule.resume("retrain")
+        assert (await status(system)).next_run_at == "2026-01-02T02:00:00.000000Z"
+        for schedule in (Away(), None):
+            deps = dataclasses.replace(system.deps, schedule=schedule)
+            found = await learning_status.status(deps, ADMIN)
+            assert (found.next_run_at, found.mode) == (None, "automatic")
 
     play(tmp_path, scenario)

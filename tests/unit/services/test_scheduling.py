@@ -251,3 +251,17 @@ def test_a_job_is_called_with_a_system_token_in_process(tmp_path):
 
 def test_jobs_that_catch_up_are_those_that_would_be_missed():
     assert {name for name, job in JOBS.items() if job.catch_up} == {"retrain"}
+
+
+def test_the_ticks_of_a_paused_job_pass_and_are_not_made_up_for(tmp_path):
+    async def scenario(system):
+        await due(system)
+        await system.deps.schedule.pause("retrain")
+        system.clock.set_time(at(2, 2, 0, 1))
+        assert [name for name, _ in await due(system)] == ["sweep"]
+        await system.deps.schedule.resume("retrain")
+        assert await due(system) == []
+        system.clock.set_time(at(3, 2, 0, 1))
+        assert [name for name, _ in await due(system)] == ["retrain", "sweep"]
+
+    play(tmp_path, scenario)
