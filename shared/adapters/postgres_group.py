@@ -119,7 +119,7 @@ class Group:
             present[write.key] = write.kind != "delete"
         self._pending += made
         self._present |= present
-        self._touched |= present.keys()
+        self._touched.update(present)
         self._last.append(changes)
 
     async def reader(self) -> PostgresTransaction:

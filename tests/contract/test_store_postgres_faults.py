@@ -9,7 +9,7 @@ import random
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,11 +151,14 @@ def test_two_who_each_write_what_the_other_has_read_do_not_both_succeed_on_the_o
     played(postgres.fresh(), scenario, stores=2)
 
 
-def test_a_blind_write_is_never_overwritten_by_who_has_read_the_state_before_it(postgres):
-    """A blind write takes no lock; whoever raises the same record must not undo it."""
+@pytest.mark.parametrize("before", ["old", None])
+def test_a_blind_write_is_never_overwritten_by_who_has_read_the_state_before_it(postgres, before):
+    """A single blind write takes no lock; whoever raises the same record must not undo it."""
 
     async def scenario(one, other):
-        names = [f"k{number}" for number in range(40)]
+        names = [f"k{number}" for number in range(80)]
+        if before is not None:
+            await write(one, puts(CONTENT_KEYS, *(key(name, before) for name in names)))
 
         def append_to(name):
             async def work(tx):
@@ -171,6 +174,22 @@ def test_a_blind_write_is_never_overwritten_by_who_has_read_the_state_before_it(
             )
         left = {record.entry_id for record in await one.get_many(HERE, CONTENT_KEYS, names)}
         assert left <= {"blind", "blind+"}
+
+    played(postgres.fresh(), scenario, stores=2)
+
+
+def test_blind_writes_of_two_records_come_wholly_before_or_after_who_reads_one_of_them(postgres):
+    async def scenario(one, other):
+        async def copy(tx):
+            known = await tx.get(CONTENT_KEYS, "a")
+            tx.put(CONTENT_KEYS, key("b", f"copy of {known.entry_id}"))
+
+        await write(one, puts(CONTENT_KEYS, key("a", "0"), key("b", "0")))
+        for number in map(str, range(1, 80)):
+            pair = puts(CONTENT_KEYS, key("a", number), key("b", number))
+            await asyncio.gather(one.transact(HERE, copy), write(other, pair))
+            kept = await one.get(HERE, CONTENT_KEYS, "b")
+            assert kept.entry_id in {number, f"copy of {number}"}
 
     played(postgres.fresh(), scenario, stores=2)
 
@@ -223,23 +242,53 @@ def test_positions_are_settled_in_the_order_of_commits(postgres):
     played(dsn, scenario, stores=3)
 
 
+@asynccontextmanager
+async def locked(store, workspace=HERE):
+    """Holds the lock under which a workspace commits."""
+    lock = "SELECT pg_advisory_xact_lock(hashtextextended('whetstone:' || %s, 0))"
+    async with store._pool.connection() as connection:
+        await connection.execute("BEGIN")
+        await connection.execute(lock, (workspace,))
+        yield
+        await connection.execute("COMMIT")
+
+
 def test_workspaces_do_not_wait_for_each_other(postgres):
     async def scenario(one, other):
         async def slow(tx):
             tx.audit(audit_entry())
 
-        async with one._pool.connection() as connection:
-            await connection.execute("BEGIN")
-            await connection.execute(
-                "SELECT pg_advisory_xact_lock(hashtextextended('whetstone:' || %s, 0))", (HERE,)
-            )
+        async with locked(one):
             waiting = asyncio.create_task(other.transact(HERE, slow))
             await other.transact(THERE, slow)
             assert await other.get(HERE, ENTRIES, "x") is None
             await write(other, creates(CONTENT_KEYS, key("blind")))
             assert not waiting.done()
-            await connection.execute("ROLLBACK")
-            await waiting
+        await waiting
+
+    played(postgres.fresh(), scenario, stores=2)
+
+
+@pytest.mark.parametrize("read", ["get", "find"])
+def test_of_two_in_one_commit_the_second_sees_what_the_first_has_written(postgres, read):
+    async def scenario(one, other):
+        async def raise_it(tx):
+            if read == "get":
+                known = await tx.get(ENTRIES, "ent_0001")
+                revision = known.revision if known else 0
+            else:
+                revision = max([one.revision for one in await tx.find(ENTRIES)], default=0)
+            tx.put(ENTRIES, entry(1, revision=revision + 1))
+            return revision
+
+        async with locked(one):
+            first = asyncio.create_task(write(other, everything))
+            await waits_for_a_lock(one)
+            ran = [asyncio.create_task(other.transact(HERE, raise_it)) for _ in range(2)]
+            while len(other._commits._waiting[HERE]) < 2:  # noqa: ASYNC110 -- nothing tells
+                await asyncio.sleep(0)  # until both have read and wait for the next commit
+        assert await first is None
+        assert sorted(await asyncio.gather(*ran)) == [0, 1]
 
     played(postgres.fresh(), scenario, stores=2)
 
