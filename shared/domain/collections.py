@@ -21,6 +21,8 @@ ALL: tuple[Collection[Any], ...] = (
     entries.NEAR_BANDS,
     publication.KNOWLEDGE_HEADS,
     publication.PUBLICATIONS,
+    publication.QUEUED,
+    publication.SHOWN,
     feedback.ROUTING_DECISIONS,
     feedback.FEEDBACK,
     feedback.AGENTS,

@@ -132,7 +132,10 @@ class Outcome(Record):
 
 
 class ConversationCount(Record):
-    """How many conversations were completed in the workspace; `id` is always `conversations`."""
+    """At how many completed conversations a run was last asked for; `id` is `conversations`.
+
+    The conversations themselves are counted by the counter of that name.
+    """
 
     completed: int = Field(default=0, ge=0)
 

@@ -5,23 +5,18 @@ an event; so events may come twice, late or in any order, and the last state win
 """
 
 import asyncio
-from typing import Literal
 
 from pydantic import JsonValue
 
-from shared.domain.access import Caller
 from shared.domain.entries import DECISIONS, ENTRIES, REVISIONS, revision_id
 from shared.domain.knowledge.publication import (
     KNOWLEDGE_HEADS,
     PUBLICATIONS,
     KnowledgeHead,
-    Publication,
     PublishedRevision,
     blob_key,
     object_bytes,
-    publication_id,
 )
-from shared.domain.records import Filter, Order
 from shared.errors import AlreadyExists, CorruptData, NotFound, Paused, Unavailable
 from shared.messages.events import Event
 from shared.ports import Transaction
@@ -29,6 +24,7 @@ from shared.services.consuming import handle_once
 from shared.services.deps import Deps
 from shared.services.embedding import embed_documents
 from shared.services.knowledge import follow, read_published
+from shared.services.publication_log import log_publication, publication, publisher
 from shared.services.unit import audited, writable
 
 EMBEDDED_AT_ONCE = 20
@@ -76,7 +72,7 @@ async def publish_entry(deps: Deps, workspace: str, entry_id: str) -> int:
                 )
             document = await _write_object(deps, workspace, entry_id, revision)
             embedded = bool(await embed_documents(deps, [document]))
-        if await _log(deps, workspace, entry_id, revision):
+        if await log_publication(deps, workspace, entry_id, revision):
             version = await follow(deps, workspace)
             return max(version, await embed_missing(deps, workspace)) if embedded else version
     raise Unavailable(f"entry {entry_id} keeps changing; try again")
@@ -139,7 +135,7 @@ async def _log_again(
         if not shown or head is None:
             return False
         for version, (entry_id, revision) in enumerate(shown, start=head.version + 1):
-            tx.create(PUBLICATIONS, _publication(workspace, entry_id, revision, [], version, now))
+            tx.create(PUBLICATIONS, publication(workspace, entry_id, revision, 0, version, now))
         version = head.version + len(shown)
         tx.put(KNOWLEDGE_HEADS, KnowledgeHead(id="head", version=version, updated_at=now))
         facts: dict[str, JsonValue] = {
@@ -147,7 +143,7 @@ async def _log_again(
             "embedded": len(shown),
             "model": model,
         }
-        tx.audit(audited(_publisher(workspace), now, "knowledge.embedded", "knowledge", **facts))
+        tx.audit(audited(publisher(workspace), now, "knowledge.embedded", "knowledge", **facts))
         return True
 
     return await deps.store.transact(workspace, work)
@@ -180,61 +176,4 @@ async def _document(deps: Deps, workspace: str, entry_id: str, revision: int) ->
         reviewers=decision.reviewers,
         decided_at=decision.decided_at,
         **known.model_dump(include=fields),
-    )
-
-
-async def _log(deps: Deps, workspace: str, entry_id: str, revision: int | None) -> bool:
-    """Writes the next publication where one is due; False where the entry has changed meanwhile."""
-    now = deps.clock.now_text()
-    mine = Filter("entry_id", "==", entry_id)
-    newest = Order("version", descending=True)
-
-    async def work(tx: Transaction) -> bool:
-        entry = await tx.get(ENTRIES, entry_id)
-        if entry is None or entry.published_revision != revision:
-            return False
-        before = await tx.find(PUBLICATIONS, mine, order=newest, limit=1)
-        head = await tx.get(KNOWLEDGE_HEADS, "head")
-        if _shown(before) == revision:
-            return True
-        version = 1 if head is None else head.version + 1
-        publication = _publication(workspace, entry_id, revision, before, version, now)
-        tx.create(PUBLICATIONS, publication)
-        tx.put(KNOWLEDGE_HEADS, KnowledgeHead(id="head", version=version, updated_at=now))
-        action = "knowledge.published" if publication.operation == "add" else "knowledge.removed"
-        facts = {"version": version, "revision": publication.revision}
-        tx.audit(audited(_publisher(workspace), now, action, entry_id, **facts))
-        return True
-
-    return await deps.store.transact(workspace, work)
-
-
-def _publisher(workspace: str) -> Caller:
-    return Caller(workspace, "system:publish", system=True)
-
-
-def _shown(publications: list[Publication]) -> int | None:
-    """Returns the revision that search has after an entry's newest publication."""
-    newest = publications[0] if publications else None
-    return newest.revision if newest is not None and newest.operation == "add" else None
-
-
-def _publication(
-    workspace: str,
-    entry_id: str,
-    revision: int | None,
-    before: list[Publication],
-    version: int,
-    now: str,
-) -> Publication:
-    operation: Literal["add", "remove"] = "remove" if revision is None else "add"
-    about = before[0].revision if revision is None else revision
-    return Publication(
-        id=publication_id(version),
-        version=version,
-        operation=operation,
-        entry_id=entry_id,
-        revision=about,
-        blob_key=blob_key(workspace, entry_id, about),
-        published_at=now,
     )

@@ -97,7 +97,22 @@ CREATE TABLE publications (
     PRIMARY KEY (workspace, id)
 );
 CREATE INDEX publications_by_version ON publications (workspace, version, id);
-CREATE INDEX publications_by_entry_id_version ON publications (workspace, entry_id, version, id);
+
+CREATE TABLE queued_publications (
+    workspace text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    queued_at text COLLATE "C" NOT NULL,
+    doc text NOT NULL,
+    PRIMARY KEY (workspace, id)
+);
+CREATE INDEX queued_publications_by_queued_at ON queued_publications (workspace, queued_at, id);
+
+CREATE TABLE shown_revisions (
+    workspace text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    doc text NOT NULL,
+    PRIMARY KEY (workspace, id)
+);
 
 CREATE TABLE routing_decisions (
     workspace text COLLATE "C" NOT NULL,

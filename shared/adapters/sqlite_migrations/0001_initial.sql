@@ -96,7 +96,22 @@ CREATE TABLE publications (
     PRIMARY KEY (workspace, id)
 ) WITHOUT ROWID;
 CREATE INDEX publications_by_version ON publications (workspace, version, id);
-CREATE INDEX publications_by_entry_id_version ON publications (workspace, entry_id, version, id);
+
+CREATE TABLE queued_publications (
+    workspace TEXT NOT NULL,
+    id TEXT NOT NULL,
+    queued_at TEXT NOT NULL,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (workspace, id)
+) WITHOUT ROWID;
+CREATE INDEX queued_publications_by_queued_at ON queued_publications (workspace, queued_at, id);
+
+CREATE TABLE shown_revisions (
+    workspace TEXT NOT NULL,
+    id TEXT NOT NULL,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (workspace, id)
+) WITHOUT ROWID;
 
 CREATE TABLE routing_decisions (
     workspace TEXT NOT NULL,

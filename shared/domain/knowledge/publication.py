@@ -37,6 +37,28 @@ class Publication(Record):
     published_at: Timestamp
 
 
+class QueuedPublication(Record):
+    """An entry whose publications are to be brought in line with it; `id` is the entry's.
+
+    The object of `revision` is written; None where the entry is to leave the search. It waits until
+    it gets a version together with the others that wait, so that the head moves once for all.
+    """
+
+    revision: int | None
+    queued_at: Timestamp
+
+
+class ShownRevision(Record):
+    """What the publications so far say of an entry; `id` is the entry's.
+
+    `revision` is the one in search, None where it was taken out.
+    """
+
+    revision: int | None
+    last_revision: int
+    version: int
+
+
 class PublishedRevision(Record):
     """What the object of a published revision holds; `id` is the revision's.
 
@@ -97,5 +119,7 @@ def publication_id(version: int) -> str:
 
 KNOWLEDGE_HEADS = Collection("knowledge_heads", KnowledgeHead)
 PUBLICATIONS = Collection(
-    "publications", Publication, queries=(Query((), "version"), Query(("entry_id",), "version"))
+    "publications", Publication, queries=(Query((), "version"),), columns=("entry_id",)
 )
+QUEUED = Collection("queued_publications", QueuedPublication, queries=(Query((), "queued_at"),))
+SHOWN = Collection("shown_revisions", ShownRevision)

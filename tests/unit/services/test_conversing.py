@@ -3,10 +3,11 @@ import asyncio
 import pytest
 
 from shared.domain.access import IdempotencyKey
+from shared.domain.feedback import CONVERSATIONS
 from shared.messages.rating import CompleteConversations
 from shared.services.conversing import complete_conversations
 from tests.support.learning import ADMIN
-from tests.support.system import play
+from tests.support.system import WORKSPACE, play
 
 
 async def complete(system, count=1, key=None):
@@ -52,12 +53,38 @@ def test_one_call_asks_at_most_once_however_far_it_goes(tmp_path):
     play(tmp_path, scenario)
 
 
-def test_racing_calls_ask_once_for_each_crossing(tmp_path):
+def test_racing_calls_are_all_counted_and_never_ask_twice_for_the_same_multiple(tmp_path):
     async def scenario(system):
         answers = await asyncio.gather(*(complete(system) for _ in range(50)))
-        assert sum(one.run_requested for one in answers) == 5
-        assert sorted(one.completed for one in answers) == list(range(1, 51))
-        assert len(await asked(system)) == 5
+        assert all(1 <= one.completed <= 50 for one in answers)
+        requests = [one.data["completed"] // 10 for one in await asked(system)]
+        assert 1 <= len(requests) <= 5
+        assert len(set(requests)) == len(requests)
+        after = await complete(system)
+        assert (after.completed, after.next_run_in, after.run_requested) == (51, 9, False)
+
+    play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("crowd", [10, 12, 19])
+def test_a_crowd_that_passes_a_multiple_unseen_still_gets_its_run(tmp_path, crowd):
+    async def scenario(system):
+        await asyncio.gather(*(complete(system) for _ in range(crowd)))
+        (request,) = await asked(system)
+        assert request.data["reason"] == "conversations"
+        assert request.data["completed"] >= 10
+
+    play(tmp_path, scenario)
+
+
+def test_counting_writes_no_record_that_others_wait_for_between_two_runs(tmp_path):
+    async def scenario(system):
+        marks = []
+        for _ in range(21):
+            await complete(system)
+            marks.append(await system.store.get(WORKSPACE, CONVERSATIONS, "conversations"))
+        assert marks[:9] == [None] * 9
+        assert [one.completed for one in marks[9:]] == [10] * 10 + [20] * 2
 
     play(tmp_path, scenario)
 

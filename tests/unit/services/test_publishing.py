@@ -11,7 +11,7 @@ from shared.domain.knowledge.publication import KNOWLEDGE_HEADS, PUBLICATIONS, b
 from shared.domain.records import Order
 from shared.errors import CorruptData, NotFound, Unavailable
 from shared.messages.reviewing import Approve, Reject, Retract
-from shared.services import knowledge, publishing, reviewing
+from shared.services import knowledge, publication_log, publishing, reviewing
 from tests.support.entries import revise, submit, words
 from tests.support.system import WORKSPACE, caller, play
 
@@ -185,7 +185,7 @@ def test_what_a_crash_before_the_index_left_is_taken_up(tmp_path):
         entry_id = await submit(system)
         await approve(system, entry_id)
         await publishing._write_object(system.deps, WORKSPACE, entry_id, 1)
-        assert await publishing._log(system.deps, WORKSPACE, entry_id, 1)
+        assert await publication_log.log_publication(system.deps, WORKSPACE, entry_id, 1)
         assert await found(system, "word0x0") == []
         assert await publishing.publish_entry(system.deps, WORKSPACE, entry_id) == 1
         assert await found(system, "word0x0") == [(entry_id, 1)]
@@ -197,7 +197,7 @@ def test_an_entry_that_changes_before_the_log_is_written_is_read_again(tmp_path)
     async def scenario(system):
         entry_id = await submit(system)
         await approve(system, entry_id)
-        assert not await publishing._log(system.deps, WORKSPACE, entry_id, None)
+        assert not await publication_log.log_publication(system.deps, WORKSPACE, entry_id, None)
         assert await publications(system) == []
 
     play(tmp_path, scenario)
