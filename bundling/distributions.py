@@ -113,22 +113,43 @@ def linked(installed: Installed, names: Iterable[str], folder: Path) -> None:
         names: which ones.
         folder: is made.
     """
+    shared = _shared_folders(installed)
     for name in names:
         distribution = installed.by_name[name]
-        for file in distribution.files or []:
-            if ".." in file.parts:
-                continue  # a command beside the environment's Python
-            link = folder / file
+        for part in {_own_part(file, shared) for file in _inside(distribution)}:
+            link = folder / part
             link.parent.mkdir(parents=True, exist_ok=True)
-            if not link.exists():
-                link.symlink_to(Path(str(distribution.locate_file(file))))
+            if not link.is_symlink():
+                link.symlink_to(Path(str(distribution.locate_file(part))))
+
+
+def _inside(distribution: Distribution) -> list[PurePath]:
+    """Returns the files of a distribution, without commands beside the environment's Python."""
+    return [PurePath(file) for file in distribution.files or [] if ".." not in file.parts]
+
+
+def _shared_folders(installed: Installed) -> set[PurePath]:
+    """Returns the folders in which several distributions have files, as namespaces are."""
+    owners: dict[PurePath, str] = {}
+    shared = {PurePath()}
+    for name, distribution in installed.by_name.items():
+        for folder in {parent for file in _inside(distribution) for parent in file.parents}:
+            if owners.setdefault(folder, name) != name:
+                shared.add(folder)
+    return shared
+
+
+def _own_part(file: PurePath, shared: set[PurePath]) -> PurePath:
+    """Returns the outermost folder around a file that no other distribution shares, or the file."""
+    own = [folder for folder in file.parents if folder not in shared]
+    return own[-1] if own else file
 
 
 def _modules(found: Mapping[str, Distribution]) -> Iterator[tuple[str, str]]:
     """Yields every module with the distribution that carries it."""
     for name, distribution in sorted(found.items()):
-        for file in distribution.files or []:
-            if file.suffix in _MODULE_ENDINGS and ".." not in file.parts:
+        for file in _inside(distribution):
+            if file.suffix in _MODULE_ENDINGS:
                 yield _dotted(file), name
 
 
