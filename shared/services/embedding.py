@@ -19,7 +19,7 @@ from shared.errors import AlreadyExists, CorruptData, InvalidInput, NotFound, Un
 from shared.ports import Embedder, Embedding
 from shared.services.deps import Deps
 
-DOCUMENTS_TIMEOUT_S = 20.0
+DOCUMENTS_TIMEOUT_S = 10.0
 """How long publishing waits for the embeddings of a few documents."""
 
 REST_S = 5.0

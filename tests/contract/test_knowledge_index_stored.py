@@ -11,10 +11,12 @@ import pytest
 
 from shared.adapters import index_blobs_slot
 from shared.adapters.blobs_folder import FolderBlobs
+from shared.adapters.blobs_gcs import GcsBlobs
 from shared.adapters.index_blobs import StoredIndex
 from shared.adapters.index_sqlite import SqliteKnowledgeIndex
 from shared.errors import Conflict, Unavailable
 from shared.ports import IndexChange, IndexDocument
+from tests.support.storage_fixture import new_bucket
 
 ROOT = Path(__file__).parents[2]
 HEAD = "index/w/head"
@@ -556,3 +558,34 @@ def test_an_object_that_cannot_be_pruned_is_pruned_by_the_next(play):
         assert len(await cloud.saved()) == 3
 
     play(scenario)
+
+
+# --- on Cloud Storage -----------------------------------------------------------------------------
+
+
+def test_on_cloud_storage_racing_publishers_leave_one_index_that_loads(storage_server, tmp_path):
+    bucket = new_bucket(storage_server)
+
+    async def scenario():
+        blobs = GcsBlobs(bucket, endpoint=storage_server.url)
+        cloud = Cloud(tmp_path)
+        cloud.blobs = blobs
+        one, two = cloud.instance(), cloud.instance()
+        for first, last in ((1, 6), (7, 12), (13, 18), (19, 24), (25, 30)):
+            for index in (one, two):
+                await publish(index, first, last, save=False)
+            await asyncio.gather(one.save("w"), two.save("w"))
+        assert len(await cloud.saved()) == 3
+        fresh = cloud.instance()
+        assert (await fresh.version("w"), await found(fresh)) == (30, upto(30))
+        assert await fresh.digest("w") == await one.digest("w")
+        newest = (await cloud.saved())[-1]
+        await blobs.put(newest, b"rubbish", if_generation=None)
+        assert await cloud.instance().version("w") == 24
+        await fresh.drop("w")
+        assert await blobs.list("index/") == []
+        for index in cloud.made:
+            await index.close()
+        await blobs.close()
+
+    asyncio.run(scenario())
