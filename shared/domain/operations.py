@@ -69,12 +69,16 @@ class JobState(Record):
 class ExportMark(Record):
     """How far the evidence was handed to the feed of another system; `id` is `evidence`.
 
-    `ratings` and `outcomes` are the last places of their logs that were. `checked_at` is when a
-    row was last handed over, or it was last looked whether all of them arrived.
+    `ratings` and `outcomes` are the last places of their logs that were. `checked_at` is when it
+    was last looked what of it has arrived, or since when there is something to look for; None where
+    all of it has. `due_ratings` and `due_outcomes` were the last places then, and must have arrived
+    when it is looked again.
     """
 
     ratings: int = Field(default=0, ge=0)
     outcomes: int = Field(default=0, ge=0)
+    due_ratings: int = Field(default=0, ge=0)
+    due_outcomes: int = Field(default=0, ge=0)
     checked_at: Timestamp | None = None
 
 

@@ -21,8 +21,8 @@ BATCH = 500
 AT_ONCE = 20_000
 """Rows of a log that one call hands over, at most; the next one goes on."""
 
-LOOK_AGAIN_S = 3_600.0
-"""Seconds of quiet after which it is looked whether everything has arrived."""
+LOOK_AGAIN_S = 1_800.0
+"""Seconds within which what was handed over must have arrived."""
 
 _KINDS: tuple[EvidenceKind, ...] = ("ratings", "outcomes")
 
@@ -52,16 +52,13 @@ async def export_everywhere(deps: Deps) -> int:
 
 
 async def _export(deps: Deps, log: EvidenceLog, feed: EvidenceFeed, workspace: str) -> int:
-    """Hands over what one workspace has gained.
-
-    After an hour in which it gained nothing, what has not arrived by then is sent again.
-    """
+    """Hands over what one workspace has gained, and looks now and then whether it arrives."""
     mark = await deps.store.get(workspace, EXPORT_MARKS, MARK_ID) or ExportMark(id=MARK_ID)
     sent = 0
     for kind in _KINDS:
         sent += await _export_log(deps, log, feed, workspace, kind, getattr(mark, kind))
-    if not sent and _is_due(deps, mark):
-        await _look_again(deps, workspace, mark)
+    if _is_due(deps, mark):
+        await _look(deps, workspace)
     return sent
 
 
@@ -100,24 +97,36 @@ async def _moved(deps: Deps, workspace: str, kind: EvidenceKind, upto: int) -> i
     async def work(tx: Transaction) -> int:
         known = await tx.get(EXPORT_MARKS, MARK_ID) or ExportMark(id=MARK_ID)
         place: int = max(getattr(known, kind), upto)
-        tx.put(EXPORT_MARKS, known.model_copy(update={kind: place, "checked_at": now}))
+        changes = {kind: place, "checked_at": known.checked_at or now}
+        tx.put(EXPORT_MARKS, known.model_copy(update=changes))
         return place
 
     return await deps.store.transact(workspace, work)
 
 
-async def _look_again(deps: Deps, workspace: str, seen: ExportMark) -> None:
-    """Moves the mark back to what has arrived, where that is less than was handed over."""
+async def _look(deps: Deps, workspace: str) -> None:
+    """Looks what has arrived; moves the mark back where something is overdue.
+
+    Nothing happens where the mark moves meanwhile: it is looked again with the next export.
+    """
+    seen = await deps.store.get(workspace, EXPORT_MARKS, MARK_ID) or ExportMark(id=MARK_ID)
     ratings, outcomes = await deps.analytics.head(workspace)
+    overdue = max(0, seen.due_ratings - ratings) + max(0, seen.due_outcomes - outcomes)
     arrived = {"ratings": min(ratings, seen.ratings), "outcomes": min(outcomes, seen.outcomes)}
-    now = deps.clock.now_text()
+    left = seen.model_copy(update=arrived if overdue else {})
+    complete = ratings >= seen.ratings and outcomes >= seen.outcomes
+    looked = {
+        "due_ratings": left.ratings,
+        "due_outcomes": left.outcomes,
+        "checked_at": None if complete else deps.clock.now_text(),
+    }
 
-    async def work(tx: Transaction) -> None:
-        if await tx.get(EXPORT_MARKS, MARK_ID) == seen:
-            tx.put(EXPORT_MARKS, seen.model_copy(update={**arrived, "checked_at": now}))
+    async def work(tx: Transaction) -> bool:
+        unmoved = await tx.get(EXPORT_MARKS, MARK_ID) == seen
+        if unmoved:
+            tx.put(EXPORT_MARKS, left.model_copy(update=looked))
+        return unmoved
 
-    await deps.store.transact(workspace, work)
-    missing = seen.ratings - arrived["ratings"] + seen.outcomes - arrived["outcomes"]
-    if missing:
-        extra = {"workspace": workspace, "rows": missing}
+    if await deps.store.transact(workspace, work) and overdue:
+        extra = {"workspace": workspace, "rows": overdue}
         logger.warning("evidence.not_arrived", extra=extra)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from shared.messages.base import Answer
 from shared.ports import Bus, Committed, OutboxItem, Store
 from shared.services.deps import Deps
+from shared.services.exporting import export_everywhere
 from shared.services.holding import hold, let_go
 
 BATCH = 100
@@ -41,6 +42,7 @@ class Swept(Answer):
     published: int = 0
     retried: int = 0
     numbered: int = 0
+    exported: int = 0
     purged: int = 0
     elsewhere: bool = False
 
@@ -84,7 +86,9 @@ async def relay(deps: Deps, limit: int = 1_000) -> int:
 
 
 async def sweep(deps: Deps) -> Swept:
-    """Does what a crash or a pause left: publishes, tries again, numbers, deletes what has expired.
+    """Does what a crash or a pause left, and what is done now and then.
+
+    Publishes, tries again, numbers, hands evidence over, deletes what has expired.
 
     One process at a time does it; of several that are asked at once the others find nothing to do.
 
@@ -115,6 +119,7 @@ async def _sweep(deps: Deps) -> Swept:
         published=await tried(relay(deps, SWEPT_EVENTS)),
         retried=await tried(_rounds(deps.bus.retry_due, BATCH)),
         numbered=await tried(_rounds(deps.store.number_pending, NUMBER_BATCH)),
+        exported=await tried(export_everywhere(deps)),
         purged=await tried(_rounds(lambda limit: _purge(deps, limit), PURGE_BATCH)),
     )
     if failures:
