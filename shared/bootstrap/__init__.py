@@ -92,7 +92,7 @@ def gate() -> WebGate:
     checks: dict[str, Check] = {port: partial(_ask, port) for port in _QUESTIONS}
     return WebGate(
         guard,
-        RateLimits(limits.burst, deps().clock),
+        RateLimits(limits.burst),
         limits.body_bytes,
         config.VERSION,
         checks,
