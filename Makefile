@@ -8,7 +8,7 @@ BIN := .venv/bin
 # More options for the command behind a target: make test ARGS="-k audit"
 ARGS ?=
 
-.PHONY: help env run run-cloud stop-cloud demo test test-fast lint types contracts check format bench lock openapi clean
+.PHONY: help env run run-cloud stop-cloud demo test test-fast lint types contracts check format bench bundle lock openapi clean
 
 help: ## list the targets
 	@echo 'Usage: make TARGET [ARGS="more options"]'
@@ -54,10 +54,14 @@ format: env ## format the code and repair what can be repaired safely
 bench: env ## measure speed against baselines of the same run
 	@exec $(BIN)/python -m bench $(ARGS)
 
+bundle: env ## stage dist/<function>.zip for every function and dist/bundles.json (ARGS="--store postgres", --help)
+	@scripts/bundle $(ARGS)
+
 lock: env ## resolve requirements.lock from pyproject.toml again (ARGS=--upgrade for newer versions)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --all-extras \
 	  --generate-hashes --no-header --output-file requirements.lock pyproject.toml $(ARGS)
 	@scripts/environment
+	@$(BIN)/python -m bundling --requirements
 
 openapi: env ## write shared/web/openapi.json from the routes
 	@$(BIN)/whetstone openapi
