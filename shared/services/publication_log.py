@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Literal
 
+from pydantic import JsonValue
+
 from shared.domain.access import Caller
 from shared.domain.entries import ENTRIES, Entry
 from shared.domain.knowledge.publication import (
@@ -74,6 +76,50 @@ async def number_queued(deps: Deps, workspace: str) -> None:
             await asyncio.sleep(wait_s)
             continue
         await _number(deps, workspace, [one.id for one in waiting])
+
+
+async def log_again(
+    deps: Deps, workspace: str, revisions: Sequence[tuple[str, int]], model: str
+) -> bool:
+    """Publishes revisions once more, as they stand, for their embeddings have come.
+
+    Returns False where search shows none of them any more.
+
+    Args:
+        deps: the ports.
+        workspace: the entries'.
+        revisions: entries and their revisions, 100 at most.
+        model: whose embeddings these are.
+    """
+    now = deps.clock.now_text()
+    ids = [entry_id for entry_id, _ in revisions]
+
+    async def work(tx: Transaction) -> bool:
+        entries = await tx.get_many(ENTRIES, ids)
+        shown = await tx.get_many(SHOWN, ids)
+        head = await tx.get(KNOWLEDGE_HEADS, HEAD)
+        standing = [
+            known
+            for (_, revision), entry, known in zip(revisions, entries, shown, strict=True)
+            if entry is not None and known is not None
+            if entry.published_revision == known.revision == revision
+        ]
+        if not standing or head is None:
+            return False
+        version = head.version
+        for known in standing:
+            version += 1
+            last = known.last_revision
+            step = publication(workspace, known.id, known.revision, last, version, now)
+            tx.create(PUBLICATIONS, step)
+            tx.put(SHOWN, known.model_copy(update={"version": version}))
+        tx.put(KNOWLEDGE_HEADS, KnowledgeHead(id=HEAD, version=version, updated_at=now))
+        who, count = publisher(workspace), len(standing)
+        facts: dict[str, JsonValue] = {"version": version, "embedded": count, "model": model}
+        tx.audit(audited(who, now, "knowledge.embedded", "knowledge", **facts))
+        return True
+
+    return await deps.store.transact(workspace, work)
 
 
 def publication(

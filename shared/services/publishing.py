@@ -6,26 +6,20 @@ an event; so events may come twice, late or in any order, and the last state win
 
 import asyncio
 
-from pydantic import JsonValue
-
 from shared.domain.entries import DECISIONS, ENTRIES, REVISIONS, revision_id
 from shared.domain.knowledge.publication import (
-    KNOWLEDGE_HEADS,
-    PUBLICATIONS,
-    KnowledgeHead,
     PublishedRevision,
     blob_key,
     object_bytes,
 )
 from shared.errors import AlreadyExists, CorruptData, NotFound, Paused, Unavailable
 from shared.messages.events import Event
-from shared.ports import Transaction
 from shared.services.consuming import handle_once
 from shared.services.deps import Deps
 from shared.services.embedding import embed_documents
 from shared.services.knowledge import follow, read_published
-from shared.services.publication_log import log_publication, publication, publisher
-from shared.services.unit import audited, writable
+from shared.services.publication_log import log_again, log_publication
+from shared.services.unit import writable
 
 EMBEDDED_AT_ONCE = 20
 """Revisions without an embedding that each publication takes care of, beside its own."""
@@ -111,42 +105,10 @@ async def embed_missing(deps: Deps, workspace: str, limit: int = EMBEDDED_AT_ONC
         *(read_published(deps, workspace, entry_id, revision) for entry_id, revision in found)
     )
     embedded = await embed_documents(deps, documents)
-    if not embedded or not await _log_again(deps, workspace, embedded, embedder.model):
+    revisions = [(one.entry_id, one.revision) for one in embedded]
+    if not embedded or not await log_again(deps, workspace, revisions, embedder.model):
         return 0
     return await follow(deps, workspace)
-
-
-async def _log_again(
-    deps: Deps, workspace: str, documents: list[PublishedRevision], model: str
-) -> bool:
-    """Writes another publication of each revision that search still shows; False for none."""
-    now = deps.clock.now_text()
-    ids = [one.entry_id for one in documents]
-
-    async def work(tx: Transaction) -> bool:
-        entries = await tx.get_many(ENTRIES, ids)
-        pairs = zip(entries, documents, strict=True)
-        shown = [
-            (document.entry_id, document.revision)
-            for entry, document in pairs
-            if entry is not None and entry.published_revision == document.revision
-        ]
-        head = await tx.get(KNOWLEDGE_HEADS, "head")
-        if not shown or head is None:
-            return False
-        for version, (entry_id, revision) in enumerate(shown, start=head.version + 1):
-            tx.create(PUBLICATIONS, publication(workspace, entry_id, revision, 0, version, now))
-        version = head.version + len(shown)
-        tx.put(KNOWLEDGE_HEADS, KnowledgeHead(id="head", version=version, updated_at=now))
-        facts: dict[str, JsonValue] = {
-            "version": version,
-            "embedded": len(shown),
-            "model": model,
-        }
-        tx.audit(audited(publisher(workspace), now, "knowledge.embedded", "knowledge", **facts))
-        return True
-
-    return await deps.store.transact(workspace, work)
 
 
 async def _write_object(
