@@ -177,7 +177,7 @@ async def _again(group: Group, job: _Job) -> list[tuple[_Job, Any]]:
     transaction = await group.reader()
     try:
         result = await job.run(transaction)
-    except psycopg.Error:
+    except (psycopg.Error, UnicodeEncodeError):
         raise
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 -- the caller gets it
         _fail([job], error)

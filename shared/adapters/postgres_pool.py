@@ -6,6 +6,7 @@ an instance that never wakes up are closed by the server (`idle_session_timeout`
 """
 
 import asyncio
+import logging
 import select
 import time
 from collections import deque
@@ -50,6 +51,8 @@ class PostgresPool:
     """
 
     def __init__(self, login: Login, *, size: int = 4, wait_s: float = 20.0) -> None:
+        # What it warns of is raised as well: that the statements behind an error were not executed.
+        logging.getLogger("psycopg").setLevel(logging.ERROR)
         self._login = login
         self._size = size
         self._wait_s = wait_s

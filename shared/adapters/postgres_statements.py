@@ -118,13 +118,19 @@ async def send(
     """Executes statements with their parameters, all on one way; returns the rows of each.
 
     Outside of a transaction block they are one transaction by themselves. After an error none of
-    the later ones is executed.
+    the later ones is executed, and the connection is closed: the driver no longer knows which
+    statements the server has prepared.
 
     Raises:
         psycopg.Error: the first error.
+        UnicodeEncodeError: a parameter is no text.
     """
-    async with connection.pipeline():
-        cursors = [
-            await connection.execute(sql.encode(), parameters) for sql, parameters in statements
-        ]
+    try:
+        async with connection.pipeline():
+            cursors = [
+                await connection.execute(sql.encode(), parameters) for sql, parameters in statements
+            ]
+    except BaseException:
+        connection.pgconn.finish()
+        raise
     return [await one.fetchall() if one.description else () for one in cursors]

@@ -493,6 +493,26 @@ def forged(cursor, last):
     return [base64.urlsafe_b64encode(body.encode()).decode() for body in bodies]
 
 
+def test_refused_work_leaves_the_statements_behind_it_as_they_were(postgres):
+    """The driver prepares what it has sent often, and must not count on what was never executed."""
+
+    async def scenario(store):
+        for number in range(30):
+            with pytest.raises(InvalidInput):
+                await store.get(HERE, CONTENT_KEYS, f"{number}\x00")
+            await write(store, creates(CONTENT_KEYS, key(f"a{number}")))
+            with pytest.raises(AlreadyExists):
+                await write(
+                    store, creates(CONTENT_KEYS, key(f"a{number}")), lambda tx: tx.emit(event("e"))
+                )
+            with pytest.raises(InvalidInput):
+                await write(store, everything, lambda tx: tx.append(replace(RATING, sign=2**70)))
+            await write(store, everything)
+        assert await chain_of(store) == (30, None)
+
+    played(postgres.fresh(), scenario)
+
+
 @pytest.mark.parametrize("last", ["7", '"x"', "true", "null", "1e300", '"\\u0000"'])
 def test_a_forged_cursor_is_refused_or_read_but_never_breaks(postgres, last):
     async def scenario(store):
