@@ -17,6 +17,7 @@ from shared.adapters.declared_queries import (
     declared_query,
     open_cursor,
 )
+from shared.adapters.firestore_indexes import indexed_columns
 from shared.adapters.firestore_values import Pb, Plain, decode, encode
 from shared.domain.records import Collection, Filter, Order, Query, R
 
@@ -171,18 +172,9 @@ def counting(collection: Collection[R], filters: Sequence[Filter]) -> Pb | None:
     return structured(collection.name, [(one.field, one.operator, one.value) for one in filters])
 
 
-def indexed_columns(collection: Collection[R]) -> frozenset[str]:
-    """Returns the fields that are worth an index: those of the declared queries, and the id."""
-    asked = {
-        name
-        for query in collection.queries
-        for name in (*query.equal, query.order, *query.narrow)
-        if name
-    }
-    return frozenset({*asked, "id"})
-
-
 def _countable(collection: Collection[R], one: Filter, filters: Sequence[Filter]) -> bool:
+    if one.operator == "contains" and len(filters) > 1:
+        return False  # indexes of lists are not merged
     if one.operator != ">=":
         return one.field in indexed_columns(collection)
     others = {other.field for other in filters if other is not one and other.operator == "=="}

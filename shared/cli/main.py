@@ -4,6 +4,7 @@ import click
 
 from shared.cli.access import key, token, workspace
 from shared.cli.docs import docs
+from shared.cli.firestore import firestore_indexes
 from shared.cli.operations import audit, dead_letters, knowledge, openapi, schedule
 from shared.cli.serve import serve
 from shared.errors import WhetstoneError
@@ -37,5 +38,6 @@ for command in (
     schedule,
     openapi,
     docs,
+    firestore_indexes,
 ):
     main.add_command(command)

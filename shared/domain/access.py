@@ -107,7 +107,7 @@ class WorkspaceSettings(Record):
 
 WORKSPACES = Collection("workspaces", Workspace, queries=(Query((), "id"),))
 API_KEYS = Collection(
-    "api_keys", ApiKey, queries=(Query(("tenant",), "created_at"),), columns=("key_id",)
+    "api_keys", ApiKey, queries=(Query(("tenant",), "created_at", narrow=("key_id",)),)
 )
 SETTINGS = Collection("workspace_settings", WorkspaceSettings)
 SETTINGS_ID = "settings"

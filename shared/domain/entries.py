@@ -134,10 +134,10 @@ ENTRIES = Collection(
     "entries",
     Entry,
     queries=(
-        Query(("state",), "submitted_at"),
-        Query(("state",), "confidence_score"),
+        Query(("state",), "submitted_at", narrow=("topic", "submitter", "tags")),
+        Query(("state",), "confidence_score", narrow=("topic", "submitter", "tags")),
     ),
-    columns=("topic", "submitter", "tags", "revision", "created_at", "decided_at", "risk"),
+    columns=("revision", "created_at", "decided_at", "risk"),
 )
 REVISIONS = Collection("revisions", Revision, queries=(Query(("entry_id",), "revision"),))
 DECISIONS = Collection(

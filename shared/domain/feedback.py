@@ -207,8 +207,8 @@ AGENTS = Collection("agents", Agent, queries=(Query((), "id"),))
 RECOMMENDATIONS = Collection(
     "recommendations",
     Recommendation,
-    queries=(Query(("workflow_id",), "created_at"), Query(("agent_id",), "created_at")),
-    columns=("status", "recommendation_type"),
+    queries=(Query(("workflow_id",), "created_at"),),
+    columns=("agent_id", "status", "recommendation_type"),
 )
 OUTCOMES = Collection("outcomes", Outcome, columns=("recorded_at",))
 CONVERSATIONS = Collection("conversation_counts", ConversationCount)

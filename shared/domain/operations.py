@@ -145,15 +145,16 @@ EXPORT_MARKS = Collection("export_marks", ExportMark)
 METRIC_POINTS = Collection(
     "metric_points",
     MetricPoint,
-    queries=(Query((), "at"), Query(("name",), "at")),
-    columns=("model",),
+    queries=(Query((), "at", narrow=("model",)), Query(("name",), "at", narrow=("model",))),
     expires="expires_at",
 )
 ALERTS = Collection(
     "alerts",
     Alert,
-    queries=(Query((), "raised_at"), Query(("state",), "raised_at")),
-    columns=("rule", "severity"),
+    queries=(
+        Query((), "raised_at", narrow=("severity",)),
+        Query(("state",), "raised_at", narrow=("rule", "severity")),
+    ),
 )
 ALERT_KEYS = Collection("alert_keys", AlertKey)
 ALERT_RULES = Collection("alert_rules", AlertRule, queries=(Query((), "id"),))

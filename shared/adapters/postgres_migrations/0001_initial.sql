@@ -155,7 +155,6 @@ CREATE TABLE recommendations (
     PRIMARY KEY (workspace, id)
 );
 CREATE INDEX recommendations_by_workflow_id_created_at ON recommendations (workspace, workflow_id, created_at, id);
-CREATE INDEX recommendations_by_agent_id_created_at ON recommendations (workspace, agent_id, created_at, id);
 
 CREATE TABLE outcomes (
     workspace text COLLATE "C" NOT NULL,

@@ -154,7 +154,6 @@ CREATE TABLE recommendations (
     PRIMARY KEY (workspace, id)
 ) WITHOUT ROWID;
 CREATE INDEX recommendations_by_workflow_id_created_at ON recommendations (workspace, workflow_id, created_at, id);
-CREATE INDEX recommendations_by_agent_id_created_at ON recommendations (workspace, agent_id, created_at, id);
 
 CREATE TABLE outcomes (
     workspace TEXT NOT NULL,

@@ -122,8 +122,7 @@ class PatternRow(Record):
 RUNS = Collection(
     "training_runs",
     TrainingRun,
-    queries=(Query((), "requested_at"),),
-    columns=("status", "dry_run"),
+    queries=(Query((), "requested_at", narrow=("status", "dry_run")),),
 )
 SNAPSHOTS = Collection("snapshots", SnapshotInfo, queries=(Query((), "created_at"),))
 LEARNING_HEADS = Collection("learning_heads", LearningHead)
