@@ -3,8 +3,8 @@
 Prints, for 20,000 published documents: the time to save the index and to load it (download, check,
 open, first search) and that of folding all publications again, with the ratio; the same with
 vectors; what a search by meaning takes against a bare product of numpy's; and the bytes that saving
-costs for each publication at three sizes. Objects and publications are real files here: over a
-network, where each of the rebuild's reads is a request, it takes longer yet.
+costs for each publication at three sizes. Objects are files in a folder; with `--storage` they are
+on a local Cloud Storage server, where each is a request.
 """
 
 import argparse
@@ -19,8 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from bench.search import make_documents, make_words
+from localcloud.storage import StorageServer
 from shared.adapters.analytics_sqlite import SqliteAnalytics
 from shared.adapters.blobs_folder import FolderBlobs
+from shared.adapters.blobs_gcs import GcsBlobs
 from shared.adapters.bus_inprocess import InProcessBus, Retries
 from shared.adapters.clock_system import SystemClock
 from shared.adapters.ids_sortable import SortableIds
@@ -99,10 +101,9 @@ async def load_and_search(index: StoredIndex, text: str) -> None:
 
 
 async def measure_load(
-    root: Path, documents: list[IndexDocument], query: str
+    root: Path, blobs: Blobs, documents: list[IndexDocument], query: str
 ) -> tuple[float, float, int]:
     """Returns the seconds to save and (the median of five) to load, and the bytes of the file."""
-    blobs = FolderBlobs(root / "blobs")
     instances = Instances(root, blobs)
     publisher = instances.new()
     await publisher.apply(WORKSPACE, changes(documents))
@@ -138,12 +139,12 @@ def revision(document: IndexDocument) -> PublishedRevision:
     )
 
 
-def make_deps(root: Path, index: StoredIndex) -> Deps:
+def make_deps(root: Path, blobs: Blobs, index: StoredIndex) -> Deps:
     store, clock = SqliteStore(root / "whetstone.db"), SystemClock()
     return Deps(
         store=store,
         analytics=SqliteAnalytics(store.path),
-        blobs=FolderBlobs(root / "blobs"),
+        blobs=blobs,
         bus=InProcessBus(store, clock, {}, Retries()),
         index=index,
         clock=clock,
@@ -188,10 +189,10 @@ async def publish(deps: Deps, documents: list[IndexDocument]) -> None:
         await deps.store.transact(WORKSPACE, write)
 
 
-async def measure_rebuild(root: Path, documents: list[IndexDocument]) -> float:
+async def measure_rebuild(root: Path, blobs: Blobs, documents: list[IndexDocument]) -> float:
     """Returns the seconds to fold all publications into an empty index."""
-    index = Instances(root, FolderBlobs(root / "saved")).new()
-    deps = make_deps(root, index)
+    index = Instances(root, blobs).new()
+    deps = make_deps(root, blobs, index)
     await publish(deps, documents)
     took_s = await timed(knowledge.catch_up(deps, WORKSPACE))
     await deps.close()
@@ -230,33 +231,47 @@ async def measure_meaning(
     await index.close()
 
 
-async def measure(count: int, folder: Path) -> None:
+async def measure(count: int, folder: Path, blobs_of: Callable[[str], Blobs]) -> None:
     rng = random.Random(20_000)
     numbers = np.random.default_rng(20_000)
     text = make_words(rng)
     documents = make_documents(text, count)
     query = text(4)
-    rebuild_s = await measure_rebuild(folder / "rebuild", documents)
+    rebuild_s = await measure_rebuild(folder / "rebuild", blobs_of("rebuild"), documents)
     embedded = with_vectors(documents, numbers)
     print(f"{count} documents, rebuilt from the publications in {rebuild_s:.2f} s")
     print(f"{'':16}{'file MB':>9}{'save s':>8}{'load s':>8}{'of a rebuild':>14}")
-    for name, some in (("words", documents), ("and vectors", embedded)):
-        save_s, load_s, size = await measure_load(folder / name, some, query)
+    for name, some in (("words", documents), ("vectors too", embedded)):
+        save_s, load_s, size = await measure_load(
+            folder / name, blobs_of(name.replace(" ", "-")), some, query
+        )
         share = load_s / rebuild_s
         print(f"{name:16}{size / 1e6:9.1f}{save_s:8.2f}{load_s:8.2f}{share:14.3f}")
     await measure_meaning(folder, embedded, text, numbers)
     print("bytes saved for each publication, with 768 dimensions:")
     for some_count in sorted({min(size, count) for size in (1_000, 5_000, count)}):
-        root = folder / f"size{some_count}"
-        _, _, size = await measure_load(root, embedded[:some_count], query)
+        name = f"size{some_count}"
+        _, _, size = await measure_load(folder / name, blobs_of(name), embedded[:some_count], query)
         print(f"  {some_count:7} documents {size / max(LEAST_CHANGES, SHARE * some_count):10.0f}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--documents", type=int, default=20_000)
-    with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(measure(parser.parse_args().documents, Path(folder)))
+    parser.add_argument("--storage", action="store_true", help="on a local Cloud Storage server")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as root:
+        folder = Path(root)
+        if not chosen.storage:
+            asyncio.run(measure(chosen.documents, folder, lambda name: FolderBlobs(folder / name)))
+            return
+        with StorageServer(folder / "storage.log", folder=folder / "storage") as server:
+            server.create_bucket("bench")
+
+            def blobs_of(name: str) -> Blobs:
+                return GcsBlobs("bench", prefix=f"{name}/", endpoint=server.url)
+
+            asyncio.run(measure(chosen.documents, folder, blobs_of))
 
 
 if __name__ == "__main__":
