@@ -19,7 +19,8 @@ from typing import TypeVar
 import google_crc32c
 from google.api_core import exceptions as api
 from google.auth.credentials import AnonymousCredentials
-from google.cloud import storage
+from google.cloud.storage import Blob as GcsObject
+from google.cloud.storage import Bucket, Client
 from google.cloud.storage.exceptions import DataCorruption
 from google.cloud.storage.retry import DEFAULT_RETRY, ConditionalRetryPolicy
 from google.cloud.storage.retry import is_generation_specified as _is_conditional
@@ -71,7 +72,7 @@ class GcsBlobs:
             self._retry, _is_conditional, ["query_params"]
         )
         self._making = threading.Lock()
-        self._client: storage.Client | None = None
+        self._client: Client | None = None
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="gcs")
 
     async def put(self, key: str, data: bytes, *, if_generation: int | None = 0) -> int:
@@ -186,13 +187,13 @@ class GcsBlobs:
         names = (blob.name for blob in found if blob.name > start)
         return [name.removeprefix(self._prefix) for name in itertools.islice(names, limit)]
 
-    def _found(self, key: str) -> storage.Blob | None:
+    def _found(self, key: str) -> GcsObject | None:
         return self._bucket().get_blob(self._prefix + key, timeout=self._timeout, retry=self._retry)
 
-    def _blob(self, key: str) -> storage.Blob:
+    def _blob(self, key: str) -> GcsObject:
         return self._bucket().blob(self._prefix + key)
 
-    def _bucket(self) -> storage.Bucket:
+    def _bucket(self) -> Bucket:
         with self._making:
             if self._client is None:
                 self._client = self._connect()
@@ -201,11 +202,11 @@ class GcsBlobs:
                 self._client._bucket_metadata_cache = None  # noqa: SLF001 - no public switch
         return self._client.bucket(self._name)
 
-    def _connect(self) -> storage.Client:
+    def _connect(self) -> Client:
         if self._endpoint is None:
-            return storage.Client(project=self._project)
+            return Client(project=self._project)
         plain = self._endpoint.startswith("http://")
-        return storage.Client(
+        return Client(
             project=self._project or "local",
             credentials=AnonymousCredentials() if plain else None,
             client_options={"api_endpoint": self._endpoint},

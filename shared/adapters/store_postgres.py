@@ -85,6 +85,11 @@ class PostgresStore:
         self._closed = False
         self._quiet: asyncio.Event | None = None
 
+    @property
+    def pool(self) -> PostgresPool:
+        """Where its connections come from, for those who read the same tables."""
+        return self._pool
+
     async def transact(
         self, workspace: str, run: Callable[[PostgresTransaction], Awaitable[T]]
     ) -> T:

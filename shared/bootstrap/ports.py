@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from shared.adapters.clock_system import SystemClock
 from shared.adapters.secret_vault import SecretVault
-from shared.bootstrap import people, places
+from shared.bootstrap import evidence, people, places
 from shared.config import Settings
 from shared.domain.models import Catalogue
 from shared.ports import (
@@ -22,6 +22,8 @@ from shared.ports import (
     Committed,
     CompletionProvider,
     Embedder,
+    EvidenceFeed,
+    EvidenceLog,
     Ids,
     KnowledgeIndex,
     Notifier,
@@ -78,7 +80,17 @@ class Ports(Deps):
     @cached_property
     def analytics(self) -> Analytics:
         """Sums of the evidence."""
-        return self._records[1]
+        return evidence.analytics(self._chosen, lambda: self._records[1])
+
+    @cached_property
+    def evidence_log(self) -> EvidenceLog | None:
+        """The rows of the evidence, where a copy of them is summed up elsewhere."""
+        return evidence.log(self._chosen, lambda: self.store)
+
+    @cached_property
+    def evidence_feed(self) -> EvidenceFeed | None:
+        """Carries those rows there."""
+        return evidence.feed(self._chosen)
 
     @cached_property
     def blobs(self) -> Blobs:
@@ -140,7 +152,7 @@ class Ports(Deps):
         built = vars(self)
         for port in (*built.get("notifiers", ()), *built.get("providers", {}).values()):
             await port.close()
-        for name in ("embedder", "schedule", "index", "bus", "store"):
+        for name in ("embedder", "schedule", "index", "evidence_feed", "bus", "store"):
             if built.get(name) is not None:
                 await built[name].close()
 

@@ -14,7 +14,7 @@ from shared.adapters.ids_sortable import SortableIds
 from shared.adapters.index_sqlite import SqliteKnowledgeIndex
 from shared.adapters.secret_vault import SecretVault
 from shared.adapters.store_sqlite import SqliteStore
-from shared.bootstrap import places
+from shared.bootstrap import evidence, places
 from shared.errors import InvalidInput
 
 GCP = {
@@ -72,6 +72,30 @@ def test_cloud_sql_logs_in_by_iam_where_an_instance_is_named(tmp_path):
     chosen = settings(tmp_path, store="postgres", postgres={"instance": "p:r:i", "user": "u"})
     store, _ = places.store(chosen, VAULT, nothing)
     assert type(store).__name__ == "PostgresStore"
+
+
+@pytest.mark.parametrize(
+    ("store", "kind"), [("firestore", "FirestoreEvidence"), ("postgres", "PostgresEvidence")]
+)
+def test_bigquery_comes_with_the_rows_of_the_store_and_a_feed_of_them(tmp_path, store, kind):
+    dsn = "postgresql://nobody@127.0.0.1:1/none"
+    chosen = settings(tmp_path, store=store, analytics="bigquery", postgres={"dsn": dsn})
+    records, plain = places.store(chosen, VAULT, nothing)
+    built = (
+        evidence.analytics(chosen, lambda: plain),
+        evidence.log(chosen, lambda: records),
+        evidence.feed(chosen),
+    )
+    kinds = ("BigQueryAnalytics", kind, "PubSubFeed")
+    assert tuple(type(one).__name__ for one in built) == kinds
+
+
+def test_without_bigquery_the_store_sums_up_and_no_row_is_copied(tmp_path):
+    chosen = config.Settings(data_dir=tmp_path / "data")
+    records, plain = places.store(chosen, VAULT, nothing)
+    assert evidence.analytics(chosen, lambda: plain) is plain
+    assert evidence.log(chosen, lambda: records) is None
+    assert evidence.feed(chosen) is None
 
 
 def test_an_embedder_is_one_setting(tmp_path):
