@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import InvalidInput
+from shared.messages import cloudevents
 from shared.messages.events import FLOW, Event
-from shared.web.events import PUBSUB_TYPE, decode
+from shared.web.events import PUBSUB_TYPE, decode, receive
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
 VALUES = st.recursive(
@@ -154,3 +155,47 @@ def test_headers_that_are_not_utf8_are_invalid_input():
 def test_any_bytes_are_an_event_or_invalid_input(headers, body):
     with pytest.raises(InvalidInput):
         decode(headers, body)
+
+
+# --- what comes beside an event -------------------------------------------------------------------
+
+
+@given(event=EVENTS)
+@settings(max_examples=30)
+def test_what_is_sent_is_what_is_received(event):
+    body = push(json.loads(cloudevents.structured(event)))
+    for envelope in (body, {**eventarc(cloud_event(event)), "data": body}):
+        got = receive({}, json.dumps(envelope).encode())
+        assert (got.event, got.consumer, got.attempt) == (event, None, None)
+
+
+@pytest.mark.parametrize(
+    ("envelope", "attributes", "consumer", "attempt"),
+    [
+        ({"deliveryAttempt": 3}, {}, None, 3),
+        ({}, {"consumer": "publish"}, "publish", None),
+        ({}, {"CloudPubSubDeadLetterSourceDeliveryCount": "5"}, None, 5),
+        ({"deliveryAttempt": 2}, {"CloudPubSubDeadLetterSourceDeliveryCount": "5"}, None, 2),
+        ({"deliveryAttempt": "many"}, {"consumer": 7}, None, None),
+        ({"deliveryAttempt": -1}, None, None, None),
+        ({"deliveryAttempt": "9" * 5_000}, [], None, None),
+        ({"deliveryAttempt": "\u0665"}, "text", None, None),
+    ],
+    ids=str,
+)
+def test_a_push_tells_the_try_and_for_whom_it_is(envelope, attributes, consumer, attempt):
+    event = EVENT
+    body = push(json.loads(cloudevents.structured(event)))
+    body["message"]["attributes"] = attributes
+    got = receive({}, json.dumps({**body, **envelope}).encode())
+    assert (got.event, got.consumer, got.attempt) == (event, consumer, attempt)
+
+
+EVENT = Event(
+    event_id="evt_1",
+    type="entry.approved",
+    workspace="default",
+    occurred_at="2026-01-01T12:00:00.000000Z",
+    subject="ent_1",
+    data={"revision": 1},
+)
