@@ -66,7 +66,10 @@ class Gate(Protocol):
     body_bytes: int
     version: str
     checks: Mapping[str, Check]
-    bus: Bus
+
+    @property
+    def bus(self) -> Bus:
+        """Where failures of consumers are kept."""
 
 
 @dataclass(slots=True)
