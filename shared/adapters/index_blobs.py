@@ -49,7 +49,7 @@ class StoredIndex:
         blobs: Blobs,
         *,
         least_changes: int = 50,
-        share: float = 0.1,
+        share: float = 0.02,
         keep: int = 3,
         most_local_bytes: int = 512 * 1024 * 1024,
     ) -> None:

@@ -166,5 +166,6 @@ def _options(chosen: Settings) -> Options:
         completion_deadline_s=chosen.serving.completion_deadline_s,
         completion_attempts=chosen.serving.completion_attempts,
         expected_output_tokens=chosen.serving.expected_output_tokens,
+        embedding_timeout_s=chosen.vertex.query_timeout_s,
         console_url=chosen.notify.console_url,
     )

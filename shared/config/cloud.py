@@ -91,3 +91,9 @@ class VertexSettings(Section):
     )
     model: str = Field(default="text-embedding-005", description="The embedding model.")
     dimensions: int = Field(default=768, ge=1, le=3072, description="Numbers in a vector.")
+    query_timeout_s: float = Field(
+        default=1.0,
+        gt=0,
+        le=30,
+        description="Seconds that a search waits for its vector before it goes by words alone.",
+    )

@@ -14,7 +14,7 @@ from shared.adapters.ids_sortable import SortableIds
 from shared.adapters.index_sqlite import SqliteKnowledgeIndex
 from shared.adapters.secret_vault import SecretVault
 from shared.adapters.store_sqlite import SqliteStore
-from shared.bootstrap import evidence, places
+from shared.bootstrap import evidence, places, ports
 from shared.errors import InvalidInput
 
 GCP = {
@@ -102,6 +102,11 @@ def test_an_embedder_is_one_setting(tmp_path):
     assert places.embedder(config.Settings()) is None
     embedder = places.embedder(settings(tmp_path, vertex={"dimensions": 256}))
     assert embedder.model == "text-embedding-005-256"
+
+
+def test_a_search_waits_for_its_vector_as_long_as_set():
+    chosen = config.Settings(vertex={"query_timeout_s": 0.3})
+    assert ports._options(chosen).embedding_timeout_s == 0.3
 
 
 def test_only_secret_manager_reads_a_secret_that_a_setting_names(tmp_path):
