@@ -1,7 +1,9 @@
 """Each choice brings its adapter, and only what is chosen is imported."""
 
+import asyncio
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -88,6 +90,13 @@ def test_bigquery_comes_with_the_rows_of_the_store_and_a_feed_of_them(tmp_path, 
     )
     kinds = ("BigQueryAnalytics", kind, "PubSubFeed")
     assert tuple(type(one).__name__ for one in built) == kinds
+
+
+def test_the_rows_of_a_file_can_be_copied_as_well(tmp_path):
+    store = SqliteStore(tmp_path / "whetstone.db")
+    chosen = SimpleNamespace(chosen=SimpleNamespace(analytics="bigquery", store="sqlite"))
+    assert asyncio.run(evidence.log(chosen, lambda: store).rows("default", "ratings", 0, 1)) == []
+    asyncio.run(store.close())
 
 
 def test_without_bigquery_the_store_sums_up_and_no_row_is_copied(tmp_path):
