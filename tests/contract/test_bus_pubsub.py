@@ -3,24 +3,29 @@
 import asyncio
 import base64
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
 
+from functions.publish.main import app as publish_app
 from shared.adapters import bus_pubsub
 from shared.adapters.bus_pubsub import MOST_MESSAGES, PubSubBus
 from shared.adapters.pubsub_clients import publisher_client, subscriber_client
 from shared.adapters.pubsub_setup import ensure_topology
 from shared.adapters.pubsub_topology import consumers, topology
-from shared.domain.operations import DELIVERIES
+from shared.domain.operations import CONSUMED, DELIVERIES
 from shared.domain.records import SYSTEM_WORKSPACE
 from shared.errors import InvalidInput, NotFound, Paused, Unavailable
 from shared.messages.events import FLOW
 from shared.services import relaying
+from shared.web.app import Api
 from tests.contract.bus_rigs import PubSubRig, Rig, approved, play
+from tests.support.entries import submit
 from tests.support.pubsub_fixture import new_project
+from tests.unit.services.test_publishing import approve, publications, retract
 
 pytestmark = [pytest.mark.contract, pytest.mark.usefixtures("pubsub_emulator")]
 
@@ -180,6 +185,45 @@ def test_a_bus_connects_anew_on_another_event_loop(tmp_path: Path) -> None:
 
     play(tmp_path / "one", PubSubRig, scenario)
     play(tmp_path / "two", PubSubRig, scenario)
+
+
+def test_repeated_and_reordered_events_leave_what_the_decisions_say(tmp_path: Path) -> None:
+    class Publishing(PubSubRig):
+        """The real publish function among the consumers of the test."""
+
+        def _app(self, name: Any) -> Api:
+            return publish_app if name == "publish" else super()._app(name)
+
+    async def scenario(rig: PubSubRig) -> None:
+        system, events, kept = rig.system, [], set()
+        for number in range(9):
+            entry_id = await submit(system, number)
+            await approve(system, entry_id)
+            if number % 3 == 0:
+                await retract(system, entry_id)
+            else:
+                kept.add(entry_id)
+        events = [item.event for item in await rig.store.outbox(500)] * 3
+        random.Random(1).shuffle(events)
+        for first in range(0, len(events), 7):
+            await rig.bus.publish(events[first : first + 7])
+        mine = {one.event_id for one in events if "publish" in FLOW[one.type].consumers}
+
+        async def settled() -> bool:
+            marks = [f"publish:{one}" for one in mine]
+            return all(await rig.store.get_many("default", CONSUMED, marks))
+
+        await rig.until(settled)
+        shown = {hit.entry_id for number in range(9) for hit in await searched(rig, number)}
+        assert shown == kept
+        assert await rig.bus.dead_letters() == []
+        changes = await publications(system)
+        assert [version for version, *_ in changes] == list(range(1, len(changes) + 1))
+
+    async def searched(rig: PubSubRig, number: int) -> Any:
+        return (await rig.system.index.search("default", f"word{number}x0", limit=10)).hits
+
+    play(tmp_path, Publishing, scenario)
 
 
 # --- what a consumer cannot handle ----------------------------------------------------------------
