@@ -53,8 +53,12 @@ def end(paths: Iterable[Path], *, within_s: float = 10.0) -> list[str]:
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
+    """Signals a process, with its whole group where it leads one."""
     try:
-        os.killpg(pid, number)
+        if os.getpgid(pid) == pid:
+            os.killpg(pid, number)
+        else:
+            os.kill(pid, number)
     except ProcessLookupError:
         return
 
