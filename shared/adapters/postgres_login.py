@@ -6,8 +6,8 @@ connections; what it hands over is the open libpq connection, which an asynchron
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import psycopg
 from psycopg import AsyncConnection
@@ -18,11 +18,20 @@ from shared.errors import Unavailable
 if TYPE_CHECKING:
     from google.cloud.sql.connector import Connector
 
-Login = Callable[[], Awaitable[AsyncConnection[Any]]]
-"""Makes one connection, in autocommit mode, in the running loop.
 
-Raises `psycopg.Error` or `Unavailable` where the database does not answer.
-"""
+class Login(Protocol):
+    """Makes connections in the running loop, in autocommit mode."""
+
+    async def __call__(self) -> AsyncConnection[Any]:
+        """Returns a new connection.
+
+        Raises:
+            psycopg.Error, Unavailable: the database does not answer, or refuses the login.
+        """
+
+    async def close(self) -> None:
+        """Lets go of what it needs to make further ones."""
+
 
 CONNECT_TIMEOUT_S = 10
 _LIMITS = {
@@ -36,12 +45,20 @@ _LIMITS = {
 OPTIONS = " ".join(f"-c {name}={value}" for name, value in _LIMITS.items())
 
 
-def dsn_login(dsn: str) -> Login:
-    """Returns the login with a DSN (`postgresql://…` or `host=… dbname=…`)."""
+class DsnLogin:
+    """The login with a DSN.
 
-    async def login() -> AsyncConnection[Any]:
+    Args:
+        dsn: `postgresql://…` or `host=… dbname=…`.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+
+    async def __call__(self) -> AsyncConnection[Any]:
+        """See Login."""
         return await AsyncConnection.connect(
-            dsn,
+            self._dsn,
             autocommit=True,
             options=OPTIONS,
             connect_timeout=CONNECT_TIMEOUT_S,
@@ -50,7 +67,8 @@ def dsn_login(dsn: str) -> Login:
             application_name="whetstone",
         )
 
-    return login
+    async def close(self) -> None:
+        """See Login."""
 
 
 class CloudSqlLogin:
@@ -81,17 +99,10 @@ class CloudSqlLogin:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self) -> AsyncConnection[Any]:
-        """Returns a new connection.
-
-        Raises:
-            Unavailable: Google's API or the instance does not answer, or refuses the login.
-        """
-        loop = asyncio.get_running_loop()
-        if self._connector is None or self._loop is not loop:
-            self._connector, self._loop = self._make(), loop
+        """See Login."""
         try:
             with translated():
-                made: psycopg.Connection[Any] = await self._connector.connect_async(
+                made: psycopg.Connection[Any] = await self._of_this_loop().connect_async(
                     self._instance,
                     "psycopg",
                     enable_iam_auth=True,
@@ -103,9 +114,21 @@ class CloudSqlLogin:
                 )
         except Unavailable:
             raise
-        except Exception as error:  # the connector has no common base of its errors
+        except Exception as error:  # the connector's errors have no common base
             raise Unavailable("Cloud SQL cannot be reached by its connector now") from error
         return await taken_over(made)
+
+    async def close(self) -> None:
+        """See Login."""
+        mine, self._connector = self._connector, None
+        if mine is not None and self._loop is asyncio.get_running_loop():
+            await mine.close_async()
+
+    def _of_this_loop(self) -> "Connector":
+        loop = asyncio.get_running_loop()
+        if self._connector is None or self._loop is not loop:
+            self._connector, self._loop = self._make(), loop
+        return self._connector
 
 
 class _TakenOver(AsyncConnection[Any]):

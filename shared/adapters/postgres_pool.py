@@ -28,7 +28,8 @@ LIFETIME_S = 1_800.0
 TRUSTED_S = 60.0
 """Rest after which a connection is asked whether it still answers."""
 
-_ANSWER_S = 5.0
+ANSWER_S = 5.0
+"""How long it may take to answer, in seconds."""
 
 
 class _Loop:
@@ -85,10 +86,11 @@ class PostgresPool:
             mine.free.release()
 
     async def close(self) -> None:
-        """Closes the connections that nobody uses; later ones are made anew."""
+        """Closes the connections that nobody uses, and the login; later ones are made anew."""
         mine, self._current = self._current, None
         while mine is not None and mine.idle:
             _drop(mine.idle.pop()[0])
+        await self._login.close()
 
     def _of_this_loop(self) -> _Loop:
         loop = asyncio.get_running_loop()
@@ -147,7 +149,7 @@ async def _alive(connection: AsyncConnection[Any], rested_s: float) -> bool:
         return True
     try:
         with translated():
-            async with asyncio.timeout(_ANSWER_S):
+            async with asyncio.timeout(ANSWER_S):
                 await connection.execute("SELECT 1")
     except (Unavailable, TimeoutError):
         return False

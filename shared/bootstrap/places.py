@@ -67,13 +67,13 @@ def _postgres(
     chosen: Settings, vault: SecretVault, committed: Committed | None
 ) -> tuple[Store, Analytics]:
     from shared.adapters.analytics_postgres import PostgresAnalytics
-    from shared.adapters.postgres_login import CloudSqlLogin, dsn_login
+    from shared.adapters.postgres_login import CloudSqlLogin, DsnLogin, Login
     from shared.adapters.postgres_pool import PostgresPool
     from shared.adapters.store_postgres import PostgresStore
 
     given = chosen.postgres
-    login = (
-        dsn_login(vault.secret(given.dsn.get_secret_value())())
+    login: Login = (
+        DsnLogin(vault.secret(given.dsn.get_secret_value())())
         if given.dsn is not None
         else CloudSqlLogin(
             given.instance or "", given.user or "", given.database, ip_type=given.network

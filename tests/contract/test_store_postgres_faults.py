@@ -17,8 +17,9 @@ import psycopg
 import pytest
 
 from localcloud.postgres import LocalPostgres
+from shared.adapters import postgres_pool
 from shared.adapters.analytics_postgres import PostgresAnalytics
-from shared.adapters.postgres_login import dsn_login
+from shared.adapters.postgres_login import DsnLogin
 from shared.adapters.postgres_pool import PostgresPool
 from shared.adapters.store_postgres import PostgresStore
 from shared.domain.audit import ChainCheck
@@ -684,11 +685,12 @@ def test_nothing_connects_before_it_is_used_and_a_closed_store_is_unavailable(po
     async def scenario():
         connected = []
 
-        async def login():
-            connected.append(1)
-            return await dsn_login(postgres.fresh())()
+        class Counted(DsnLogin):
+            async def __call__(self):
+                connected.append(1)
+                return await super().__call__()
 
-        store = PostgresStore(PostgresPool(login))
+        store = PostgresStore(PostgresPool(Counted(postgres.fresh())))
         assert connected == []
         await store.ping()
         assert connected == [1]
@@ -717,3 +719,68 @@ def test_a_pool_lends_no_more_than_its_size_and_gives_up_in_time(postgres):
         await pool.close()
 
     asyncio.run(scenario())
+
+
+def backend_of(pool):
+    async def ask():
+        async with pool.connection() as connection:
+            return connection.info.backend_pid
+
+    return ask()
+
+
+@pytest.mark.parametrize(
+    ("limit", "kept"), [(None, True), ("LIFETIME_S", False), ("TRUSTED_S", True)]
+)
+def test_a_connection_is_kept_while_it_is_young_and_answers(postgres, monkeypatch, limit, kept):
+    if limit is not None:
+        monkeypatch.setattr(postgres_pool, limit, 0.0)
+
+    async def scenario():
+        pool = pool_on(postgres.fresh())
+        assert (await backend_of(pool) == await backend_of(pool)) is kept
+        await pool.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_connection_that_does_not_answer_after_a_rest_is_replaced(postgres, monkeypatch):
+    """As where the network has forgotten it: nothing says so, and nothing comes back."""
+    monkeypatch.setattr(postgres_pool, "TRUSTED_S", 0.0)
+    monkeypatch.setattr(postgres_pool, "ANSWER_S", 0.05)
+    dsn = postgres.fresh()
+
+    async def scenario():
+        async with CuttingProxy(postgres.server.port) as proxy:
+            pool = pool_on(dsn.replace(f":{postgres.server.port}/", f":{proxy.port}/"))
+            first = await backend_of(pool)
+            proxy.hold_answer_to(b"SELECT 1")
+            assert await backend_of(pool) != first
+            await pool.close()
+
+    asyncio.run(scenario())
+
+
+def test_who_is_chosen_to_give_way_in_a_deadlock_writes_again(postgres):
+    """That is who has waited longer: the store."""
+
+    async def scenario(store, other):
+        await write(store, puts(CONTENT_KEYS, key("a"), key("b")))
+        async with other._pool.connection() as connection:
+            for sql in (
+                "BEGIN",
+                f"SELECT set_config('whetstone.workspace', '{HERE}', true)",
+                "UPDATE content_keys SET doc = doc WHERE id = 'b'",
+            ):
+                await connection.execute(sql)
+            writing = asyncio.create_task(
+                write(store, puts(CONTENT_KEYS, key("a", "new"), key("b", "new")))
+            )
+            await waits_for_a_lock(store)
+            await connection.execute("UPDATE content_keys SET doc = doc WHERE id = 'a'")
+            await connection.execute("COMMIT")
+        await writing
+        found = await store.get_many(HERE, CONTENT_KEYS, ["a", "b"])
+        assert [one.entry_id for one in found] == ["new", "new"]
+
+    played(postgres.fresh(), scenario, stores=2)

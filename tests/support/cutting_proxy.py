@@ -23,6 +23,7 @@ class CuttingProxy:
     def __init__(self, port: int) -> None:
         self._upstream = port
         self._marked: bytes | None = None
+        self._held: bytes | None = None
         self._open: set[asyncio.StreamWriter] = set()
         self.port = 0
 
@@ -39,6 +40,10 @@ class CuttingProxy:
     def cut_answer_to(self, marked: bytes) -> None:
         """Loses the answer to the next message that has these bytes in it."""
         self._marked = marked
+
+    def hold_answer_to(self, marked: bytes) -> None:
+        """Keeps back the next message that has these bytes in it, and leaves the connection."""
+        self._held = marked
 
     def cut(self) -> None:
         """Cuts every connection."""
@@ -66,6 +71,9 @@ class CuttingProxy:
                 if self._marked is not None and self._marked in data:
                     self._marked = None
                     lost.set()
+                if self._held is not None and self._held in data:
+                    self._held = None
+                    continue
                 to.write(data)
                 await to.drain()
         to.close()

@@ -10,7 +10,7 @@ import pytest
 from localcloud.postgres import LocalPostgres
 from localcloud.process import StartError
 from shared.adapters.analytics_postgres import PostgresAnalytics
-from shared.adapters.postgres_login import dsn_login
+from shared.adapters.postgres_login import DsnLogin
 from shared.adapters.postgres_pool import PostgresPool
 from shared.adapters.store_postgres import PostgresStore
 from tests.support.backends import missing
@@ -44,7 +44,7 @@ class Databases:
 
 def pool_on(dsn: str, **options: float) -> PostgresPool:
     """Returns a pool of connections to a database."""
-    return PostgresPool(dsn_login(dsn), **options)
+    return PostgresPool(DsnLogin(dsn), **options)
 
 
 async def _migrate(dsn: str) -> None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from shared.adapters.postgres_login import dsn_login
+from shared.adapters.postgres_login import DsnLogin
 from shared.adapters.postgres_pool import PostgresPool
 from shared.adapters.store_postgres import PostgresStore
 from shared.adapters.store_sqlite import SqliteStore
@@ -25,7 +25,7 @@ from tests.contract.store_records import HERE, RATING, audit_entry, event, key
 def open_store(place: str) -> Store:
     """Returns the store at a place."""
     if place.startswith("postgresql://"):
-        return PostgresStore(PostgresPool(dsn_login(place)))
+        return PostgresStore(PostgresPool(DsnLogin(place)))
     return SqliteStore(Path(place))
 
 
