@@ -7,7 +7,7 @@ runs again.
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import TypeVar
 
 from shared.adapters.firestore_client import FirestoreClient, Stale, Turn
@@ -25,7 +25,7 @@ _LONGEST_WAIT_S = 0.5
 
 
 class Turns:
-    """Those of one process who want the same documents go one after the other.
+    """Those of one process who want the same documents, or ask one collection, take turns.
 
     No promise rests on this (other processes do not wait); it keeps a crowd from running into each
     other again and again.
@@ -51,6 +51,10 @@ class Turns:
                 self._leave(name)
                 raise
             self._held.append(name)
+
+    def has(self, names: Collection[str]) -> bool:
+        """Tells whether it is our turn at each document."""
+        return set(names) <= set(self._held)
 
     def free(self) -> None:
         """Lets the next ones go on."""
@@ -87,6 +91,8 @@ async def run_optimistic(
         while True:
             transaction = FirestoreTransaction(client, workspace, shards)
             result = await run(transaction)
+            if not turns.has(asked := transaction.queried()):
+                await turns.take(asked)
             try:
                 return result, await transaction.commit()
             except Stale:

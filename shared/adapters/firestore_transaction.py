@@ -80,6 +80,7 @@ class FirestoreTransaction:
         self._at: Pb = None
         self._read: dict[str, Document | None] = {}
         self._steps: list[Step] = []
+        self._queried: set[str] = set()
         self._changes: dict[str, _Change] = {}
         self._clash = False
         self._counters: dict[str, dict[str, int]] = {}
@@ -120,6 +121,7 @@ class FirestoreTransaction:
         done = await walked(self._client, parent, asked, limit, at=self._at)
         self._at = done.at
         self._steps += done.steps
+        self._queried.add(f"{parent}/{collection.name}")
         return [read_record(collection, one.fields) for one in done.found[:limit]]
 
     def create(self, collection: Collection[R], record: R) -> None:
@@ -180,6 +182,13 @@ class FirestoreTransaction:
     def contended(self) -> list[str]:
         """Returns what another transaction may be at as well: documents read and written."""
         return [name for name in self._changes if name in self._read]
+
+    def queried(self) -> set[str]:
+        """Returns the collections that the commit has to ask again; none where it writes nothing.
+
+        Asking locks them, and not only what is found: in the emulator all of a collection.
+        """
+        return self._queried if self._size else set()
 
     async def commit(self) -> list[OutboxItem]:
         """Writes everything, or nothing, and returns the events that wait now.
