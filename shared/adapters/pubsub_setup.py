@@ -30,6 +30,20 @@ async def ensure_topology(
     Raises:
         Unavailable: Pub/Sub does not answer, or refuses.
     """
+    try:
+        await _make(project, wanted, push_to, account, audience)
+    except GOOGLE_ERRORS as error:
+        needed = "roles/pubsub.editor"
+        raise unavailable(f"Pub/Sub of {project}", error, permission=needed) from None
+
+
+async def _make(
+    project: str,
+    wanted: Topology,
+    push_to: Mapping[str, str],
+    account: str | None,
+    audience: str | None,
+) -> None:
     publisher, subscriber = publisher_client(), subscriber_client()
     try:
         for topic in wanted.topics:
@@ -37,10 +51,6 @@ async def ensure_topology(
         for one in wanted.subscriptions:
             body = _subscription(project, one, push_to, account, audience)
             await _ensure(subscriber.create_subscription, body)
-    except GOOGLE_ERRORS as error:
-        raise unavailable(
-            f"Pub/Sub of {project}", error, permission="roles/pubsub.editor"
-        ) from None
     finally:
         await publisher.transport.close()
         await subscriber.transport.close()

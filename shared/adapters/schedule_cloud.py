@@ -20,7 +20,7 @@ CALL_S = 10.0
 """Seconds that Cloud Scheduler may take to answer."""
 
 REMEMBERED_S = 30.0
-"""Seconds for which what it said is told again: a status page is read often, and it seldom changes."""
+"""Seconds for which its answer is told again, as a status page is read more often than it moves."""
 
 
 class CloudSchedule:
@@ -58,18 +58,20 @@ class CloudSchedule:
 
     async def pause(self, name: str) -> None:
         """See Schedule."""
-        async with self._asking(name) as client:
-            await client.pause_job(name=self._jobs_of + name)
+        if (await self._look(name)).state != "paused":  # which Cloud Scheduler would refuse
+            async with self._asking(name) as client:
+                await client.pause_job(name=self._path(name))
 
     async def resume(self, name: str) -> None:
         """See Schedule."""
-        async with self._asking(name) as client:
-            await client.resume_job(name=self._jobs_of + name)
+        if (await self._look(name)).state != "enabled":  # as above
+            async with self._asking(name) as client:
+                await client.resume_job(name=self._path(name))
 
     async def trigger(self, name: str) -> None:
         """See Schedule: returns once the call is on its way."""
         async with self._asking(name) as client:
-            await client.run_job(name=self._jobs_of + name)
+            await client.run_job(name=self._path(name))
 
     async def close(self) -> None:
         """See Schedule."""
@@ -80,19 +82,23 @@ class CloudSchedule:
                 await client.transport.close()
 
     async def _look(self, name: str) -> ScheduledJob:
+        path = self._path(name)
         try:
             async with self._asking(name) as client:
-                return _shown(name, await client.get_job(name=self._jobs_of + name))
+                return _shown(name, await client.get_job(name=path))
         except NotFound:
             return ScheduledJob(name, JOBS[name].cron, "missing")
+
+    def _path(self, name: str) -> str:
+        if name not in JOBS:
+            raise NotFound(f"there is no job {name}; there are {', '.join(JOBS)}")
+        return self._jobs_of + name
 
     @asynccontextmanager
     async def _asking(self, name: str) -> "AsyncIterator[CloudSchedulerAsyncClient]":
         """Gives the client for one call about a job; its errors become ours."""
         from google.api_core import exceptions  # noqa: PLC0415 -- see the class
 
-        if name not in JOBS:
-            raise NotFound(f"there is no job {name}; there are {', '.join(JOBS)}")
         self._told = None
         try:
             async with asyncio.timeout(CALL_S):

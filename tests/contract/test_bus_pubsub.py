@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from google.api_core.exceptions import ServiceUnavailable
 
 from functions.publish.main import app as publish_app
@@ -456,6 +458,49 @@ def test_a_topology_without_pubsub_is_unavailable(monkeypatch: pytest.MonkeyPatc
             await ensure_topology("p", topology(), {})
 
     asyncio.run(scenario())
+
+
+def test_without_an_emulator_it_is_googles_pubsub_that_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PUBSUB_EMULATOR_HOST")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(_credentials(tmp_path)))
+
+    async def scenario() -> None:
+        for client in (publisher_client(), subscriber_client()):
+            assert client.transport.host == "pubsub.googleapis.com:443"
+            await client.transport.close()
+
+    asyncio.run(scenario())
+
+
+def _credentials(folder: Path) -> Path:
+    """Writes the file of a service account that was made up here."""
+    key = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+    kinds = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    facts = {
+        "type": "service_account",
+        "client_email": "test@project.iam.gserviceaccount.com",
+        "token_uri": "http://127.0.0.1:9/token",
+        "private_key": key.private_bytes(*kinds, serialization.NoEncryption()).decode(),
+    }
+    path = folder / "account.json"
+    path.write_text(json.dumps(facts))
+    return path
+
+
+def test_without_credentials_nothing_is_published_and_nothing_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(rig: PubSubRig) -> None:
+        monkeypatch.delenv("PUBSUB_EMULATOR_HOST")
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "missing.json"))
+        with pytest.raises(Unavailable, match="credentials"):
+            await rig.bus.publish([approved()])
+        with pytest.raises(Unavailable, match="credentials"):
+            await ensure_topology("p", topology(), {})
+
+    play(tmp_path, PubSubRig, scenario)
 
 
 def test_burying_for_a_consumer_that_does_not_consume_it_is_refused(tmp_path: Path) -> None:

@@ -228,6 +228,29 @@ def test_a_refusal_names_the_permission(tmp_path: Path) -> None:
     play(tmp_path, CloudRig, scenario)
 
 
+def test_a_job_that_cloud_scheduler_has_disabled_is_not_told_as_enabled(tmp_path: Path) -> None:
+    async def scenario(rig: CloudRig) -> None:
+        (name,) = [one for one in rig.server.jobs if one.endswith("-retrain")]
+        rig.server.jobs[name].state = type(rig.server.jobs[name]).State.DISABLED
+        assert (await retrain(rig)).state == "paused"
+        with pytest.raises(Unavailable):
+            await rig.schedule.resume("retrain")
+
+    play(tmp_path, CloudRig, scenario)
+
+
+def test_without_credentials_cloud_scheduler_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "missing.json"))
+
+    async def scenario() -> None:
+        with pytest.raises(Unavailable, match="credentials"):
+            await CloudSchedule("project", "region", ManualClock()).jobs()
+
+    asyncio.run(scenario())
+
+
 def test_cloud_scheduler_answers_another_event_loop_as_well() -> None:
     clock = ManualClock()
     schedules = []

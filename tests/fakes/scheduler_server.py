@@ -4,7 +4,8 @@
         server.create("whetstone-retrain", "0 2 * * *")
         ... CloudSchedule("project", "region", clock, endpoint=server.address) ...
 
-Pausing takes the next run away and resuming gives it back, as Google's does.
+Pausing takes the next run away and resuming gives it back, as Google's does; like that, it refuses
+to pause what is not enabled and to resume what is not paused.
 """
 
 import re
@@ -55,8 +56,12 @@ class SchedulerServer:
         self._server = grpc.aio.server()
         methods = {
             "GetJob": self._method("GetJob", types.GetJobRequest, lambda job: None),
-            "PauseJob": self._method("PauseJob", types.PauseJobRequest, self._pause),
-            "ResumeJob": self._method("ResumeJob", types.ResumeJobRequest, self._resume),
+            "PauseJob": self._method(
+                "PauseJob", types.PauseJobRequest, self._pause, types.Job.State.ENABLED
+            ),
+            "ResumeJob": self._method(
+                "ResumeJob", types.ResumeJobRequest, self._resume, types.Job.State.PAUSED
+            ),
             "RunJob": self._method("RunJob", types.RunJobRequest, self._run),
         }
         handler = grpc.method_handlers_generic_handler(SERVICE, methods)
@@ -80,7 +85,13 @@ class SchedulerServer:
         job.last_attempt_time = self.now
         job.status = Status()
 
-    def _method(self, method: str, request: Any, change: Callable[[types.Job], None]) -> Any:
+    def _method(
+        self,
+        method: str,
+        request: Any,
+        change: Callable[[types.Job], None],
+        only_from: types.Job.State | None = None,
+    ) -> Any:
         async def answer(asked: Any, context: Any) -> types.Job:
             self.calls.append((method, asked.name))
             if self.refuse_with is not None:
@@ -90,6 +101,8 @@ class SchedulerServer:
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"bad name {asked.name}")
             if asked.name not in self.jobs:
                 await context.abort(grpc.StatusCode.NOT_FOUND, "Job not found.")
+            if only_from is not None and self.jobs[asked.name].state != only_from:
+                await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "not in that state")
             change(self.jobs[asked.name])
             return self.jobs[asked.name]
 
