@@ -74,6 +74,8 @@ class FirestoreAnalytics:
     async def _rows(
         self, workspace: str, log: str, after: int, upto: int
     ) -> AsyncIterator[dict[str, Any]]:
+        if after < upto:
+            await self._logs.reach(workspace, log, upto)
         while after < upto:
             rows = await self._logs.rows(workspace, log, after, upto, PAGE)
             for row in rows:

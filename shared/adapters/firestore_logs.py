@@ -91,6 +91,12 @@ class FirestoreLogs:
         name = self._head_name(workspace, log)
         return _place(await self._one(name))[0]
 
+    async def reach(self, workspace: str, log: str, upto: int) -> None:
+        """Numbers what waits unless places up to `upto` are given already."""
+        seq, _ = _place(await self._one(self._head_name(workspace, log)))
+        if seq < upto:
+            await self.number(workspace, log)
+
     async def rows(
         self, workspace: str, log: str, after: int, upto: int, limit: int
     ) -> list[dict[str, Any]]:
