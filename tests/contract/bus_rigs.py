@@ -15,6 +15,7 @@ from localcloud.process import free_port
 from shared import bootstrap
 from shared.adapters.bus_inprocess import InProcessBus, Retries
 from shared.adapters.bus_pubsub import PubSubBus
+from shared.adapters.pubsub_clients import subscriber_client
 from shared.adapters.pubsub_setup import ensure_topology
 from shared.adapters.pubsub_topology import Subscription, consumers, topology
 from shared.messages.events import Event
@@ -172,3 +173,19 @@ def play(
             await rig.stop()
 
     asyncio.run(run())
+
+
+async def pulled(rig: PubSubRig, subscription: str, wanted: int) -> list[Any]:
+    """Returns messages of a subscription that waits to be pulled, in the order they came."""
+    client = subscriber_client()
+    path = f"projects/{rig.project}/subscriptions/{subscription}"
+    found: list[Any] = []
+    async with asyncio.timeout(30):
+        while len(found) < wanted:
+            got = await client.pull(subscription=path, max_messages=100)
+            found += [one.message for one in got.received_messages]
+            ids = [one.ack_id for one in got.received_messages]
+            if ids:
+                await client.acknowledge(subscription=path, ack_ids=ids)
+    await client.transport.close()
+    return found
