@@ -128,8 +128,13 @@ class Cloud:
         self.servers[name].kill()
 
     def restart(self, name: str) -> None:
-        """Starts a process that has ended, and waits until it is ready."""
+        """Starts a process that has ended, and waits until it is ready.
+
+        Pub/Sub gets its topics and subscriptions again; what it held is lost with the emulator.
+        """
         self.servers[name].start()
+        if name == "pubsub":
+            self._prepare()
 
     def revive(self) -> list[str]:
         """Starts what has ended and holds nothing again, as Google Cloud does; returns the names.
@@ -269,14 +274,18 @@ class Cloud:
             try:
                 for name in backends:
                     starts[name].result()
-                made = self.run("-m", "localcloud.prepare", f"http://{HOST}:{self.plan.push_port}")
+                self.first_key = self._prepare()
                 self.said("topics, subscriptions and the first key")
-                self.first_key = made or None
                 for start in starts.values():
                     start.result()
             except BaseException:
                 self.stop()  # what still starts ends with it, and its thread
                 raise
+
+    def _prepare(self) -> str | None:
+        """Makes what Terraform makes; returns the first admin key where it was made now."""
+        push_to = f"http://{HOST}:{self.plan.push_port}"
+        return self.run("-m", "localcloud.prepare", push_to) or None
 
     def _start(self, name: str) -> None:
         server = self.servers[name]

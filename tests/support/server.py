@@ -11,8 +11,12 @@ from typing import Self
 
 import httpx
 
+from shared.web import guard
+
 KEY = "wsk_the-first-key-of-the-tests"
 READY_S = 60.0
+
+_LATER = 4_000_000_000
 
 _PLAIN = ("-c", "from shared.cli.main import main; main()")
 
@@ -97,6 +101,11 @@ class Server:
             command, env=self.environment, check=True, capture_output=True, text=True
         )
         return done.stdout.strip()
+
+    def system_token(self, name: str = "schedule") -> str:
+        """Returns our own token, with which the embedded schedule calls."""
+        secret = self.environment["WHETSTONE_JWT_SECRET"]
+        return guard.mint(secret, name, "default", "system", _LATER)
 
     def _answers(self) -> bool:
         try:

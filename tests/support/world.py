@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from shared.web import guard
+from tests.support.cloud_server import CloudServer, Tenant
 from tests.support.server import Server
 
 JWT_SECRET = "a secret of the end-to-end tests, long enough"
@@ -31,17 +31,19 @@ def settings_file(folder: Path, provider_url: str) -> dict[str, str]:
     return {"WHETSTONE_CONFIG_FILE": str(path), "WHETSTONE_JWT_SECRET": JWT_SECRET}
 
 
+_numbers = itertools.count(1)
+
+
 class World:
     """Makes what a request needs to exist, over HTTP, and remembers nothing."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server | CloudServer | Tenant) -> None:
         self.server = server
         self.http = httpx.Client(base_url=server.url, headers=server.headers, timeout=30)
-        self._numbers = itertools.count(1)
 
     def unique(self, what: str = "thing") -> str:
-        """Returns a name that was not used before."""
-        return f"{what}-{next(self._numbers)}"
+        """Returns a name that was not used before, by no world of this process."""
+        return f"{what}-{next(_numbers)}"
 
     def entry(self) -> dict[str, Any]:
         """Returns the body of an entry like no other."""
@@ -148,9 +150,7 @@ class World:
 
     def job(self, name: str) -> dict[str, Any]:
         """Does what the schedule does."""
-        expires_at = 4_000_000_000
-        token = guard.mint(JWT_SECRET, name, "default", "system", expires_at)
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = {"Authorization": f"Bearer {self.server.system_token(name)}"}
         answer = httpx.post(f"{self.server.url}/jobs/{name}", headers=headers, timeout=30)
         assert answer.is_success, answer.text
         return dict(answer.json())

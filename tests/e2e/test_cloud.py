@@ -1,0 +1,196 @@
+"""The same tests as of the embedded server, on the cloud: every function in its own process.
+
+Firestore's and Pub/Sub's emulators, a Cloud Storage server, a front that routes by path: what is
+imported here runs unchanged. They are in one file, so that one cloud serves them all.
+"""
+
+import itertools
+import time
+
+import httpx
+import pytest
+
+from tests.e2e import test_loop
+from tests.e2e.test_api_table import (
+    test_a_claim_keeps_others_out_until_it_is_released,
+    test_a_person_can_only_name_itself_as_reviewer,
+    test_a_row_is_answered_as_promised,
+    test_a_streamed_completion_starts_brings_text_and_ends,
+    test_every_documented_path_has_a_row_and_every_row_is_documented,
+    test_lists_are_walked_by_their_cursor,
+    test_tables_come_as_csv,
+)
+from tests.e2e.test_loop import (
+    test_ratings_become_a_policy_that_every_server_serves_and_a_rollback_takes_back,
+    test_the_tenth_conversation_asks_for_a_run_which_happens,
+    test_what_is_approved_is_found_and_what_is_retracted_is_gone_at_once,
+)
+from tests.fakes.openai_server import OpenAIServer
+from tests.support.cloud_server import CloudServer
+from tests.support.every_route import every_route, filled, problem
+from tests.support.world import World, settings_file
+
+__all__ = [
+    "test_a_claim_keeps_others_out_until_it_is_released",
+    "test_a_person_can_only_name_itself_as_reviewer",
+    "test_a_row_is_answered_as_promised",
+    "test_a_streamed_completion_starts_brings_text_and_ends",
+    "test_every_documented_path_has_a_row_and_every_row_is_documented",
+    "test_lists_are_walked_by_their_cursor",
+    "test_ratings_become_a_policy_that_every_server_serves_and_a_rollback_takes_back",
+    "test_tables_come_as_csv",
+    "test_the_tenth_conversation_asks_for_a_run_which_happens",
+    "test_what_is_approved_is_found_and_what_is_retracted_is_gone_at_once",
+]
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+STORES = ("firestore", "postgres")
+
+_tenants = itertools.count(1)
+
+
+@pytest.fixture(scope="module", params=STORES)
+def cloud(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(f"cloud-{request.param}")
+    with OpenAIServer() as provider:
+        environment = settings_file(folder, provider.base_url)
+        with CloudServer(folder / "cloud", request.param, environment) as server:
+            yield server
+
+
+@pytest.fixture(scope="module")
+def world(cloud):
+    made = World(cloud)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def started(cloud):
+    """Gives worlds in a workspace that is the test's own; all of them are one cloud."""
+    tenant = cloud.tenant(f"tenant-{next(_tenants)}")
+    worlds = []
+
+    def start():
+        worlds.append(World(tenant))
+        return worlds[-1]
+
+    yield start
+    for one in worlds:
+        one.close()
+
+
+def wait_for(found, deadline_s=60):
+    """Returns what `found` returns once it is true."""
+    deadline = time.monotonic() + deadline_s
+    while not (result := found()):
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+    return result
+
+
+# --- who may come in ------------------------------------------------------------------------------
+
+
+def test_every_route_is_shut_without_a_credential(cloud):
+    with httpx.Client(base_url=cloud.url, timeout=30) as http:
+        for function, method, path, need in every_route():
+            body = {"json": {}} if method != "GET" else {}
+            answer = http.request(method, f"/functions/{function}{filled(path)}", **body)
+            if need.public:
+                assert answer.status_code in {200, 404}, path
+            else:
+                problem(answer, 401)
+
+
+def test_what_google_cloud_calls_is_open_to_its_service_account_alone(cloud):
+    routes = [one for one in every_route() if one[3].system]
+    assert len(routes) > 5
+    with httpx.Client(base_url=cloud.url, timeout=30) as http:
+        for function, method, path, _ in routes:
+            url = f"/functions/{function}{filled(path, 'notify')}"
+            problem(http.request(method, url, headers=cloud.headers, json={}), 403)
+            token = {"Authorization": f"Bearer {cloud.system_token()}"}
+            answer = http.request(method, url, headers=token, json={})
+            assert answer.status_code in {200, 422}, (path, answer.text)
+            forged = {"Authorization": f"Bearer {cloud.system_token()[:-8]}AAAAAAAA"}
+            problem(http.request(method, url, headers=forged, json={}), 401)
+
+
+# --- walls ----------------------------------------------------------------------------------------
+
+
+def test_nothing_of_a_workspace_is_seen_from_another(cloud, started):
+    mine, word = started(), "xylophone"
+    theirs = World(cloud.tenant(f"tenant-{next(_tenants)}"))
+    before = theirs.http.get("/v1/audit/verify").json()
+    body = {**mine.entry(), "topic": word, "content": f"{word} {mine.unique()}", "tags": [word]}
+    entry_id = mine.post("/v1/entries", body)["entry_id"]
+    mine.post(f"/v1/approvals/{entry_id}/approve", {"reviewer": word})
+    wait_for(lambda: mine.post("/v1/search", {"text": word})["items"])
+    rating = {**mine.rating(), "comment": word}
+    mine.post("/v1/feedback", rating)
+    workflow = mine.outcome()
+    mine.post("/v1/outcomes", workflow)
+    mine.run()
+    try:
+        assert theirs.post("/v1/search", {"text": word})["items"] == []
+        problem(theirs.http.get(f"/v1/entries/{entry_id}"), 404)
+        problem(theirs.http.post(f"/v1/approvals/{entry_id}/retract", json={"reason": "no"}), 404)
+        problem(theirs.http.post("/v1/feedback", json=rating), 404)
+        for _, method, path, need in every_route():
+            if method == "GET" and "{" not in path and not need.public and path != "/metrics":
+                answer = theirs.http.get(path)
+                assert answer.status_code == 200, path
+                assert word not in answer.text, path
+        assert theirs.http.get("/v1/audit/verify").json() == before
+    finally:
+        theirs.close()
+
+
+# --- processes that die ---------------------------------------------------------------------------
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("name", ["submit", "approve", "publish", "notify", "monitor"])
+def test_a_process_that_is_killed_under_load_loses_nothing(cloud, started, name):
+    world = started()
+    writers = test_loop.Writers(world)
+    try:
+        wait_for(lambda: len(writers.approved) > 5)
+        cloud.kill(name)
+        cloud.restart(name)
+        some = len(writers.approved)
+        wait_for(lambda: len(writers.approved) > some + 5)
+    finally:
+        writers.join()
+    listed = {one: world.http.get(f"/v1/entries/{one}").json() for one in writers.answered}
+    assert all(listed[one]["state"] == "approved" for one in writers.approved)
+    last = listed[writers.approved[-1]]
+
+    def published():
+        world.job("sweep")
+        return writers.approved[-1] in test_loop.found_ids(world, last["content"])
+
+    wait_for(published)
+    test_loop.audit_holds(world)
+
+
+@pytest.mark.crash
+def test_what_could_not_be_published_after_its_commit_is_swept_later(cloud, started):
+    world = started()
+    body = world.entry()
+    entry_id = world.post("/v1/entries", body)["entry_id"]
+    cloud.kill("pubsub")
+    try:
+        world.post(f"/v1/approvals/{entry_id}/approve", {"reviewer": "ada"})
+    finally:
+        cloud.restart("pubsub")
+    assert test_loop.found_ids(world, body["content"]) == []
+
+    def swept():
+        return world.job("sweep")["published"] or test_loop.found_ids(world, body["content"])
+
+    wait_for(swept)
+    wait_for(lambda: test_loop.found_ids(world, body["content"]) == [entry_id])

@@ -1,0 +1,89 @@
+"""The local cloud for tests: every function in its own process, and what `Server` offers too."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import httpx
+
+from localcloud.cloud import Cloud, StoreName
+from localcloud.plan import ACCOUNT, AUDIENCE
+from localcloud.process import StartError
+from tests.support.backends import missing
+from tests.support.server import KEY
+
+_WHETSTONE = ("-c", "from shared.cli.main import main; main()")
+
+
+class CloudServer:
+    """A running local cloud, as the tests of a whole server see it.
+
+    Args:
+        folder: for its logs and data.
+        store: what the functions keep records in.
+        environment: further variables of the functions.
+    """
+
+    def __init__(self, folder: Path, store: StoreName, environment: Mapping[str, str]) -> None:
+        given = {**environment, "WHETSTONE_BOOTSTRAP_API_KEY": KEY}
+        self.cloud = Cloud(folder, store=store, environment=given, schedule=False)
+        self.url = self.cloud.url
+        self.headers = {"X-API-Key": KEY}
+
+    def __enter__(self) -> Self:
+        try:
+            self.cloud.start()
+        except StartError as error:
+            if "did not start" in str(error):
+                raise
+            missing(str(error))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cloud.stop()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a command line needs to work on this cloud."""
+        return {**os.environ, **self.cloud.environment()}
+
+    def kill(self, name: str) -> None:
+        """Kills a process where it is."""
+        self.cloud.kill(name)
+
+    def restart(self, name: str) -> None:
+        """Starts a process that was killed, and waits until it is ready."""
+        self.cloud.restart(name)
+
+    def whetstone(self, *arguments: str) -> str:
+        """Returns what the command line prints."""
+        return self.cloud.run(*_WHETSTONE, *arguments)
+
+    def token(self, subject: str, role: str) -> str:
+        """Returns a person's token, minted by the command line."""
+        return self.whetstone("token", "--subject", subject, "--role", role)
+
+    def system_token(self, _name: str = "schedule") -> str:
+        """Returns the token with which Cloud Scheduler calls."""
+        asked = {"audience": AUDIENCE, "email": ACCOUNT}
+        answer = httpx.get(f"{self.cloud.plan.issuer_url}/token", params=asked)
+        return str(answer.json()["token"])
+
+    def tenant(self, name: str) -> "Tenant":
+        """Makes a workspace and returns the cloud as its admin key sees it."""
+        made = self.whetstone("workspace", "create", name)
+        return Tenant(self, made.split()[1])
+
+
+class Tenant:
+    """A cloud with the admin key of one workspace."""
+
+    def __init__(self, server: CloudServer, key: str) -> None:
+        self.server = server
+        self.url = server.url
+        self.headers = {"X-API-Key": key}
+
+    def system_token(self, name: str = "schedule") -> str:
+        """Returns the token with which Cloud Scheduler calls."""
+        return self.server.system_token(name)
