@@ -30,6 +30,7 @@ demo: env ## play real data through the running server (or one of its own) and p
 	@exec $(BIN)/python -m demo $(ARGS)
 
 test: env ## run every test in parallel, with branch coverage
+	@scripts/backends
 	@$(BIN)/pytest --numprocesses=auto --dist=loadfile --cov --cov-report=term $(ARGS)
 
 test-fast: env ## run the tests that need no server and take no time
