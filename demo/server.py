@@ -193,19 +193,24 @@ async def _local_admin(url: str) -> dict[str, str]:
     headers = await _minted(url, "admin")
     if headers is None:
         raise click.ClickException(
-            f"a server runs at {url}, and its data is not in {_data_dir().resolve()}: set"
+            f"a server runs at {url}, and its data is not in {_folders()}: set"
             " WHETSTONE_API_KEY to an admin key of it, or let the demo start its own with --own"
         )
     return headers
 
 
 async def _minted(url: str, role: str) -> dict[str, str] | None:
-    """Returns a person's headers where the local data folder is that of the server at `url`."""
-    known = (_data_dir() / "jwt_secret").exists() or os.environ.get("WHETSTONE_JWT_SECRET")
-    if not known:
-        return None
+    """Returns a person's headers where a local data folder is that of the server at `url`."""
+    for folder in _data_dirs():
+        known = (folder / "jwt_secret").exists() or os.environ.get("WHETSTONE_JWT_SECRET")
+        if known and (headers := await _of_folder(url, role, folder)) is not None:
+            return headers
+    return None
+
+
+async def _of_folder(url: str, role: str, folder: Path) -> dict[str, str] | None:
     try:
-        headers = _bearer(_token(os.environ, role))
+        headers = _bearer(_token({**os.environ, "WHETSTONE_DATA_DIR": str(folder)}, role))
     except subprocess.CalledProcessError:
         return None
     async with Api(url, headers) as api:
@@ -216,8 +221,14 @@ async def _minted(url: str, role: str) -> dict[str, str] | None:
     return headers
 
 
-def _data_dir() -> Path:
-    return Path(os.environ.get("WHETSTONE_DATA_DIR", "data"))
+def _folders() -> str:
+    return " or ".join(str(one.resolve()) for one in _data_dirs())
+
+
+def _data_dirs() -> list[Path]:
+    """Returns where a server of this checkout keeps its data: the one that is set, or either."""
+    given = os.environ.get("WHETSTONE_DATA_DIR")
+    return [Path(given)] if given else [Path("data"), Path("data-cloud")]
 
 
 async def _reviewer(api: Api, made: list[str]) -> tuple[dict[str, str], list[str]]:
