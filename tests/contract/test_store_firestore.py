@@ -13,15 +13,9 @@ from tests.contract.test_store import OUTCOMES, RATINGS
 from tests.support.firestore_coverage import Indexes, recorded, shape_of
 from tests.support.firestore_fixture import new_project
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.usefixtures("on_firestore")]
 
 _projects: dict[Path, str] = {}
-
-
-@pytest.fixture(autouse=True)
-def emulator(firestore_server, monkeypatch):
-    for name, value in firestore_server.environment.items():
-        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(autouse=True)
