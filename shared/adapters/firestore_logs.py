@@ -15,7 +15,6 @@ sweeper numbers every minute.
 
 import asyncio
 import random
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -78,11 +77,11 @@ class FirestoreLogs:
             while numbered < limit:
                 waiting = structured(log, [(PENDING, "==", True)], limit=BATCH, everywhere=True)
                 reading = await self._client.query(self._client.root, waiting)
-                workspaces = Counter(name.split("/")[-3] for name in reading.found)
-                if not workspaces:
-                    break
-                for workspace in workspaces:
-                    numbered += await self.number(workspace, log)
+                workspaces = sorted({name.split("/")[-3] for name in reading.found})
+                given = [await self.number(workspace, log) for workspace in workspaces]
+                if sum(given) == 0:
+                    break  # nothing waits, or others were faster
+                numbered += sum(given)
         return numbered
 
     async def head(self, workspace: str, log: str) -> int:
