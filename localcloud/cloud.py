@@ -5,12 +5,14 @@ an issuer of OIDC tokens, and a front in the load balancer's place. The function
 these.
 """
 
+import hashlib
 import http.client
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -103,6 +105,17 @@ class Cloud:
     def names(self) -> list[str]:
         """The names of all processes, in order of need."""
         return list(self.servers)
+
+    @property
+    def postgres_folder(self) -> Path:
+        """Where PostgreSQL keeps its files: below `folder`, where whom it runs as can go there.
+
+        Root's PostgreSQL runs as another user, from whom root's own folders are often shut.
+        """
+        if os.geteuid() != 0 or all(one.stat().st_mode & 0o001 for one in _up(self.folder)):
+            return self.folder / "postgres"
+        mark = hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"whetstone-postgres-{mark}"
 
     def start(self) -> None:
         """Starts everything and waits until every function is ready.
@@ -210,7 +223,8 @@ class Cloud:
         }
         if self.store == "firestore":
             return {"firestore": FirestoreServer(folder / "firestore.log"), **found}
-        return {"postgres": LocalPostgres(folder / "postgres"), **found}
+        log = folder / "postgres.log"
+        return {"postgres": LocalPostgres(self.postgres_folder, log=log), **found}
 
     def _own(self) -> dict[str, Server]:
         """Returns the processes of ours; all they need to know is settled before any starts."""
@@ -293,6 +307,10 @@ class Cloud:
         if isinstance(server, StorageServer):
             server.create_bucket(BUCKET)
         self.said(name)
+
+
+def _up(folder: Path) -> list[Path]:
+    return [folder, *folder.parents]
 
 
 def _is_ready(port: int) -> bool:

@@ -48,6 +48,20 @@ def create_key(name: str, scopes: tuple[Scope, ...], rate: int, workspace: str) 
     click.echo(f"{created.key_id}  {created.secret}")
 
 
+@key.command("first")
+def first_key() -> None:
+    """Make the workspace `default` and its first admin key, shown once, where there is none.
+
+    With WHETSTONE_BOOTSTRAP_API_KEY it is that one. `whetstone serve` does this by itself; on
+    Google Cloud it is done once, after the first deployment.
+    """
+    given = bootstrap.bootstrap_key()
+    made = run(lambda deps: access.bootstrap_access(deps, given))
+    click.echo(
+        made or ("the key is the one that is set" if given else "there is a first key already")
+    )
+
+
 @key.command("list")
 @in_workspace
 def list_keys(workspace: str) -> None:

@@ -1,6 +1,7 @@
 """The local cloud for tests: every function in its own process, and what `Server` offers too."""
 
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -42,6 +43,8 @@ class CloudServer:
 
     def __exit__(self, *_: object) -> None:
         self.cloud.stop()
+        if self.cloud.store == "postgres":
+            shutil.rmtree(self.cloud.postgres_folder, ignore_errors=True)
 
     @property
     def environment(self) -> dict[str, str]:

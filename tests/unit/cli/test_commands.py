@@ -71,6 +71,17 @@ def test_unknown_setting_stops_with_its_name(data: Path, monkeypatch: pytest.Mon
     assert "WHETSTONE_NO_SUCH" in said.output
 
 
+def test_the_first_key_is_made_once_and_is_the_one_that_is_set(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert whetstone("key", "first").output.startswith("wsk_")
+    assert whetstone("key", "first").output == "there is a first key already\n"
+    monkeypatch.setenv("WHETSTONE_BOOTSTRAP_API_KEY", "wsk_another-key-that-is-set")
+    assert whetstone("key", "first").output == "the key is the one that is set\n"
+    listed = whetstone("key", "list").output
+    assert (listed.count("active"), listed.count("revoked")) == (1, 1)
+
+
 def test_a_key_is_shown_once_and_listed_without_its_secret(data: Path) -> None:
     made = whetstone("key", "create", "--name", "agents", "--scope", "submit", "--scope", "serve")
     assert made.exit_code == 0, made.output
