@@ -41,6 +41,7 @@ ALL: tuple[Collection[Any], ...] = (
     operations.TICKS,
     operations.JOB_STATES,
     operations.EXPORT_MARKS,
+    operations.RESTORES,
     operations.METRIC_POINTS,
     operations.ALERTS,
     operations.ALERT_KEYS,

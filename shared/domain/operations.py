@@ -82,6 +82,19 @@ class ExportMark(Record):
     checked_at: Timestamp | None = None
 
 
+class RestoreMark(Record):
+    """Says that a backup is, or was, restored here; `id` is `restore`.
+
+    `loaded` chunks of it have been, in the order of the manifest. `finished_at` is None until all
+    of it was loaded and verified; nothing is served before.
+    """
+
+    backup_id: str
+    started_at: Timestamp
+    loaded: int = 0
+    finished_at: Timestamp | None = None
+
+
 class MetricPoint(Record):
     """One logged measurement of a model."""
 
@@ -142,6 +155,8 @@ DELIVERIES = Collection(
 TICKS = Collection("ticks", Tick, queries=(Query(("job",), "taken_at"),), expires="expires_at")
 JOB_STATES = Collection("job_states", JobState)
 EXPORT_MARKS = Collection("export_marks", ExportMark)
+RESTORES = Collection("restores", RestoreMark)
+RESTORE_ID = "restore"
 METRIC_POINTS = Collection(
     "metric_points",
     MetricPoint,

@@ -4,6 +4,7 @@ Each port has one contract suite under tests/contract, which runs unchanged agai
 Adapters raise the errors of `shared.errors`, never those of their driver.
 """
 
+from shared.ports.archive import Archive, ArchiveRow, ArchiveView
 from shared.ports.blobs import Blob, Blobs
 from shared.ports.bus import Bus, DeadLetter
 from shared.ports.completion import (
@@ -31,6 +32,9 @@ from shared.ports.system import Clock, Ids
 
 __all__ = [
     "Analytics",
+    "Archive",
+    "ArchiveRow",
+    "ArchiveView",
     "Blob",
     "Blobs",
     "Bus",

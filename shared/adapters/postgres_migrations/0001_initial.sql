@@ -298,6 +298,13 @@ CREATE TABLE export_marks (
     PRIMARY KEY (workspace, id)
 );
 
+CREATE TABLE restores (
+    workspace text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    doc text NOT NULL,
+    PRIMARY KEY (workspace, id)
+);
+
 CREATE TABLE metric_points (
     workspace text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL,

@@ -297,6 +297,13 @@ CREATE TABLE export_marks (
     PRIMARY KEY (workspace, id)
 ) WITHOUT ROWID;
 
+CREATE TABLE restores (
+    workspace TEXT NOT NULL,
+    id TEXT NOT NULL,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (workspace, id)
+) WITHOUT ROWID;
+
 CREATE TABLE metric_points (
     workspace TEXT NOT NULL,
     id TEXT NOT NULL,
