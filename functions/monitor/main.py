@@ -3,6 +3,7 @@
 from starlette.responses import Response
 
 from shared import bootstrap
+from shared.config import VERSION
 from shared.domain.traffic import total
 from shared.errors import InvalidInput
 from shared.messages.access import ChangeSettings, CreateKey, KeyCreated, KeyView, SettingsView
@@ -32,6 +33,8 @@ from shared.services import (
     performing,
     relaying,
 )
+from shared.services.backup import daily
+from shared.services.backup.daily import BackupDone
 from shared.services.burying import DeadLetterTaken
 from shared.services.relaying import Swept
 from shared.web import docs, events, openapi, telemetry
@@ -146,6 +149,13 @@ async def check(call: Call) -> ChecksRun:  # noqa: ARG001 -- for all workspaces
     """Look at every alert rule of every workspace, raise alerts and resolve them."""
     recent = TRAFFIC.look(total(telemetry.route_traffic().values()))
     return await checking.check(bootstrap.deps(), recent, (guarding.check_quality,))
+
+
+@app.endpoint("POST", "/jobs/backup", needs=SYSTEM)
+async def back_up(call: Call) -> BackupDone:  # noqa: ARG001 -- of all workspaces
+    """Take the daily backup, or go on with it, where a place is set; remove what is too old."""
+    chosen = bootstrap.settings().backup
+    return await daily.back_up(bootstrap.deps(), VERSION, chosen.budget_s, chosen.keep_days)
 
 
 @app.endpoint("GET", "/openapi.json", needs=PUBLIC)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from shared.adapters.clock_system import SystemClock
 from shared.adapters.secret_vault import SecretVault
-from shared.bootstrap import evidence, people, places
+from shared.bootstrap import copies, evidence, people, places
 from shared.config import Settings
 from shared.domain.models import Catalogue
 from shared.ports import (
     Analytics,
+    Archive,
     Blobs,
     Bus,
     Clock,
@@ -91,6 +92,16 @@ class Ports(Deps):
     def evidence_feed(self) -> EvidenceFeed | None:
         """Carries those rows there."""
         return evidence.feed(self._chosen)
+
+    @cached_property
+    def archive(self) -> Archive | None:
+        """Everything in the store, to be copied and brought back."""
+        return copies.archive(self._chosen, self.store)
+
+    @cached_property
+    def backups(self) -> Blobs | None:
+        """Where backups go; None where no place is set."""
+        return copies.place(self._chosen.backup.place) if self._chosen.backup.place else None
 
     @cached_property
     def blobs(self) -> Blobs:

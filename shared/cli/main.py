@@ -3,6 +3,7 @@
 import click
 
 from shared.cli.access import key, token, workspace
+from shared.cli.backup import backup, restore
 from shared.cli.docs import docs
 from shared.cli.firestore import firestore_indexes
 from shared.cli.operations import audit, dead_letters, knowledge, openapi, schedule
@@ -36,6 +37,8 @@ for command in (
     dead_letters,
     knowledge,
     schedule,
+    backup,
+    restore,
     openapi,
     docs,
     firestore_indexes,

@@ -3,6 +3,7 @@
 from shared.config.choices import Choices
 from shared.config.cloud import BigQuerySettings, GcpSettings, PostgresSettings, VertexSettings
 from shared.config.sections import (
+    BackupSettings,
     EventSettings,
     LimitSettings,
     ModelSettings,
@@ -25,6 +26,7 @@ __all__ = [
     "LEAST_SIGNING",
     "PREFIX",
     "VERSION",
+    "BackupSettings",
     "BigQuerySettings",
     "Choices",
     "EventSettings",

@@ -108,3 +108,22 @@ class EventSettings(Section):
     longest_backoff_s: float = Field(
         default=600.0, gt=0, description="Longest time between two tries, in seconds."
     )
+
+
+class BackupSettings(Section):
+    """Daily backups by the job `backup`; the commands `backup` and `restore` name their place."""
+
+    place: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A folder, or gs://bucket/prefix; the job does nothing where not set.",
+    )
+    keep_days: int = Field(
+        default=30, ge=1, description="Days after which an older backup is removed."
+    )
+    budget_s: float = Field(
+        default=1_500.0,
+        gt=0,
+        le=3_300,
+        description="Seconds that one call of the job may take; the next one goes on.",
+    )

@@ -32,6 +32,7 @@ from shared.config.choices import (
 )
 from shared.config.cloud import BigQuerySettings, GcpSettings, PostgresSettings, VertexSettings
 from shared.config.sections import (
+    BackupSettings,
     EventSettings,
     LimitSettings,
     NotifySettings,
@@ -134,6 +135,7 @@ class Settings(BaseSettings):
     )
     limits: LimitSettings = Field(default_factory=LimitSettings, description="Limits of requests.")
     events: EventSettings = Field(default_factory=EventSettings, description="Delivery of events.")
+    backup: BackupSettings = Field(default_factory=BackupSettings, description="Daily backups.")
     gcp: GcpSettings = Field(default_factory=GcpSettings, description="Google Cloud.")
     postgres: PostgresSettings = Field(
         default_factory=PostgresSettings, description="Cloud SQL for PostgreSQL."

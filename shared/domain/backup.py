@@ -36,7 +36,7 @@ class Chunk(_Plain):
     """One object of a backup.
 
     `lines_sha256` covers its lines and names it, `sha256` the object's bytes as they are stored.
-    `last` is the key of its last row.
+    `last` is the key behind which the part goes on, `last_line_sha256` tells the row there.
     """
 
     lines_sha256: str
@@ -44,6 +44,7 @@ class Chunk(_Plain):
     rows: int
     size_bytes: int
     last: str
+    last_line_sha256: str
 
 
 class Part(_Plain):
@@ -86,7 +87,12 @@ class WorkspaceCopy(_Plain):
 
 
 class Manifest(_Plain):
-    """One backup. `workspaces` are in the order in which they were taken, `_system` first."""
+    """One backup.
+
+    `chosen` are the workspaces that were asked for, all where empty; `names` those that there are
+    to be taken. `held` are read-only for this backup, and are to be let go. `workspaces` are in the
+    order in which they were taken, `_system` first.
+    """
 
     format: Literal[1] = 1
     id: str
@@ -96,6 +102,7 @@ class Manifest(_Plain):
     chosen: list[str] = Field(default_factory=list)
     quiesce: bool = False
     names: list[str] = Field(default_factory=list)
+    held: list[str] = Field(default_factory=list)
     workspaces: list[WorkspaceCopy] = Field(default_factory=list)
 
     @property
@@ -123,3 +130,8 @@ class Manifest(_Plain):
 def place_key(seq: int) -> str:
     """Returns a place in a log as a key that sorts like it."""
     return f"{seq:015d}"
+
+
+def find(manifest: Manifest, workspace: str) -> WorkspaceCopy | None:
+    """Returns what was taken of a workspace; None where nothing was yet."""
+    return next((one for one in manifest.workspaces if one.name == workspace), None)

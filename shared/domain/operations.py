@@ -85,13 +85,15 @@ class ExportMark(Record):
 class RestoreMark(Record):
     """Says that a backup is, or was, restored here; `id` is `restore`.
 
-    `loaded` chunks of it have been, in the order of the manifest. `finished_at` is None until all
-    of it was loaded and verified; nothing is served before.
+    `loaded` chunks of it have been, in the order of the manifest; `verified` once all of them were
+    found equal. `finished_at` is None until what was under way then is done; nothing is served
+    before.
     """
 
     backup_id: str
     started_at: Timestamp
     loaded: int = 0
+    verified: bool = False
     finished_at: Timestamp | None = None
 
 

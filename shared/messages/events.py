@@ -87,5 +87,6 @@ class Job:
 JOBS: Mapping[str, Job] = {
     "retrain": Job("retrain", "/jobs/retrain", "0 2 * * *", catch_up=True),
     "sweep": Job("monitor", "/jobs/sweep", "* * * * *"),
+    "backup": Job("monitor", "/jobs/backup", "20 * * * *"),
     "check": Job("monitor", "/jobs/check", "*/5 * * * *"),
 }

@@ -15,16 +15,19 @@ class ArchiveRow:
 
 
 class ArchiveView(Protocol):
-    """A workspace as it was at one moment, whatever is written meanwhile.
+    """A workspace as it was at one moment, whatever is written meanwhile."""
 
-    `moment` is a name by which the same moment can be opened again, for a while; empty where it
-    ends with this view. `ends` are the last places of the logs, by part, `audit_head` is the hash
-    of the last audit record.
-    """
+    @property
+    def moment(self) -> str:
+        """A name by which the moment can be opened again for a while; empty where it cannot."""
 
-    moment: str
-    ends: Mapping[str, int]
-    audit_head: str
+    @property
+    def ends(self) -> Mapping[str, int]:
+        """The last places of the logs, by part."""
+
+    @property
+    def audit_head(self) -> str:
+        """The hash of the last audit record."""
 
     async def rows(self, part: str, after: str, limit: int) -> list[ArchiveRow]:
         """Returns up to about `limit` rows of a part with keys behind `after`, in their order.

@@ -20,6 +20,7 @@ from shared.domain.access import (
     Workspace,
     WorkspaceSettings,
 )
+from shared.domain.operations import RESTORE_ID, RESTORES
 from shared.domain.records import SYSTEM_WORKSPACE, Filter, Order, WorkspaceName
 from shared.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from shared.messages.access import ChangeSettings, CreateKey, KeyCreated, KeyView, SettingsView
@@ -91,6 +92,9 @@ async def bootstrap_access(deps: Deps, bootstrap_secret: str | None) -> str | No
 
     Returns:
         The secret of a key that was made here, to be shown once; None where it is known.
+
+    Raises:
+        Conflict: a backup is being restored here, and is not whole yet.
     """
     made = None if bootstrap_secret else KEY_PREFIX + deps.ids.secret()
     secret = bootstrap_secret or made or ""
@@ -99,6 +103,11 @@ async def bootstrap_access(deps: Deps, bootstrap_secret: str | None) -> str | No
     wanted = _bootstrap_key(secret, now)
 
     async def work(tx: Transaction) -> bool:
+        restore = await tx.get(RESTORES, RESTORE_ID)
+        if restore is not None and restore.finished_at is None:
+            raise Conflict(
+                f"the restore of {restore.backup_id} is unfinished: run whetstone restore again"
+            )
         workspace = await tx.get(WORKSPACES, DEFAULT_WORKSPACE)
         known = await _same_key(tx, DEFAULT_WORKSPACE, BOOTSTRAP_KEY)
         present = any(one.id == wanted.id and one.revoked_at is None for one in known)

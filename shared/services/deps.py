@@ -11,6 +11,7 @@ from shared.domain.learning.config import LearningConfig
 from shared.domain.models import Catalogue
 from shared.ports import (
     Analytics,
+    Archive,
     Blobs,
     Bus,
     Clock,
@@ -50,7 +51,8 @@ class Deps:
     """The ports of one running system, and what this process remembers of each workspace.
 
     `embedder` is None where search goes by words alone; `evidence_log` and `evidence_feed` are None
-    where evidence is summed up in the store.
+    where evidence is summed up in the store. `archive` reads whole workspaces, `backups` is where
+    their copies go (None where no place is set).
 
     `settings_seen` has its settings and when they were read, `snapshots_seen` what is current (see
     serving/current), `caught_up_at` when the knowledge index was last brought up to date (and
@@ -74,6 +76,8 @@ class Deps:
     schedule: Schedule | None = None
     evidence_log: EvidenceLog | None = None
     evidence_feed: EvidenceFeed | None = None
+    archive: Archive | None = None
+    backups: Blobs | None = None
     settings_seen: dict[str, tuple[float, WorkspaceSettings]] = field(default_factory=dict)
     snapshots_seen: "OrderedDict[str, Seen]" = field(default_factory=OrderedDict)
     caught_up_at: dict[str, float] = field(default_factory=dict)

@@ -79,6 +79,7 @@ NEEDS: dict[str, Needs] = {
     "POST /v1/keys/{key_id}/revoke": ADMIN,
     "POST /jobs/retrain": SYSTEM,
     "POST /jobs/sweep": SYSTEM,
+    "POST /jobs/backup": SYSTEM,
     "POST /jobs/check": SYSTEM,
     "POST /events/retrain": SYSTEM,
     "POST /events/publish": SYSTEM,

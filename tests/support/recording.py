@@ -140,6 +140,7 @@ MORE_ROWS = (
     Row("GET", "/v1/insights?format=csv", 200, ""),
     Row("POST", "/v1/complete", 200, "", const(prompt="Name the capital of France.", stream=True)),
     Row("POST", "/jobs/sweep", 200, ""),
+    Row("POST", "/jobs/backup", 200, ""),
     Row("POST", "/jobs/check", 200, ""),
     Row("POST", "/jobs/retrain", 200, ""),
     delivery("publish", "entry.approved"),

@@ -22,6 +22,7 @@ import httpx
 
 from shared import bootstrap
 from shared.adapters.analytics_sqlite import SqliteAnalytics
+from shared.adapters.archive_sqlite import SqliteArchive
 from shared.adapters.blobs_folder import FolderBlobs
 from shared.adapters.bus_inprocess import InProcessBus, Retries
 from shared.adapters.index_sqlite import SqliteKnowledgeIndex
@@ -113,6 +114,7 @@ class System:
             providers=dict(providers or {}),
             notifiers=notifiers,
             options=options or Options(),
+            archive=SqliteArchive(self.store.path),
             schedule=StoreSchedule(
                 self.store,
                 self.clock,

@@ -340,9 +340,10 @@ def test_the_jobs_are_for_the_schedule_alone_and_do_their_work(tmp_path):
         assert swept.json() == nothing
         checked = await http.post("/jobs/check")
         assert checked.json()["workspaces"] == 1
+        assert (await http.post("/jobs/backup")).json()["state"] == "off"
         for credential in ({"scopes": ("admin",)}, {"role": "admin"}):
             other = await system.client(app, **credential)
-            for job in ("sweep", "check"):
+            for job in ("sweep", "check", "backup"):
                 assert (await other.post(f"/jobs/{job}")).status_code == 403
 
     with_client(tmp_path, scenario, role="system")
