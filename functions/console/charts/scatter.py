@@ -1,0 +1,135 @@
+"""Dots: two values of each thing, and the line of those that no other beats in both."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from functions.console.charts.drawing import (
+    BOTTOM,
+    LEFT,
+    RIGHT,
+    TOP,
+    Table,
+    colour,
+    empty,
+    figure,
+    number_axis,
+    shape,
+    text,
+    value_axis,
+)
+from functions.console.charts.scale import Scale, Unit, round_powers, round_values, worded
+
+_WIDE = 20.0
+"""From this ratio of the largest to the smallest value on, the axis below counts in powers."""
+_NAMED = 12
+"""With more dots than this their names would cover one another; then pointing at them tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A thing with two values; `group` chooses the look, `size` (0..1) how large it is."""
+
+    name: str
+    x: float
+    y: float
+    group: int = 0
+    size: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ScatterChart:
+    """Dots over two values.
+
+    Args:
+        title: what it shows.
+        x_unit: of the value to the right.
+        x_axis: its name.
+        y_unit: of the value upwards.
+        y_axis: its name.
+        dots: the things.
+        groups: what each group is.
+        frontier: draw the line through those of group 0 that none is above and left of.
+        diagonal: draw where both values are equal.
+        whole: both axes show at least this range.
+        nothing: what is said where there are no dots.
+        note: how to read it.
+    """
+
+    title: str
+    x_unit: Unit
+    x_axis: str
+    y_unit: Unit
+    y_axis: str
+    dots: Sequence[Dot]
+    groups: Sequence[str] = ()
+    frontier: bool = False
+    diagonal: bool = False
+    whole: tuple[float, float] | None = None
+    nothing: str = "There is nothing to draw yet."
+    note: str = "Point at a dot to read its values."
+
+    def draw(self) -> Markup:
+        """Returns the chart."""
+        if not self.dots:
+            return empty(self.title, self.nothing)
+        bottom = BOTTOM - 12
+        across = [one.x for one in self.dots] + list(self.whole or ())
+        log = min(across) > 0 and max(across) / min(across) >= _WIDE
+        below = (round_powers if log else round_values)(min(across), max(across))
+        upwards = [one.y for one in self.dots] + list(self.whole or ())
+        beside = round_values(min(upwards), max(upwards))
+        x = Scale(below[0], below[-1], LEFT + 8, RIGHT - 8, log=log)
+        y = Scale(beside[0], beside[-1], bottom, TOP)
+        name = f"{self.x_axis}, logarithmic" if log else self.x_axis
+        drawing = value_axis(y, beside, self.y_unit, self.y_axis)
+        drawing += number_axis(x, below, self.x_unit, name, bottom)
+        if self.diagonal:
+            low, high = max(x.low, y.low), min(x.high, y.high)
+            drawing += shape(
+                "line", x1=x.at(low), y1=y.at(low), x2=x.at(high), y2=y.at(high), class_="marker"
+            )
+        if self.frontier:
+            path = " ".join(f"{x.at(one.x):g},{y.at(one.y):g}" for one in unbeaten(self.dots))
+            drawing += shape("polyline", points=path, class_="frontier")
+        drawing += "".join(self._dot(one, x, y) for one in self.dots)
+        return figure(
+            self.title,
+            drawing,
+            self._table(),
+            legend=self.groups if len(self.groups) > 1 else (),
+            look="dot",
+            note=self.note,
+        )
+
+    def _dot(self, dot: Dot, x: Scale, y: Scale) -> str:
+        left, top = x.at(dot.x), y.at(dot.y)
+        words = (
+            f"{dot.name}: {worded(dot.x, self.x_unit)} ({self.x_axis}), "
+            f"{worded(dot.y, self.y_unit)} ({self.y_axis})"
+        )
+        look, radius = f"dot {colour(dot.group)}", round(3 + 5 * dot.size, 1)
+        drawn = shape("circle", words, cx=left, cy=top, r=radius, class_=look)
+        if len(self.dots) > _NAMED:
+            return drawn
+        right = left < (LEFT + RIGHT) / 2
+        where = left + (radius + 4 if right else -radius - 4)
+        anchor = "start" if right else "end"
+        return drawn + text(dot.name, where, top + 4, text_anchor=anchor, class_="dot-name")
+
+    def _table(self) -> Table:
+        head = ["", self.x_axis, self.y_axis]
+        rows = [
+            [one.name, worded(one.x, self.x_unit), worded(one.y, self.y_unit)] for one in self.dots
+        ]
+        return Table(head, rows)
+
+
+def unbeaten(dots: Sequence[Dot]) -> list[Dot]:
+    """Returns the dots of group 0 with no other of it as far left and higher, from the left."""
+    found: list[Dot] = []
+    for one in sorted((one for one in dots if one.group == 0), key=lambda dot: (dot.x, -dot.y)):
+        if not found or one.y > found[-1].y:
+            found.append(one)
+    return found
