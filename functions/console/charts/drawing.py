@@ -11,7 +11,7 @@ from functions.console.charts.scale import Scale, Unit, round_times, tick_words,
 
 WIDTH, HEIGHT = 480.0, 240.0
 LEFT, RIGHT, TOP, BOTTOM = 62.0, 470.0, 22.0, 200.0
-SERIES = 8
+SERIES = 6
 """Colours there are; a chart with more series repeats them with other dashes."""
 
 Look = Literal["line", "box", "dot"]
@@ -51,9 +51,9 @@ def figure(
     """
     label = f"{title}. The figures are in the table below."
     return Markup(
-        '<figure class="chart"><figcaption>{}</figcaption>{}'
+        '<figure class="plot"><figcaption>{}</figcaption>{}'
         '<svg viewBox="0 0 {:g} {:g}" role="img" aria-label="{}">{}</svg>'
-        '<p class="chart-tip" aria-hidden="true">{}</p>{}</figure>'
+        '<p class="plot-tip" aria-hidden="true">{}</p>{}</figure>'
     ).format(
         title,
         _legend(legend, look),
@@ -69,7 +69,7 @@ def figure(
 def empty(title: str, why: str) -> Markup:
     """Returns what stands in a chart's place where there is nothing to draw."""
     return Markup(
-        '<figure class="chart chart-empty"><figcaption>{}</figcaption><p>{}</p></figure>'
+        '<figure class="plot plot-empty"><figcaption>{}</figcaption><p>{}</p></figure>'
     ).format(title, why)
 
 
@@ -151,12 +151,13 @@ def number_axis(
 def _legend(names: Sequence[str], look: Look) -> Markup:
     if not names:
         return Markup("")
-    items = []
+    items = Markup("")
     for place, name in enumerate(names):
         swatch = Markup(_swatch(place, look))  # noqa: S704 -- a class and numbers
-        item = '<li><svg viewBox="0 0 22 10" aria-hidden="true">{}</svg>{}</li>'
-        items.append(Markup(item).format(swatch, name))
-    return Markup('<ul class="legend">{}</ul>').format(Markup("").join(items))
+        items += Markup('<li><svg viewBox="0 0 22 10" aria-hidden="true">{}</svg>{}</li>').format(
+            swatch, name
+        )
+    return Markup('<ul class="legend">{}</ul>').format(items)
 
 
 def _swatch(place: int, look: Look) -> str:
@@ -171,8 +172,8 @@ def _table(table: Table) -> Markup:
     head = Markup("").join(Markup('<th scope="col">{}</th>').format(name) for name in table.head)
     rows = Markup("").join(_row(row, times=table.times) for row in table.rows)
     return Markup(
-        '<details class="chart-table"><summary>As a table</summary>'
-        '<div class="scroll" tabindex="0" role="region" aria-label="Table">'
+        '<details class="plot-table"><summary>As a table</summary>'
+        '<div class="table-wrap" tabindex="0" role="region" aria-label="Table">'
         "<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div></details>"
     ).format(head, rows)
 

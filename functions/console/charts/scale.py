@@ -99,16 +99,21 @@ def worded(value: float | None, unit: Unit) -> str:
     if unit == "share":
         return f"{value:.1%}".replace(".0%", "%").replace("%", " %")
     if unit == "ms":
-        return f"{value:,.0f} ms" if value >= _HUNDRED else f"{value:.3g} ms"
+        return _apart(f"{value:,.0f} ms") if value >= _HUNDRED else f"{value:.3g} ms"
     if unit in ("quality", "score"):
         return f"{value:.2f}"
-    return f"{value:,.0f}" if abs(value) >= _THOUSAND else f"{value:.4g}"
+    return _apart(f"{value:,.0f}") if abs(value) >= _THOUSAND else f"{value:.4g}"
+
+
+def _apart(words: str) -> str:
+    """Returns a number whose thousands are apart by thin spaces."""
+    return words.replace(",", "\u202f")
 
 
 def _usd(value: float) -> str:
     sign, size = "−" if value < 0 else "", abs(value)
     if size == 0 or size >= _SMALL_USD:
-        return f"{sign}${size:,.2f}"
+        return _apart(f"{sign}${size:,.2f}")
     return f"{sign}${size:.{2 - math.floor(math.log10(size))}f}".rstrip("0")
 
 
@@ -116,4 +121,4 @@ def tick_words(values: Sequence[float], unit: Unit) -> list[str]:
     """Returns the words of an axis: as short as they can be while each differs."""
     if unit in ("share", "usd", "ms"):
         return [worded(value, unit) for value in values]
-    return [f"{value:,.10g}" for value in values]
+    return [_apart(f"{value:,.10g}") for value in values]

@@ -31,13 +31,13 @@ def cells(root: ET.Element) -> list[list[str]]:
     return [["".join(cell.itertext()) for cell in row] for row in rows]
 
 
-@given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9))
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e9))
 def test_an_axis_of_round_values_encloses_what_it_shows(low: float, width: float) -> None:
     marks = scale.round_values(low, low + width)
-    slack = (marks[1] - marks[0]) * 1e-6
+    slack = (marks[1] - marks[0]) * 1e-6 + abs(low) * 1e-9
     assert marks[0] <= low + slack
     assert marks[-1] >= low + width - slack
-    assert 2 <= len(marks) <= 8
+    assert 2 <= len(marks) <= 9
     assert marks == sorted(marks)
 
 
@@ -60,15 +60,15 @@ def test_times_of_an_axis_are_round_and_few(start: int, length: int) -> None:
     ("value", "unit", "words"),
     [
         (None, "usd", "–"),
-        (1234, "count", "1,234"),
+        (1234, "count", "1\u202f234"),
         (0.5, "share", "50 %"),
         (0.123, "share", "12.3 %"),
         (4.126, "quality", "4.13"),
         (0.00042, "usd", "$0.00042"),
         (0.0, "usd", "$0.00"),
-        (-1234.5, "usd", "−$1,234.50"),
+        (-1234.5, "usd", "−$1\u202f234.50"),
         (12.34, "ms", "12.3 ms"),
-        (1234.0, "ms", "1,234 ms"),
+        (1234.0, "ms", "1\u202f234 ms"),
         (0.5, "number", "0.5"),
     ],
 )
