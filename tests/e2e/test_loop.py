@@ -159,7 +159,7 @@ def test_the_same_key_from_eight_threads_is_one_record_each(started):
         "/v1/feedback": (rated, "response_feedback"),
         "/v1/outcomes": (world.outcome(), "outcomes"),
         "/v1/metrics": ({"model": "m", "version": "1", "name": "n", "value": 1}, "metric_points"),
-        "/v1/conversations/completed": ({"count": 3}, "conversation_counts"),
+        "/v1/conversations/completed": ({"count": 10}, "conversation_counts"),
         "/v1/keys": ({"name": "one", "scopes": ["serve"]}, "api_keys"),
         "/v1/route": ({"prompt": "Write a function."}, "routing_decisions"),
     }
@@ -180,7 +180,7 @@ def test_the_same_key_from_eight_threads_is_one_record_each(started):
             )
             assert refused.status_code == 422, path
             assert refused.json()["errors"][0]["pointer"] == "Idempotency-Key"
-    assert world.post("/v1/conversations/completed")["completed"] == 4
+    assert world.post("/v1/conversations/completed")["completed"] == 11
     audit_holds(world)
 
 
