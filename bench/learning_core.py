@@ -59,6 +59,7 @@ def rating_rows() -> list[RatingSums]:
             pattern=f"pattern{group // MODELS:04d}",
             provider="provider",
             model=f"model{group % MODELS}",
+            cell="",
             day=20700 + day,
             n=20,
             quality=70 + group % 25,

@@ -11,7 +11,7 @@ from typing import Any
 from shared.adapters.firestore_logs import FirestoreLogs
 from shared.adapters.firestore_writes import OUTCOMES, RATINGS
 from shared.adapters.store_firestore import FirestoreStore
-from shared.domain.learning.sums import OutcomeSums, QualitySums, RatingSums
+from shared.domain.learning.sums import MAX_COST, OutcomeSums, QualitySums, RatingSums
 
 PAGE = 500
 """Rows in memory at a time."""
@@ -40,8 +40,8 @@ class FirestoreAnalytics:
         """See Analytics."""
         sums: _Sums = {}
         async for row in self._rows(workspace, RATINGS, after, upto):
-            group = row["pattern"], row["provider"], row["model"], row["day"]
-            _add(sums, group, [*_quality(row), *_effort(row)])
+            group = row["pattern"], row["provider"], row["model"], row["cell"], row["day"]
+            _add(sums, group, [*_quality(row), *_effort(row), *_weighted(row)])
         return [RatingSums(*group, *totals) for group, totals in sorted(sums.items())]
 
     async def quality_sums(self, workspace: str, after: int, upto: int) -> list[QualitySums]:
@@ -92,7 +92,30 @@ def _quality(row: dict[str, Any]) -> list[int]:
 
 def _effort(row: dict[str, Any]) -> list[int]:
     names = "cost_nanousd", "costed", "latency_ms", "timed"
-    return [row["sign"] * row[name] for name in names]
+    tokens = "input_tokens", "output_tokens", "tokened"
+    return [row["sign"] * row[name] for name in (*names, *tokens)]
+
+
+def _weighted(row: dict[str, Any]) -> list[int]:
+    weight, quality, correct = row["weight"], row["quality"], row["correct"]
+    if not weight:
+        return [0] * 11
+    square, cost = weight * weight, min(row["cost_nanousd"], MAX_COST)
+    micro = cost // 1000
+    figures = [
+        1,
+        weight,
+        square,
+        weight * quality,
+        square * quality,
+        square * quality * quality,
+        weight * correct,
+        square * correct,
+        weight * cost,
+        weight * row["costed"],
+        micro * micro,
+    ]
+    return [row["sign"] * figure for figure in figures]
 
 
 def _outcome(row: dict[str, Any]) -> list[int]:

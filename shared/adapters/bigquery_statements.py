@@ -5,6 +5,8 @@ parameters. A row may be in the table more than once, for what feeds it delivers
 every statement counts each place of a log once.
 """
 
+from shared.domain.learning.sums import MAX_COST
+
 HEAD = """
 SELECT COUNT(*)
 FROM (
@@ -29,13 +31,21 @@ FROM (
 WHERE copy = 1
 """
 
+_WEIGHTED = "CASE WHEN weight > 0 THEN sign ELSE 0 END"
+_COST = f"LEAST(cost_nanousd, {MAX_COST})"
+_MICRO = f"CAST(FLOOR({_COST} / 1000) AS INT64)"
 RATINGS = f"""
-SELECT pattern, provider, model, day, SUM(sign), SUM(sign * quality),
+SELECT pattern, provider, model, cell, day, SUM(sign), SUM(sign * quality),
   SUM(sign * quality * quality), SUM(sign * correct), SUM(sign * cost_nanousd), SUM(sign * costed),
-  SUM(sign * latency_ms), SUM(sign * timed)
+  SUM(sign * latency_ms), SUM(sign * timed), SUM(sign * input_tokens), SUM(sign * output_tokens),
+  SUM(sign * tokened), SUM({_WEIGHTED}), SUM(sign * weight), SUM(sign * weight * weight),
+  SUM(sign * weight * quality), SUM(sign * weight * weight * quality),
+  SUM(sign * weight * weight * quality * quality), SUM(sign * weight * correct),
+  SUM(sign * weight * weight * correct), SUM(sign * weight * {_COST}),
+  SUM(sign * weight * costed), SUM(({_WEIGHTED}) * {_MICRO} * {_MICRO})
 {_ONCE}
-GROUP BY pattern, provider, model, day
-ORDER BY pattern, provider, model, day
+GROUP BY pattern, provider, model, cell, day
+ORDER BY pattern, provider, model, cell, day
 """
 
 QUALITY = f"""

@@ -3,6 +3,8 @@
 `?` marks a parameter: the workspace, then the range of positions (exclusive, inclusive).
 """
 
+from shared.domain.learning.sums import MAX_COST
+
 _RANGE = "workspace = ? AND seq > ? AND seq <= ?"
 
 
@@ -11,13 +13,24 @@ def _sum(what: str) -> str:
     return f"CAST(SUM({what}) AS BIGINT)"
 
 
+_WEIGHTED = "CASE WHEN weight > 0 THEN sign ELSE 0 END"
+_COST = f"CASE WHEN cost_nanousd < {MAX_COST} THEN cost_nanousd ELSE {MAX_COST} END"
+_MICRO = f"({_COST}) / 1000"
 RATINGS = f"""
-SELECT pattern, provider, model, day, {_sum("sign")}, {_sum("sign * quality")},
+SELECT pattern, provider, model, cell, day, {_sum("sign")}, {_sum("sign * quality")},
        {_sum("sign * quality * quality")}, {_sum("sign * correct")}, {_sum("sign * cost_nanousd")},
-       {_sum("sign * costed")}, {_sum("sign * latency_ms")}, {_sum("sign * timed")}
+       {_sum("sign * costed")}, {_sum("sign * latency_ms")}, {_sum("sign * timed")},
+       {_sum("sign * input_tokens")}, {_sum("sign * output_tokens")}, {_sum("sign * tokened")},
+       {_sum(_WEIGHTED)}, {_sum("sign * weight")},
+       {_sum("sign * weight * weight")}, {_sum("sign * weight * quality")},
+       {_sum("sign * weight * weight * quality")},
+       {_sum("sign * weight * weight * quality * quality")}, {_sum("sign * weight * correct")},
+       {_sum("sign * weight * weight * correct")}, {_sum(f"sign * weight * ({_COST})")},
+       {_sum("sign * weight * costed")},
+       {_sum(f"({_WEIGHTED}) * ({_MICRO}) * ({_MICRO})")}
 FROM evidence_ratings WHERE {_RANGE}
-GROUP BY pattern, provider, model, day
-ORDER BY pattern, provider, model, day
+GROUP BY pattern, provider, model, cell, day
+ORDER BY pattern, provider, model, cell, day
 """
 
 QUALITY = f"""

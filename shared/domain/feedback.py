@@ -25,11 +25,13 @@ class RoutingDecision(Record):
     because those before it failed (`attempts` above 1): such ratings count in means, and estimates
     that weigh by propensity leave them out. Costs are US dollars, `cost_usd` None until known;
     `estimated_cost_usd` is what the price list says of the prompt, `baseline_cost_usd` what the
-    default model would have cost. `snapshot_id` None means the configured default policy.
+    default model would have cost. `cell` is the prompt's neighbourhood within the pattern.
+    `snapshot_id` None means the configured default policy.
     """
 
     pattern: str
     complexity: Unit
+    cell: str = ""
     provider: str
     model: str
     confidence: Unit
@@ -65,8 +67,8 @@ class Feedback(Record):
     """A person's rating of a routing decision; `id` is `<request_id>:<user_id>`.
 
     `history` has the newest replaced ones, oldest first. `cost_nanousd` and `latency_ms` (None
-    where unknown) are what the evidence row of the standing rating says, so that it can be taken
-    back exactly.
+    where unknown), the cell and the tokens are what the evidence row of the standing rating says,
+    so that it can be taken back exactly.
     """
 
     request_id: str
@@ -75,9 +77,12 @@ class Feedback(Record):
     pattern: str
     provider: str
     model: str
+    cell: str = ""
     snapshot_id: str | None = None
     cost_nanousd: int | None = None
     latency_ms: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
     rating: Rating
     history: list[Rating] = Field(default_factory=list)
     updated_at: Timestamp
@@ -145,7 +150,9 @@ class RatingEvidence:
     """One row of the ratings log. `sign` is +1, or -1 to take an earlier row back.
 
     `day` is the day number of the rating. Cost in nano-dollars (1e-9 USD), 0 with `costed` 0 where
-    unknown; likewise latency.
+    unknown; likewise latency, and the tokens with `tokened`. `cell` is the prompt's neighbourhood
+    within its pattern, empty where none was told. `weight` is 1 / propensity in units of
+    1 / WEIGHT_UNIT, 0 where chance had no part in the choice.
     """
 
     at: Timestamp
@@ -165,6 +172,11 @@ class RatingEvidence:
     latency_ms: int
     timed: int
     propensity: float
+    cell: str = ""
+    weight: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    tokened: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +219,7 @@ AGENTS = Collection("agents", Agent, queries=(Query((), "id"),))
 RECOMMENDATIONS = Collection(
     "recommendations",
     Recommendation,
-    queries=(Query(("workflow_id",), "created_at"),),
+    queries=(Query(("workflow_id",), "created_at"), Query(("agent_id",), "created_at")),
     columns=("agent_id", "status", "recommendation_type"),
 )
 OUTCOMES = Collection("outcomes", Outcome, columns=("recorded_at",))

@@ -16,6 +16,7 @@ from shared.domain.feedback import (
     RatingEvidence,
     RoutingDecision,
 )
+from shared.domain.learning.sums import inverse_weight
 from shared.domain.models import NANO_PER_USD
 from shared.domain.times import Timestamp, day_number
 from shared.errors import Conflict, InvalidInput, NotFound
@@ -59,11 +60,11 @@ async def record_feedback(
         if decision.failed:
             raise Conflict(f"no model answered request {command.request_id}: nothing to rate")
         known = await tx.get(FEEDBACK, f"{command.request_id}:{user_id}")
-        stands = _feedback(command, user_id, decision, rating, known)
+        stands = standing(command, user_id, decision, rating, known)
         tx.put(FEEDBACK, stands)
         if known is not None:
-            tx.append(_evidence(known, -1, now, decision.propensity))
-        tx.append(_evidence(stands, 1, now, decision.propensity))
+            tx.append(evidence_of(known, -1, now, decision.propensity))
+        tx.append(evidence_of(stands, 1, now, decision.propensity))
         action = "feedback.recorded" if known is None else "feedback.replaced"
         facts: dict[str, JsonValue] = {
             "request_id": command.request_id,
@@ -85,13 +86,14 @@ def _rater(caller: Caller, command: RecordFeedback) -> str:
     return command.user_id
 
 
-def _feedback(
+def standing(
     command: RecordFeedback,
     user_id: str,
     decision: RoutingDecision,
     rating: Rating,
     known: Feedback | None,
 ) -> Feedback:
+    """Returns a person's feedback on a request, once `rating` takes the place of what is known."""
     cost_usd = decision.estimated_cost_usd if decision.cost_usd is None else decision.cost_usd
     return Feedback(
         id=f"{command.request_id}:{user_id}",
@@ -101,16 +103,19 @@ def _feedback(
         pattern=decision.pattern,
         provider=decision.provider,
         model=decision.model,
+        cell=decision.cell,
         snapshot_id=decision.snapshot_id,
         cost_nanousd=None if cost_usd is None else round(cost_usd * NANO_PER_USD),
         latency_ms=decision.latency_ms,
+        input_tokens=decision.input_tokens,
+        output_tokens=decision.output_tokens,
         rating=rating,
         history=[] if known is None else [*known.history, known.rating][-KEPT_RATINGS:],
         updated_at=rating.rated_at,
     )
 
 
-def _evidence(feedback: Feedback, sign: int, at: Timestamp, propensity: float) -> RatingEvidence:
+def evidence_of(feedback: Feedback, sign: int, at: Timestamp, propensity: float) -> RatingEvidence:
     """Returns the row that adds a rating (sign 1) or takes it back (-1), on the day it was made."""
     rating = feedback.rating
     return RatingEvidence(
@@ -131,4 +136,9 @@ def _evidence(feedback: Feedback, sign: int, at: Timestamp, propensity: float) -
         latency_ms=feedback.latency_ms or 0,
         timed=int(feedback.latency_ms is not None),
         propensity=propensity,
+        cell=feedback.cell,
+        weight=inverse_weight(propensity),
+        input_tokens=feedback.input_tokens or 0,
+        output_tokens=feedback.output_tokens or 0,
+        tokened=int(feedback.input_tokens is not None and feedback.output_tokens is not None),
     )

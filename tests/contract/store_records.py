@@ -83,6 +83,11 @@ RATING = RatingEvidence(
     latency_ms=7,
     timed=1,
     propensity=0.5,
+    cell="3",
+    weight=512,
+    input_tokens=60,
+    output_tokens=250,
+    tokened=1,
 )
 OUTCOME = OutcomeEvidence(
     at=to_text(NOW),

@@ -71,8 +71,29 @@ def naive_ratings(rows):
             sum(one.sign * one.costed for one in group),
             sum(one.sign * one.latency_ms for one in group),
             sum(one.sign * one.timed for one in group),
+            sum(one.sign * one.input_tokens for one in group),
+            sum(one.sign * one.output_tokens for one in group),
+            sum(one.sign * one.tokened for one in group),
+            *naive_weighted([one for one in group if one.weight]),
         )
-        for names, group in grouped(rows, "pattern", "provider", "model", "day")
+        for names, group in grouped(rows, "pattern", "provider", "model", "cell", "day")
+    ]
+
+
+def naive_weighted(group):
+    """Returns the weighted figures of RatingSums, by plain addition."""
+    return [
+        sum(one.sign for one in group),
+        sum(one.sign * one.weight for one in group),
+        sum(one.sign * one.weight**2 for one in group),
+        sum(one.sign * one.weight * one.quality for one in group),
+        sum(one.sign * one.weight**2 * one.quality for one in group),
+        sum(one.sign * (one.weight * one.quality) ** 2 for one in group),
+        sum(one.sign * one.weight * one.correct for one in group),
+        sum(one.sign * one.weight**2 * one.correct for one in group),
+        sum(one.sign * one.weight * min(one.cost_nanousd, 10**10) for one in group),
+        sum(one.sign * one.weight * one.costed for one in group),
+        sum(one.sign * (min(one.cost_nanousd, 10**10) // 1000) ** 2 for one in group),
     ]
 
 

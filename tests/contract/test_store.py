@@ -36,6 +36,11 @@ RATINGS = st.lists(
         latency_ms=st.integers(0, 10**7),
         timed=_FLAG,
         propensity=st.just(0.5),
+        cell=st.sampled_from(["", "3"]),
+        weight=st.sampled_from([0, 256, 5120, 1 << 20]),
+        input_tokens=st.integers(0, 1000),
+        output_tokens=st.integers(0, 1000),
+        tokened=_FLAG,
     ),
     max_size=40,
 )

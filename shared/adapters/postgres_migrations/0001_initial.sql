@@ -26,6 +26,15 @@ CREATE TABLE workspace_settings (
     PRIMARY KEY (workspace, id)
 );
 
+CREATE TABLE sign_in_codes (
+    workspace text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    expires_at text COLLATE "C" NOT NULL,
+    doc text NOT NULL,
+    PRIMARY KEY (workspace, id)
+);
+CREATE INDEX sign_in_codes_expiring ON sign_in_codes (expires_at);
+
 CREATE TABLE entries (
     workspace text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL,
@@ -35,6 +44,7 @@ CREATE TABLE entries (
     topic text COLLATE "C" NOT NULL,
     submitter text COLLATE "C" NOT NULL,
     tags text[] COLLATE "C" NOT NULL,
+    due_at text COLLATE "C" NOT NULL,
     revision bigint NOT NULL,
     created_at text COLLATE "C" NOT NULL,
     decided_at text COLLATE "C",
@@ -45,6 +55,7 @@ CREATE TABLE entries (
 -- The queue is walked along these; topic and submitter are in them so that filters on them need not open the rows.
 CREATE INDEX entries_by_state_submitted_at ON entries (workspace, state, submitted_at, id, topic, submitter);
 CREATE INDEX entries_by_state_confidence_score ON entries (workspace, state, confidence_score, id, topic, submitter);
+CREATE INDEX entries_by_state_due_at ON entries (workspace, state, due_at, id, topic, submitter);
 
 CREATE TABLE revisions (
     workspace text COLLATE "C" NOT NULL,
@@ -155,6 +166,7 @@ CREATE TABLE recommendations (
     PRIMARY KEY (workspace, id)
 );
 CREATE INDEX recommendations_by_workflow_id_created_at ON recommendations (workspace, workflow_id, created_at, id);
+CREATE INDEX recommendations_by_agent_id_created_at ON recommendations (workspace, agent_id, created_at, id);
 
 CREATE TABLE outcomes (
     workspace text COLLATE "C" NOT NULL,
@@ -367,6 +379,11 @@ CREATE TABLE evidence_ratings (
     latency_ms bigint NOT NULL,
     timed bigint NOT NULL,
     propensity double precision NOT NULL,
+    cell text COLLATE "C" NOT NULL,
+    weight bigint NOT NULL,
+    input_tokens bigint NOT NULL,
+    output_tokens bigint NOT NULL,
+    tokened bigint NOT NULL,
     PRIMARY KEY (workspace, seq)
 );
 

@@ -25,6 +25,15 @@ CREATE TABLE workspace_settings (
     PRIMARY KEY (workspace, id)
 ) WITHOUT ROWID;
 
+CREATE TABLE sign_in_codes (
+    workspace TEXT NOT NULL,
+    id TEXT NOT NULL,
+    expires_at TEXT NOT NULL,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (workspace, id)
+) WITHOUT ROWID;
+CREATE INDEX sign_in_codes_expiring ON sign_in_codes (expires_at);
+
 CREATE TABLE entries (
     workspace TEXT NOT NULL,
     id TEXT NOT NULL,
@@ -34,6 +43,7 @@ CREATE TABLE entries (
     topic TEXT NOT NULL,
     submitter TEXT NOT NULL,
     tags TEXT NOT NULL,
+    due_at TEXT NOT NULL,
     revision INTEGER NOT NULL,
     created_at TEXT NOT NULL,
     decided_at TEXT,
@@ -44,6 +54,7 @@ CREATE TABLE entries (
 -- The queue is walked along these; topic and submitter are in them so that filters on them need not open the rows.
 CREATE INDEX entries_by_state_submitted_at ON entries (workspace, state, submitted_at, id, topic, submitter);
 CREATE INDEX entries_by_state_confidence_score ON entries (workspace, state, confidence_score, id, topic, submitter);
+CREATE INDEX entries_by_state_due_at ON entries (workspace, state, due_at, id, topic, submitter);
 
 CREATE TABLE revisions (
     workspace TEXT NOT NULL,
@@ -154,6 +165,7 @@ CREATE TABLE recommendations (
     PRIMARY KEY (workspace, id)
 ) WITHOUT ROWID;
 CREATE INDEX recommendations_by_workflow_id_created_at ON recommendations (workspace, workflow_id, created_at, id);
+CREATE INDEX recommendations_by_agent_id_created_at ON recommendations (workspace, agent_id, created_at, id);
 
 CREATE TABLE outcomes (
     workspace TEXT NOT NULL,
@@ -366,6 +378,11 @@ CREATE TABLE evidence_ratings (
     latency_ms INTEGER NOT NULL,
     timed INTEGER NOT NULL,
     propensity REAL NOT NULL,
+    cell TEXT NOT NULL,
+    weight INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    tokened INTEGER NOT NULL,
     PRIMARY KEY (workspace, seq)
 ) WITHOUT ROWID;
 

@@ -29,6 +29,7 @@ from shared.domain.learning.state import (
     RatingFigures,
     RatingKey,
     combine,
+    pooled,
 )
 from shared.domain.learning.stats import Sample, normal_quantile, sample, welch
 from shared.domain.learning.sums import QualitySums
@@ -81,9 +82,10 @@ def evaluate(policy: RoutingPolicy | None, state: LearningState) -> PolicyFigure
     traffic counts as it was routed.
     """
     groups: dict[str, dict[RatingKey, Evidence[RatingFigures]]] = defaultdict(dict)
-    for key in sorted(state.ratings):
-        if state.ratings[key].decayed.n > 0:
-            groups[key.pattern][key] = state.ratings[key]
+    evidence_of = pooled(state)
+    for key in sorted(evidence_of):
+        if evidence_of[key].decayed.n > 0:
+            groups[key.pattern][key] = evidence_of[key]
     traffic = {name: sum(one.decayed.n for one in rows.values()) for name, rows in groups.items()}
     whole = sum(traffic.values())
     parts, chosen = [], 0

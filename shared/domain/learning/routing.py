@@ -13,7 +13,13 @@ from typing import Literal, NamedTuple
 
 from shared.domain.learning.base import Figure, Learned
 from shared.domain.learning.config import LearningConfig, ModelField, ModelId, TierRule
-from shared.domain.learning.state import Evidence, LearningState, RatingFigures, RatingKey
+from shared.domain.learning.state import (
+    Evidence,
+    LearningState,
+    RatingFigures,
+    RatingKey,
+    pooled,
+)
 from shared.domain.learning.stats import Sample, effective_size, sample, welch, wilson
 
 Tier = Literal["HIGH", "MEDIUM", "LOW"]
@@ -111,8 +117,9 @@ class Standing(NamedTuple):
 def build_policy(state: LearningState, config: LearningConfig) -> RoutingPolicy:
     """Returns the policy that the evidence supports; equal inputs give equal policies."""
     rows = []
-    for pattern, keys in groupby(sorted(state.ratings), key=lambda key: key.pattern):
-        standings = [found for key in keys if (found := standing(key, state.ratings[key]))]
+    evidence = pooled(state)
+    for pattern, keys in groupby(sorted(evidence), key=lambda key: key.pattern):
+        standings = [found for key in keys if (found := standing(key, evidence[key]))]
         if standings:
             rows.append(_row(pattern, standings, config))
     return RoutingPolicy(default_model=config.default_model, rows=tuple(rows))

@@ -13,7 +13,7 @@ from shared.domain.learning.base import Figure, Learned
 from shared.domain.learning.config import LearningConfig
 from shared.domain.learning.patterns import PatternCard, build_patterns
 from shared.domain.learning.routing import RoutingPolicy, build_policy
-from shared.domain.learning.state import LearningState
+from shared.domain.learning.state import LearningState, pooled
 from shared.domain.learning.trust import ALL_TYPES, TrustCard, build_cards, neutral
 from shared.domain.times import day_text
 from shared.errors import CorruptData
@@ -84,7 +84,7 @@ def build_snapshot(state: LearningState, config: LearningConfig) -> Snapshot:
 
 
 def _totals(state: LearningState) -> Totals:
-    ratings = [evidence.raw for evidence in state.ratings.values()]
+    ratings = [evidence.raw for evidence in pooled(state).values()]
     outcomes = [evidence.raw for evidence in state.outcomes.values()]
     n = sum(raw.n for raw in ratings)
     completed = sum(raw.completed for raw in outcomes)

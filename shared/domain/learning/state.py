@@ -25,6 +25,7 @@ class RatingKey(NamedTuple):
     pattern: str
     provider: str
     model: str
+    cell: str = ""
 
 
 class OutcomeKey(NamedTuple):
@@ -47,6 +48,32 @@ class RatingFigures(NamedTuple):
     costed: int = 0
     latency_ms: int = 0
     timed: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    tokened: int = 0
+
+
+class LoggedFigures(NamedTuple):
+    """Weighted sums for off-policy estimates, units as in RatingSums."""
+
+    weighted: int = 0
+    weight: int = 0
+    weight_squared: int = 0
+    w_quality: int = 0
+    ww_quality: int = 0
+    ww_quality_squared: int = 0
+    w_correct: int = 0
+    ww_correct: int = 0
+    w_cost: int = 0
+    w_costed: int = 0
+    micro_cost_squared: int = 0
+
+
+class Logged(NamedTuple):
+    """A group's logged choices: the sums times the day's weight, and times its square."""
+
+    once: LoggedFigures = LoggedFigures()
+    twice: LoggedFigures = LoggedFigures()
 
 
 class OutcomeFigures(NamedTuple):
@@ -114,6 +141,7 @@ class LearningState:
     outcomes_watermark: int = 0
     last_day: int | None = None
     ratings: Mapping[RatingKey, Evidence[RatingFigures]] = field(default_factory=dict)
+    logged: Mapping[RatingKey, Logged] = field(default_factory=dict)
     outcomes: Mapping[OutcomeKey, Evidence[OutcomeFigures]] = field(default_factory=dict)
     quality: Mapping[str, QualityFigures] = field(default_factory=dict)
 
@@ -154,10 +182,13 @@ def fold(
     if state.last_day is not None:
         days.add(state.last_day)
     by_model, by_agent, by_snapshot = dict(state.ratings), dict(state.outcomes), dict(state.quality)
+    logged = dict(state.logged)
     for rating in ratings:
         days.add(rating.day)
-        key = RatingKey(rating.pattern, rating.provider, rating.model)
-        _put(by_model, key, _rating_evidence(rating, weight(rating.day, half_life)))
+        key = RatingKey(rating.pattern, rating.provider, rating.model, rating.cell)
+        w = weight(rating.day, half_life)
+        _put(by_model, key, _rating_evidence(rating, w))
+        _put_logged(logged, key, rating, w)
     for outcome in outcomes:
         days.add(outcome.day)
         group = OutcomeKey(
@@ -176,6 +207,7 @@ def fold(
         outcomes_watermark=max(state.outcomes_watermark, outcomes_watermark),
         last_day=max(days, default=None),
         ratings=by_model,
+        logged=logged,
         outcomes=by_agent,
         quality=by_snapshot,
     )
@@ -191,6 +223,9 @@ def _rating_evidence(sums: RatingSums, w: int) -> Evidence[RatingFigures]:
         sums.costed,
         sums.latency_ms,
         sums.timed,
+        sums.input_tokens,
+        sums.output_tokens,
+        sums.tokened,
     )
     squares = w * w * sums.n
     return Evidence(
@@ -221,7 +256,7 @@ def _outcome_evidence(sums: OutcomeSums, w: int) -> Evidence[OutcomeFigures]:
     return Evidence(raw, decayed, squares, sums.first_second, sums.last_second)
 
 
-V = TypeVar("V", RatingFigures, OutcomeFigures, SquaredWeights, QualityFigures)
+V = TypeVar("V", RatingFigures, LoggedFigures, OutcomeFigures, SquaredWeights, QualityFigures)
 
 
 def _plus(one: V, other: V) -> V:
@@ -249,3 +284,38 @@ def _put(groups: dict[K, Evidence[F]], key: K, new: Evidence[F]) -> None:
     groups[key] = merged
     if merged.is_nothing:
         del groups[key]
+
+
+def _put_logged(logged: dict[RatingKey, Logged], key: RatingKey, sums: RatingSums, w: int) -> None:
+    raw = (
+        sums.weighted,
+        sums.weight,
+        sums.weight_squared,
+        sums.w_quality,
+        sums.ww_quality,
+        sums.ww_quality_squared,
+        sums.w_correct,
+        sums.ww_correct,
+        sums.w_cost,
+        sums.w_costed,
+        sums.micro_cost_squared,
+    )
+    if not any(raw):
+        return
+    once = [w * figure for figure in raw]
+    new = Logged(LoggedFigures._make(once), LoggedFigures._make([w * figure for figure in once]))
+    old = logged.get(key)
+    merged = new if old is None else Logged(_plus(old.once, new.once), _plus(old.twice, new.twice))
+    logged[key] = merged
+    if not (any(merged.once) or any(merged.twice)):
+        del logged[key]
+
+
+def pooled(state: LearningState) -> dict[RatingKey, Evidence[RatingFigures]]:
+    """Returns the ratings by (pattern, provider, model), all neighbourhoods together."""
+    groups: dict[RatingKey, Evidence[RatingFigures]] = {}
+    for key, evidence in state.ratings.items():
+        whole = key._replace(cell="") if key.cell else key
+        known = groups.get(whole)
+        groups[whole] = evidence if known is None else combine(known, evidence)
+    return groups

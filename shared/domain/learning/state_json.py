@@ -8,6 +8,8 @@ from shared.domain.learning.state import (
     Evidence,
     F,
     LearningState,
+    Logged,
+    LoggedFigures,
     OutcomeFigures,
     OutcomeKey,
     QualityFigures,
@@ -17,7 +19,7 @@ from shared.domain.learning.state import (
 )
 from shared.errors import CorruptData
 
-FORMAT = 1
+FORMAT = 2
 """Of the bytes, and of what the sums mean: a state of another format is folded anew."""
 
 
@@ -31,6 +33,7 @@ def to_json(state: LearningState) -> bytes:
         "format": FORMAT,
         "half_life_days": state.half_life_days,
         "last_day": state.last_day,
+        "logged": [[*key, *_spell_logged(state.logged[key])] for key in sorted(state.logged)],
         "outcomes": [[*key, *_spell(state.outcomes[key])] for key in sorted(state.outcomes)],
         "outcomes_watermark": state.outcomes_watermark,
         "quality": [[key, *state.quality[key]] for key in sorted(state.quality)],
@@ -44,6 +47,10 @@ def _spell(evidence: Evidence[Any]) -> list[object]:
     weighted = [*evidence.decayed, *evidence.squares]
     spelled = [f"{value:x}" for value in weighted]
     return [*evidence.raw, *spelled, evidence.first_second, evidence.last_second]
+
+
+def _spell_logged(logged: Logged) -> list[str]:
+    return [f"{value:x}" for value in (*logged.once, *logged.twice)]
 
 
 def from_json(data: bytes) -> LearningState:
@@ -69,15 +76,21 @@ def _read(document: dict[str, Any]) -> LearningState:
         outcomes_watermark=int(document["outcomes_watermark"]),
         last_day=document["last_day"],
         ratings={
-            RatingKey(*row[:3]): _unspell(RatingFigures._make, row[3:])
+            RatingKey(*row[:4]): _unspell(RatingFigures._make, row[4:])
             for row in document["ratings"]
         },
+        logged={RatingKey(*row[:4]): _unspell_logged(row[4:]) for row in document["logged"]},
         outcomes={
             OutcomeKey(*row[:4]): _unspell(OutcomeFigures._make, row[4:])
             for row in document["outcomes"]
         },
         quality={row[0]: QualityFigures._make(row[1:]) for row in document["quality"]},
     )
+
+
+def _unspell_logged(row: list[str]) -> Logged:
+    values, half = [int(value, 16) for value in row], len(LoggedFigures._fields)
+    return Logged(LoggedFigures._make(values[:half]), LoggedFigures._make(values[half:]))
 
 
 def _unspell(make: Callable[[Iterable[int]], F], row: list[Any]) -> Evidence[F]:

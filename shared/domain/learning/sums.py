@@ -6,19 +6,40 @@ leave no trace.
 
 from dataclasses import dataclass
 
+WEIGHT_UNIT = 256
+"""A weight of 1 (a choice that was certain) as a whole number: weights are rounded to 1/256."""
+
+MAX_WEIGHT = 1 << 20
+"""Choices rarer than one in 4096 count as if they had been one in 4096, so that sums stay small."""
+
+MAX_COST = 10_000_000_000
+"""Nano-dollars (10 dollars) that one request counts for in weighted sums, at most."""
+
+
+def inverse_weight(propensity: float) -> int:
+    """Returns 1 / propensity in units of 1 / WEIGHT_UNIT, 0 for a propensity of 0."""
+    return min(MAX_WEIGHT, round(WEIGHT_UNIT / propensity)) if propensity > 0 else 0
+
 
 @dataclass(frozen=True, slots=True)
 class RatingSums:
-    """The ratings of one (pattern, provider, model) on one day.
+    """The ratings of one (pattern, provider, model, cell) on one day.
 
     Every figure is summed over rows times their sign. `quality` and `quality_squared` sum the 1..5
     score, `correct` the 0/1 flag; `cost_nanousd` sums over the `costed` rows only, `latency_ms`
-    over the `timed` ones.
+    over the `timed` ones, tokens over the `tokened` ones.
+
+    From `weighted` on they are for estimates of what another policy would have earned: sums over
+    the rows with a weight w, of 1 (`weighted`), w, w squared, and w and its square (`ww`) times the
+    figure named. `w_cost` and `w_costed` are over the rows whose cost is known, and so is
+    `micro_cost_squared`, the cost in whole micro-dollars squared; a cost above MAX_COST counts as
+    that, so that the sums fit 64 bits.
     """
 
     pattern: str
     provider: str
     model: str
+    cell: str
     day: int
     n: int
     quality: int
@@ -28,6 +49,20 @@ class RatingSums:
     costed: int
     latency_ms: int
     timed: int
+    input_tokens: int = 0
+    output_tokens: int = 0
+    tokened: int = 0
+    weighted: int = 0
+    weight: int = 0
+    weight_squared: int = 0
+    w_quality: int = 0
+    ww_quality: int = 0
+    ww_quality_squared: int = 0
+    w_correct: int = 0
+    ww_correct: int = 0
+    w_cost: int = 0
+    w_costed: int = 0
+    micro_cost_squared: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,11 @@ rating_rows = st.builds(
     latency_ms=st.integers(0, 10_000),
     timed=st.just(1),
     propensity=st.just(0.5),
+    cell=st.sampled_from(["", "1"]),
+    weight=st.sampled_from([0, 256, 512, 5120]),
+    input_tokens=st.integers(0, 1000),
+    output_tokens=st.integers(0, 1000),
+    tokened=st.integers(0, 1),
 )
 
 

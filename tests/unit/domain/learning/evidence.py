@@ -4,7 +4,13 @@ from collections.abc import Iterable, Sequence
 
 from shared.domain.learning.config import LearningConfig
 from shared.domain.learning.state import SECONDS_PER_DAY, LearningState, fold
-from shared.domain.learning.sums import OutcomeSums, QualitySums, RatingSums
+from shared.domain.learning.sums import (
+    MAX_COST,
+    OutcomeSums,
+    QualitySums,
+    RatingSums,
+    inverse_weight,
+)
 
 DAY = 20700
 
@@ -20,13 +26,19 @@ def rating(
     cost_nanousd: int | None = 1_000_000,
     times: int = 1,
     sign: int = 1,
+    cell: str = "",
+    propensity: float = 0.0,
+    output_tokens: int | None = None,
 ) -> RatingSums:
-    """Returns the sums of `times` equal ratings."""
+    """Returns the sums of `times` equal ratings; without a propensity they carry no weight."""
     n = sign * times
+    w, cost = inverse_weight(propensity), min(cost_nanousd or 0, MAX_COST)
+    weighted = n if w else 0
     return RatingSums(
         pattern=pattern,
         provider=provider,
         model=model,
+        cell=cell,
         day=day,
         n=n,
         quality=n * quality,
@@ -36,6 +48,20 @@ def rating(
         costed=0 if cost_nanousd is None else n,
         latency_ms=n * 500,
         timed=n,
+        input_tokens=0 if output_tokens is None else n * 100,
+        output_tokens=n * (output_tokens or 0),
+        tokened=0 if output_tokens is None else n,
+        weighted=weighted,
+        weight=n * w,
+        weight_squared=n * w * w,
+        w_quality=n * w * quality,
+        ww_quality=n * w * w * quality,
+        ww_quality_squared=n * (w * quality) ** 2,
+        w_correct=n * w * correct,
+        ww_correct=n * w * w * correct,
+        w_cost=n * w * cost,
+        w_costed=0 if cost_nanousd is None else n * w,
+        micro_cost_squared=weighted * (cost // 1000) ** 2,
     )
 
 

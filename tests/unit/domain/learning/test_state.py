@@ -38,6 +38,9 @@ ratings = st.builds(
     cost_nanousd=st.none() | st.integers(0, 10**10),
     times=st.integers(1, 1000),
     sign=st.sampled_from([1, 1, 1, -1]),
+    cell=st.sampled_from(["", "1"]),
+    propensity=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
+    output_tokens=st.none() | st.integers(0, 1000),
 )
 outcomes = st.builds(
     outcome,
@@ -75,7 +78,7 @@ def negated(row):
     figures = {
         one.name: -getattr(row, one.name)
         for one in fields(row)
-        if one.name not in ("pattern", "provider", "model", "day")
+        if one.name not in ("pattern", "provider", "model", "cell", "day")
     }
     return replace(row, **figures)
 
