@@ -142,6 +142,8 @@ def walk(group: click.Group, before: str = "") -> Iterator[tuple[str, click.Comm
     """Yields every command below a group with its words, for example `audit verify`."""
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                yield before + name, command
             yield from walk(command, f"{before}{name} ")
         else:
             yield before + name, command

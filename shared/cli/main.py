@@ -6,6 +6,7 @@ from shared.cli.access import key, token, workspace
 from shared.cli.backup import backup, restore
 from shared.cli.docs import docs
 from shared.cli.firestore import firestore_indexes
+from shared.cli.importing import import_data
 from shared.cli.operations import audit, dead_letters, knowledge, openapi, schedule
 from shared.cli.serve import serve
 from shared.errors import WhetstoneError
@@ -39,6 +40,7 @@ for command in (
     schedule,
     backup,
     restore,
+    import_data,
     openapi,
     docs,
     firestore_indexes,
