@@ -43,14 +43,14 @@ class Upstream:
     Args:
         function: its name.
         port: where it listens on this machine.
-        endpoints: the methods and paths that it serves.
+        paths: the methods and paths that it serves.
     """
 
     def __init__(
-        self, function: FunctionName, port: int, endpoints: Collection[tuple[str, str]]
+        self, function: FunctionName, port: int, paths: Collection[tuple[str, str]]
     ) -> None:
         self.function = function
-        self.endpoints = endpoints
+        self.paths = paths
         self.peers: tuple[FunctionName, ...] = ()
         self._base = f"http://{HOST}:{port}"
         self._session: aiohttp.ClientSession | None = None

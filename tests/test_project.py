@@ -151,3 +151,12 @@ def test_vendored_swagger_ui_is_the_one_that_its_readme_names() -> None:
     assert sums.keys() == {"swagger-ui-bundle.js", "swagger-ui.css"}
     for name, expected in sums.items():
         assert hashlib.sha256((SWAGGER_UI / name).read_bytes()).hexdigest() == expected
+
+
+def test_the_scripts_that_others_wrote_are_those_that_the_readmes_name() -> None:
+    for folder in (ROOT / "functions/console/static", ROOT / "tests/browser/vendor/axe-core"):
+        readme = (folder / "README.md").read_text(encoding="utf-8")
+        sums = dict(re.findall(r"\| `([\w.-]+)` \|.*\| `([0-9a-f]{64})` \|", readme))
+        assert sums.keys() == {one.name for one in folder.glob("*.min.js")}
+        for name, expected in sums.items():
+            assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == expected

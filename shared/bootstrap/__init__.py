@@ -30,6 +30,8 @@ from shared.web.guard import Guard, mint
 from shared.web.health import Check
 from shared.web.limits import RateLimits
 from shared.web.oidc import ServiceTokens
+from shared.web.pages import People
+from shared.web.session import Sessions
 
 CONSUMERS: dict[str, Callable[[Event], Awaitable[None]]] = {}
 """Handlers of events in this process, by function; the local server fills it for its bus."""
@@ -59,6 +61,14 @@ class WebGate:
     def bus(self) -> Bus:
         """What is told of events that a consumer could not handle."""
         return deps().bus
+
+
+@dataclass(slots=True)
+class ConsoleDesk:
+    """What signs people in: see `shared.web.pages.Desk`."""
+
+    sessions: Sessions
+    people: People | None
 
 
 @cache
@@ -97,6 +107,30 @@ def gate() -> WebGate:
         config.VERSION,
         checks,
         deps().clock.now_text(),
+    )
+
+
+@cache
+def desk() -> ConsoleDesk:
+    """Returns what signs people in to the console of this process."""
+    return ConsoleDesk(Sessions(deps().clock, jwt_secret), _people())
+
+
+def _people() -> People | None:
+    """Returns what knows whom IAP has signed in; None where nobody is in front of us."""
+    console = settings().console
+    if console.iap_audience is None:
+        return None
+    from shared.adapters.signing_keys_jwks import JwksSigningKeys
+    from shared.web.iap import IapPeople
+
+    return IapPeople(
+        JwksSigningKeys(console.iap_jwks_url, deps().clock),
+        deps().clock,
+        issuer=console.iap_issuer,
+        audience=console.iap_audience,
+        roles=console.roles,
+        workspace=console.workspace,
     )
 
 
@@ -194,6 +228,6 @@ def reset() -> None:
 
     For tests, and for a server that restarts in place.
     """
-    for built in (settings, vault, deps, gate, _signing, commit):
+    for built in (settings, vault, deps, gate, desk, _signing, commit):
         built.cache_clear()
     CONSUMERS.clear()

@@ -6,10 +6,10 @@ import click
 
 from shared import bootstrap
 from shared.cli.running import in_workspace, run
-from shared.domain.access import ROLES, SCOPES, Caller, Scope
+from shared.domain.access import ROLES, SCOPES, Caller, Role, Scope
 from shared.messages.access import CreateKey
 from shared.messages.base import PageParams
-from shared.services import access
+from shared.services import access, signing_in
 from shared.services.deps import Deps
 from shared.web import guard
 
@@ -23,9 +23,19 @@ _RATE = click.IntRange(0)
 @click.option("--subject", required=True, help="Who: the name that decisions are recorded under.")
 @click.option("--role", type=click.Choice(ROLES), default="reviewer", show_default=True)
 @click.option("--hours", default=12.0, show_default=True, type=_HOURS, help="How long.")
+@click.option(
+    "--link", is_flag=True, help="Print a link instead, that signs in to the console once."
+)
+@click.option("--url", default="http://127.0.0.1:8080", show_default=True, envvar="WHETSTONE_URL")
 @in_workspace
-def token(subject: str, role: str, hours: float, workspace: str) -> None:
-    """Mint a person's token, for `Authorization: Bearer`."""
+def token(subject: str, role: Role, hours: float, workspace: str, url: str, *, link: bool) -> None:
+    """Mint a person's token for `Authorization: Bearer`, or a link into the console."""
+    if link:
+        code = run(
+            lambda deps: signing_in.make_code(deps, subject, role, workspace, actor=_OPERATOR)
+        )
+        click.echo(f"{url.rstrip('/')}/sign-in?code={code}")
+        return
     expires_at = time.time() + hours * 3600
     click.echo(guard.mint(bootstrap.jwt_secret(), subject, workspace, role, expires_at))
 

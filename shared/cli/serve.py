@@ -6,6 +6,7 @@ the load balancer does there, and the loops below what Pub/Sub and Cloud Schedul
 
 import asyncio
 import contextlib
+import getpass
 import importlib
 import logging
 import signal
@@ -22,8 +23,9 @@ import uvloop
 from shared import bootstrap
 from shared.adapters.schedule_inprocess import JobCaller, latest_tick, next_tick
 from shared.cli.welcome import welcome
+from shared.domain.access import DEFAULT_WORKSPACE
 from shared.messages.events import JOBS, FunctionName
-from shared.services import access, relaying, scheduling
+from shared.services import access, relaying, scheduling, signing_in
 from shared.services.deps import Deps
 from shared.web import telemetry
 from shared.web.app import Api
@@ -38,6 +40,7 @@ FUNCTIONS: tuple[FunctionName, ...] = (
     "publish",
     "notify",
     "monitor",
+    "console",
 )
 
 RELAY_PAUSE_S = 0.05
@@ -121,7 +124,8 @@ async def _serve(listening: socket.socket) -> None:
     )
     host, port = listening.getsockname()[:2]
     data_dir = bootstrap.settings().data_dir
-    click.echo(welcome(f"http://{host}:{port}", data_dir, shown, given=given is not None))
+    url, code = f"http://{host}:{port}", await _sign_in_code(deps)
+    click.echo(welcome(url, data_dir, shown, given=given is not None, code=code))
     stop = asyncio.Event()
     loops = [asyncio.create_task(loop) for loop in _loops(deps, gateway, stop)]
     try:
@@ -132,6 +136,15 @@ async def _serve(listening: socket.socket) -> None:
         await asyncio.gather(*loops, return_exceptions=True)
         await deps.close()
         click.echo("Stopped; everything that was answered is kept.")
+
+
+async def _sign_in_code(deps: Deps) -> str:
+    """Returns what signs in whoever started the server, under the name of its account here."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # an account without a name, as in some containers
+        name = "operator"
+    return await signing_in.make_code(deps, name, "admin", DEFAULT_WORKSPACE, "system:start")
 
 
 def _loops(

@@ -9,8 +9,15 @@ _ENTRY = (
 )
 _PROMPT = '{"prompt":"Write a Python function that reverses a list."}'
 
+_ONCE = (
+    "                     (works once, for ten minutes; another: .venv/bin/whetstone token --link"
+    " --subject NAME --role reviewer)"
+)
 
-def welcome(url: str, data_dir: Path, shown: str | None, *, given: bool = False) -> str:
+
+def welcome(
+    url: str, data_dir: Path, shown: str | None, *, given: bool = False, code: str = ""
+) -> str:
     """Returns the text.
 
     Args:
@@ -18,12 +25,14 @@ def welcome(url: str, data_dir: Path, shown: str | None, *, given: bool = False)
         data_dir: where data is kept.
         shown: the first API key, at the first start only.
         given: whether the settings name the key.
+        code: signs in to the console once; where left out, nothing is said of it.
     """
     name = "WHETSTONE_BOOTSTRAP_API_KEY" if given else "WHETSTONE_API_KEY"
     key = f"'X-API-Key: {shown}'" if shown else f'"X-API-Key: ${name}"'
     lines = [
         "",
         f"Whetstone is ready at {url}",
+        *([f"  console            {url}/sign-in?code={code}", _ONCE] if code else []),
         f"  API documentation  {url}/docs",
         f"  health             {url}/health",
         f"  data               {data_dir.resolve()}",

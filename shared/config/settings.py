@@ -31,6 +31,7 @@ from shared.config.choices import (
     StoreChoice,
 )
 from shared.config.cloud import BigQuerySettings, GcpSettings, PostgresSettings, VertexSettings
+from shared.config.console import ConsoleSettings
 from shared.config.sections import (
     BackupSettings,
     EventSettings,
@@ -136,6 +137,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = Field(default_factory=LimitSettings, description="Limits of requests.")
     events: EventSettings = Field(default_factory=EventSettings, description="Delivery of events.")
     backup: BackupSettings = Field(default_factory=BackupSettings, description="Daily backups.")
+    console: ConsoleSettings = Field(default_factory=ConsoleSettings, description="The pages.")
     gcp: GcpSettings = Field(default_factory=GcpSettings, description="Google Cloud.")
     postgres: PostgresSettings = Field(
         default_factory=PostgresSettings, description="Cloud SQL for PostgreSQL."

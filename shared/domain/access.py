@@ -105,9 +105,19 @@ class WorkspaceSettings(Record):
     hold: str | None = None
 
 
+class SignInCode(Record):
+    """A way to sign in to the console once; `id` is the SHA-256 of the code, stored nowhere."""
+
+    subject: str
+    role: Role
+    tenant: str
+    expires_at: Timestamp
+
+
 WORKSPACES = Collection("workspaces", Workspace, queries=(Query((), "id"),))
 API_KEYS = Collection(
     "api_keys", ApiKey, queries=(Query(("tenant",), "created_at", narrow=("key_id",)),)
 )
 SETTINGS = Collection("workspace_settings", WorkspaceSettings)
+SIGN_IN_CODES = Collection("sign_in_codes", SignInCode, expires="expires_at")
 SETTINGS_ID = "settings"

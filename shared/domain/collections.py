@@ -14,6 +14,7 @@ ALL: tuple[Collection[Any], ...] = (
     access.WORKSPACES,
     access.API_KEYS,
     access.SETTINGS,
+    access.SIGN_IN_CODES,
     entries.ENTRIES,
     entries.REVISIONS,
     entries.DECISIONS,

@@ -14,16 +14,23 @@ Invariant: one decision a revision; the submitter of a revision never decides it
 
 from typing import Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, computed_field
 
 from shared.domain.records import Collection, Query, Record, Unit
-from shared.domain.times import Timestamp
+from shared.domain.times import Timestamp, plus
 
 EntryState = Literal["pending_approval", "approved", "rejected", "revision_requested", "retracted"]
 Verdict = Literal["approve", "reject", "request_revision"]
 RevisionState = Literal[
     "pending_approval", "approved", "rejected", "revision_requested", "superseded", "retracted"
 ]
+
+
+URGENT_S = 6 * 3_600.0
+"""After so many seconds an entry of risk 1 and confidence 1 is due; see `Entry.due_at`."""
+
+LEAST_WEIGHT = 0.05
+"""Risk and confidence below this count as this much, so that nothing waits forever."""
 
 
 class Claim(Record):
@@ -72,6 +79,17 @@ class Entry(Record):
     votes: list[Vote] = Field(default_factory=list)
     published_revision: int | None = None
     decided_at: Timestamp | None = None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def due_at(self) -> Timestamp:
+        """Returns when risk × confidence × age reaches `URGENT_S`.
+
+        The product of the three orders any two entries by who reaches a given level first, and that
+        time does not move: so an index answers what is most urgent, and no entry starves.
+        """
+        weight = max(self.risk, LEAST_WEIGHT) * max(self.confidence_score, LEAST_WEIGHT)
+        return plus(self.submitted_at, URGENT_S / weight)
 
 
 class Revision(Record):
@@ -136,6 +154,7 @@ ENTRIES = Collection(
     queries=(
         Query(("state",), "submitted_at", narrow=("topic", "submitter", "tags")),
         Query(("state",), "confidence_score", narrow=("topic", "submitter", "tags")),
+        Query(("state",), "due_at", narrow=("topic", "submitter", "tags")),
     ),
     columns=("revision", "created_at", "decided_at", "risk"),
 )

@@ -218,8 +218,9 @@ class QueueParams(PageParams):
     min_confidence: float | None = Field(
         default=None, ge=0, le=1, description="Whose submitter is at least this sure."
     )
-    order: Literal["oldest", "newest", "confidence"] = Field(
-        default="oldest", description="By time of submission, or the surest first."
+    order: Literal["oldest", "newest", "confidence", "urgency"] = Field(
+        default="oldest",
+        description="By time of submission, the surest first, or by risk × age × confidence.",
     )
 
 

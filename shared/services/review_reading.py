@@ -24,6 +24,7 @@ _ORDERS = {
     "oldest": Order("submitted_at"),
     "newest": Order("submitted_at", descending=True),
     "confidence": Order("confidence_score", descending=True),
+    "urgency": Order("due_at"),
 }
 
 

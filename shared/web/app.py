@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from shared.errors import NotFound, WhetstoneError
 from shared.messages.base import Answer, QueryParams
@@ -22,6 +23,7 @@ from shared.web.aliases import AliasTable
 from shared.web.endpoint import Call, Endpoint, Gate, Receive, Scope, Send, answer_type
 from shared.web.guard import PUBLIC, SYSTEM, Needs, needs
 from shared.web.health import HealthReport
+from shared.web.pages import Desk, Failed, PageRoute, Pages
 
 H = TypeVar("H", bound=Callable[..., Awaitable[Any]])
 Consumer = Callable[[Event], Awaitable[None]]
@@ -74,7 +76,8 @@ class Api(FastAPI):
         )
         self.function = function
         self.endpoints: dict[tuple[str, str], Endpoint] = {}
-        self._exact: dict[tuple[str, str], Endpoint] = {}
+        self.pages: dict[tuple[str, str], PageRoute] = {}
+        self._exact: dict[tuple[str, str], Endpoint | PageRoute] = {}
         self.consume: Consumer | None = None
         self.router.route_class = _EndpointRoute
         self.add_exception_handler(HTTPException, _http_problem)  # type: ignore[arg-type]
@@ -138,6 +141,27 @@ class Api(FastAPI):
             return handler
 
         return register
+
+    @property
+    def paths(self) -> list[tuple[str, str]]:
+        """Returns every method and path that this function serves."""
+        return [*self.endpoints, *self.pages]
+
+    def serve_pages(self, pages: Pages, desk: Callable[[], Desk], failed: Failed) -> None:
+        """Serves pages; see `shared.web.pages`.
+
+        Args:
+            pages: of one area.
+            desk: gives what signs people in, at the first request.
+            failed: makes the page that tells an error.
+        """
+        for (method, path), page in pages.found.items():
+            route = PageRoute(method, path, page, self._gate, desk, failed)
+            self.pages[method, path] = route
+            if "{" in path:
+                self.router.routes.append(Route(path, route, methods=[method]))
+            else:
+                self._exact[method, path] = route
 
     def consumer(self, handler: Consumer) -> Consumer:
         """Registers the handler of this function's events.

@@ -170,7 +170,7 @@ class Endpoint:
                 parameters.body, call, headers, receive
             )
         if parameters.raw is not None:
-            call.raw_body = await _collect(receive, headers, self._gate().body_bytes)
+            call.raw_body = await collect(receive, headers, self._gate().body_bytes)
             arguments[parameters.raw] = call.raw_body
         if parameters.query is not None:
             arguments[parameters.query[0]] = _read_query(parameters.query[1], scope["query_string"])
@@ -203,7 +203,7 @@ class Endpoint:
         receive: Receive,
     ) -> BaseModel | None:
         _, model, optional = parameter
-        call.raw_body = await _collect(receive, headers, self._gate().body_bytes)
+        call.raw_body = await collect(receive, headers, self._gate().body_bytes)
         if not call.raw_body and optional:
             return model()
         media = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
@@ -252,7 +252,13 @@ def _path_arguments(scope: Scope, names: Sequence[str]) -> dict[str, Any]:
     return {name: scope["path_params"][name] for name in names}
 
 
-async def _collect(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes:
+async def collect(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes:
+    """Returns the body of a request.
+
+    Raises:
+        TooLarge: it has more than `limit` bytes.
+        InvalidInput: it was cut short.
+    """
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and (len(length) > _LENGTH_DIGITS or int(length) > limit):
         raise TooLarge(f"the body may have at most {limit} bytes")

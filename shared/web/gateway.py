@@ -29,7 +29,7 @@ class Routed(Protocol):
     peers: tuple[FunctionName, ...]
 
     @property
-    def endpoints(self) -> Collection[tuple[str, str]]:
+    def paths(self) -> Collection[tuple[str, str]]:
         """The methods and paths that it serves."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,7 +52,7 @@ class Gateway(Generic[F]):
         for app in apps:
             app.peers = tuple(self.apps)
         in_order = sorted(apps, key=lambda app: app.function == FRONT)
-        paths = [(path, app) for app in in_order for _, path in app.endpoints]
+        paths = [(path, app) for app in in_order for _, path in app.paths]
         paths += [
             (row.path, self.apps[row.function]) for row in ALIASES if row.function in self.apps
         ]

@@ -59,8 +59,13 @@ Headers = list[tuple[bytes, bytes]]
 
 def problem(error: WhetstoneError) -> tuple[int, bytes, Headers]:
     """Returns the status, the body and the extra headers that tell `error`."""
-    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    status = status_of(error)
     return status, _document(status, code_of(error), error), _headers(error)
+
+
+def status_of(error: WhetstoneError) -> int:
+    """Returns the status that tells `error`."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
 def method_not_allowed(method: str, path: str) -> bytes:

@@ -137,6 +137,14 @@ def test_each_collection_has_its_table_with_exactly_its_columns(schema_file, col
     assert [name for _, name in keys] == ["workspace", "id"]
 
 
+def _type_of(collection, name):
+    """Returns the type of a field, also of one that follows from others."""
+    record = collection.record
+    if name in record.model_computed_fields:
+        return record.model_computed_fields[name].return_type
+    return record.model_fields[name].annotation
+
+
 @pytest.mark.parametrize("collection", collections.ALL, ids=lambda one: one.name)
 def test_only_fields_that_may_be_none_have_columns_that_may_be_null(schema_file, collection):
     rows = schema_file.execute(f"PRAGMA table_info({collection.name})").fetchall()

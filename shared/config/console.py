@@ -1,0 +1,27 @@
+"""Settings of the console."""
+
+from pydantic import Field
+
+from shared.config.sections import Section
+from shared.domain.access import DEFAULT_WORKSPACE, Role
+
+
+class ConsoleSettings(Section):
+    """Who may use the console where Identity-Aware Proxy signs people in."""
+
+    roles: dict[str, Role] = Field(
+        default_factory=dict,
+        description="Role by e-mail, or by domain for everybody in it; an e-mail's own goes first.",
+    )
+    workspace: str = Field(default=DEFAULT_WORKSPACE, description="Which workspace they see.")
+    iap_audience: str | None = Field(
+        default=None,
+        description="The audience that IAP signs for; without it people sign in by a link.",
+    )
+    iap_issuer: str = Field(
+        default="https://cloud.google.com/iap", description="Who must have signed."
+    )
+    iap_jwks_url: str = Field(
+        default="https://www.gstatic.com/iap/verify/public_key-jwk",
+        description="Where the signer's public keys are.",
+    )
