@@ -240,7 +240,12 @@ def incomplete_beta(a: float, b: float, x: float) -> float:
     if x >= 1:
         return 1.0
     if x > (a + 1) / (a + b + 2):
-        return 1 - incomplete_beta(b, a, 1 - x)
+        return 1 - _beta_left(b, a, 1 - x)
+    return _beta_left(a, b, x)
+
+
+def _beta_left(a: float, b: float, x: float) -> float:
+    """Returns I_x(a, b) for x left of about the mean, where the fraction converges fast."""
     log_front = (
         math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
     )

@@ -69,6 +69,11 @@ def test_incomplete_beta_with_one_as_first_parameter_has_its_closed_form(b, x):
     assert incomplete_beta(1, b, x) == pytest.approx(1 - (1 - x) ** b, abs=1e-10)
 
 
+def test_incomplete_beta_ends_where_rounding_puts_x_on_both_sides_of_the_mean():
+    a, b, x = 34.251183720685404, 1119.3466496710973, 0.030504716002469505
+    assert incomplete_beta(a, b, x) == pytest.approx(1 - incomplete_beta(b, a, 1 - x), abs=1e-12)
+
+
 def test_incomplete_beta_of_a_worked_example():
     assert incomplete_beta(2, 3, 0.5) == pytest.approx(0.6875)
 
