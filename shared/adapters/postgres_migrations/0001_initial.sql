@@ -108,6 +108,7 @@ CREATE TABLE publications (
     PRIMARY KEY (workspace, id)
 );
 CREATE INDEX publications_by_version ON publications (workspace, version, id);
+CREATE INDEX publications_by_entry_id_version ON publications (workspace, entry_id, version, id);
 
 CREATE TABLE queued_publications (
     workspace text COLLATE "C" NOT NULL,

@@ -119,7 +119,9 @@ def publication_id(version: int) -> str:
 
 KNOWLEDGE_HEADS = Collection("knowledge_heads", KnowledgeHead)
 PUBLICATIONS = Collection(
-    "publications", Publication, queries=(Query((), "version"),), columns=("entry_id",)
+    "publications",
+    Publication,
+    queries=(Query((), "version"), Query(("entry_id",), "version")),
 )
 QUEUED = Collection("queued_publications", QueuedPublication, queries=(Query((), "queued_at"),))
 SHOWN = Collection("shown_revisions", ShownRevision)

@@ -175,13 +175,18 @@ def _card(found: Hypothesis, rules: PatternConfig) -> PatternCard:
         n=found.evidence.raw.completed,
         n_effective=n,
         p_value=_p_value(found),
-        strength=next(name for bar, name in _STRENGTHS if margin >= bar),
+        strength=strength(margin),
         agents=found.agents[:_SHOWN_AGENTS],
         agents_total=len(found.agents),
         mean_confidence=sums.confidence_millis / sums.completed / 1000,
         first_confirmed=second_text(found.evidence.first_second),
         last_confirmed=second_text(found.evidence.last_second),
     )
+
+
+def strength(margin: float) -> Strength:
+    """Returns how strong it is that a lower bound is `margin` (0..1) above its base rate."""
+    return next((name for bar, name in _STRENGTHS if margin >= bar), "weak")
 
 
 def _words(found: Hypothesis, rate: float, low: float) -> str:

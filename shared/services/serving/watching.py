@@ -1,0 +1,132 @@
+"""Routing watched: decisions over time, and a prompt tried without recording it. Writes nothing."""
+
+import asyncio
+from collections import defaultdict
+
+from shared.domain.access import Caller
+from shared.domain.buckets import bucket_of, buckets_over, step_for
+from shared.domain.feedback import ROUTING_DECISIONS, RoutingDecision
+from shared.domain.learning.config import ModelId
+from shared.domain.models import estimate_tokens
+from shared.domain.records import Filter, Order
+from shared.domain.times import Timestamp, plus, second_text
+from shared.messages.serving import RouteRequest
+from shared.messages.serving_reading import MetricsParams
+from shared.messages.watching import (
+    DecisionHistory,
+    ModelCounts,
+    TriedCandidate,
+    TriedPrompt,
+)
+from shared.services.deps import Deps
+from shared.services.serving.candidates import Tokens
+from shared.services.serving.current import current_view
+from shared.services.serving.routing import Decided, choose
+
+MAX_DECISIONS = 10_000
+"""Decisions that one answer counts; the newest do."""
+
+BUCKETS = 32
+_PAGE = 250
+_SECONDS = {"m": 60, "h": 3600, "d": 86_400}
+
+
+async def decision_history(deps: Deps, caller: Caller, params: MetricsParams) -> DecisionHistory:
+    """Returns decisions, cost and baseline over time, within the window."""
+    seconds = int(params.window[:-1]) * _SECONDS[params.window[-1]]
+    since = plus(deps.clock.now_text(), -seconds)
+    found, truncated = await _newest(deps, caller.workspace, since)
+    step = step_for(found[-1].decided_at, found[0].decided_at, BUCKETS) if found else 1
+    numbers = [bucket_of(one.decided_at, step) for one in found]
+    places = {number: place for place, number in enumerate(buckets_over(numbers))}
+    counts: dict[ModelId, list[int]] = defaultdict(lambda: [0] * len(places))
+    cost, baseline = [0.0] * len(places), [0.0] * len(places)
+    for one, number in zip(found, numbers, strict=True):
+        counts[ModelId(one.provider, one.model)][places[number]] += 1
+        paid = one.estimated_cost_usd if one.cost_usd is None else one.cost_usd
+        if paid is not None and one.baseline_cost_usd is not None and not one.failed:
+            cost[places[number]] += paid
+            baseline[places[number]] += one.baseline_cost_usd
+    models = [
+        ModelCounts(provider=name.provider, model=name.model, decisions=row, total=sum(row))
+        for name, row in counts.items()
+    ]
+    return DecisionHistory(
+        window=params.window,
+        read=len(found),
+        truncated=truncated,
+        step_s=step,
+        times=[second_text(number * step) for number in places],
+        models=sorted(models, key=lambda one: (-one.total, one.provider, one.model)),
+        cost_usd=[round(one, 9) for one in cost],
+        baseline_cost_usd=[round(one, 9) for one in baseline],
+    )
+
+
+async def try_prompt(deps: Deps, caller: Caller, prompt: str) -> TriedPrompt:
+    """Returns where a prompt would go now, without exploring, and what else might answer it.
+
+    Raises:
+        InvalidInput: no model is configured.
+    """
+    view = await current_view(deps, caller.workspace)
+    tokens = Tokens(estimate_tokens(prompt), deps.options.expected_output_tokens)
+    command = RouteRequest(prompt=prompt, critical=True)
+    decided = choose(deps, view, command, prompt, tokens)
+    chosen = ModelId(decided.choice.provider, decided.choice.model)
+    return TriedPrompt(
+        pattern=decided.pattern,
+        complexity=decided.complexity,
+        model=chosen,
+        confidence=decided.choice.confidence,
+        reason=decided.choice.reason,
+        input_tokens=tokens.input,
+        estimated_cost_usd=decided.allowed.cost_usd(chosen, tokens),
+        baseline_cost_usd=decided.allowed.cost_usd(decided.baseline, tokens),
+        exploration_rate=deps.options.learning.exploration_rate,
+        snapshot_id=view.snapshot_id,
+        candidates=_candidates(deps, decided, chosen, tokens),
+    )
+
+
+def _candidates(
+    deps: Deps, decided: Decided, chosen: ModelId, tokens: Tokens
+) -> list[TriedCandidate]:
+    row = decided.view.policy.by_pattern.get(decided.pattern)
+    figures = {one.id: one for one in row.ranking} if row else {}
+    rate = deps.options.learning.exploration_rate
+    share = rate / len(decided.allowed.models)
+    found = [
+        TriedCandidate(
+            model=model,
+            estimated_cost_usd=decided.allowed.cost_usd(model, tokens),
+            propensity=share + (1 - rate if model == chosen else 0.0),
+            chosen=model == chosen,
+            figures=figures.get(model),
+        )
+        for model in decided.allowed.models
+    ]
+    ranks = {model: place for place, model in enumerate(figures)}
+    return sorted(found, key=lambda one: (not one.chosen, ranks.get(one.model, len(ranks))))
+
+
+async def _newest(
+    deps: Deps, workspace: str, since: Timestamp
+) -> tuple[list[RoutingDecision], bool]:
+    found: list[RoutingDecision] = []
+    cursor: str | None = None
+    while len(found) < MAX_DECISIONS:
+        page = await deps.store.find(
+            workspace,
+            ROUTING_DECISIONS,
+            Filter("decided_at", ">=", since),
+            order=Order("decided_at", descending=True),
+            limit=_PAGE,
+            cursor=cursor,
+        )
+        found += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return found, False
+        await asyncio.sleep(0)  # decisions that wait come first
+    return found, True
