@@ -8,7 +8,7 @@ BIN := .venv/bin
 # More options for the command behind a target: make test ARGS="-k audit"
 ARGS ?=
 
-.PHONY: help env run run-cloud stop-cloud demo test test-fast lint types contracts check format bench bundle lock openapi clean
+.PHONY: help env run run-cloud stop-cloud demo test test-fast lint types contracts check format bench bundle tf-check lock openapi clean
 
 help: ## list the targets
 	@echo 'Usage: make TARGET [ARGS="more options"]'
@@ -57,6 +57,9 @@ bench: env ## measure speed against baselines of the same run
 
 bundle: env ## stage dist/<function>.zip for every function and dist/bundles.json (ARGS="--store postgres", --help)
 	@scripts/bundle $(ARGS)
+
+tf-check: env ## check terraform/: form, validity, its assertions, the code it must fit, a static scanner
+	@$(BIN)/pytest tests/terraform $(ARGS)
 
 lock: env ## resolve requirements.lock from pyproject.toml again (ARGS=--upgrade for newer versions)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --all-extras \

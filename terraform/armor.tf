@@ -78,6 +78,20 @@ resource "google_compute_security_policy" "this" {
     }
   }
 
+  # Known attacks on libraries, in bodies as well: no honest text looks like one.
+  rule {
+    priority    = 3100
+    action      = "deny(403)"
+    preview     = !var.waf_enforced
+    description = "cve-canary"
+
+    match {
+      expr {
+        expression = "evaluatePreconfiguredWaf('cve-canary')"
+      }
+    }
+  }
+
   # Whoever goes on far above the limit is shut out for ten minutes.
   rule {
     priority    = 9000

@@ -227,3 +227,13 @@ resource "google_project_iam_audit_config" "secrets" {
     log_type = "ADMIN_READ"
   }
 }
+
+# So does every object that is written or deleted.
+resource "google_project_iam_audit_config" "objects" {
+  project = var.project_id
+  service = "storage.googleapis.com"
+
+  audit_log_config {
+    log_type = "DATA_WRITE"
+  }
+}

@@ -1,4 +1,4 @@
-# What is measured from logs, and the page that shows all of it. Alerts are in alerts.tf.
+# What is measured from logs, and the page that shows all of it. Alerts are in alerts*.tf.
 
 locals {
   # Log lines are counted by their static event name, the field `message` of the functions' JSON.

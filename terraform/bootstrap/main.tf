@@ -60,6 +60,7 @@ resource "google_project_service" "this" {
 }
 
 resource "google_storage_bucket" "state" {
+  #checkov:skip=CKV_GCP_62:usage logs are for public buckets; who writes the state is in Google's audit logs
   name                        = "${var.project_id}-${var.name}-state"
   location                    = upper(var.region)
   uniform_bucket_level_access = true

@@ -101,7 +101,7 @@ run "postgres" {
     error_message = "The database has a public address."
   }
   assert {
-    condition     = google_sql_database_instance.this[0].settings[0].ip_configuration[0].ssl_mode == "ENCRYPTED_ONLY" && google_sql_database_instance.this[0].settings[0].connector_enforcement == "REQUIRED"
+    condition     = google_sql_database_instance.this[0].settings[0].ip_configuration[0].ssl_mode == "TRUSTED_CLIENT_CERTIFICATE_REQUIRED" && google_sql_database_instance.this[0].settings[0].connector_enforcement == "REQUIRED"
     error_message = "The database takes connections that are not encrypted, or without the connector."
   }
   assert {

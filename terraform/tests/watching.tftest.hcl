@@ -65,7 +65,7 @@ run "alerts" {
   assert {
     # 2, 5 and 10 % of the budget of 720 hours.
     condition     = [for key in ["fast", "medium", "slow"] : format("%.3f", local.burns[key].rate * local.burns[key].long_s / 3600 / 720)] == ["0.020", "0.050", "0.100"]
-    error_message = "The arithmetic of the error budget is not what alerts.tf says."
+    error_message = "The arithmetic of the error budget is not what alerts_slo.tf says."
   }
   assert {
     condition     = alltrue([for one in local.burns : one.long_s <= 90000])

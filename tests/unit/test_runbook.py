@@ -15,6 +15,10 @@ from shared.web.openapi import DOCUMENT
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs/operations-runbook.md").read_text("utf-8")
+ALERTS = "".join(path.read_text("utf-8") for path in (ROOT / "terraform").glob("alerts*.tf"))
+CLOUD = sorted({*re.findall(r'runbook = "(\w+)"', ALERTS)} - {*RULES})
+"""Alerts of Cloud Monitoring that are no rule of ours."""
+
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", TEXT, re.DOTALL | re.MULTILINE))
 
 
@@ -27,8 +31,15 @@ def test_every_rule_has_a_section_that_its_alerts_point_to(rule):
         assert f"**{part}.**" in section, part
 
 
+@pytest.mark.parametrize("alert", CLOUD)
+def test_every_alert_of_the_cloud_has_a_section(alert):
+    for part in ("Meaning", "First look", "Fix", "Verify"):
+        assert f"**{part}.**" in SECTIONS[alert], part
+
+
 def test_there_is_no_section_of_a_rule_that_is_gone():
-    assert set(SECTIONS) == {"Any alert", *RULES}
+    assert CLOUD
+    assert set(SECTIONS) == {"Any alert", *RULES, *CLOUD}
 
 
 def test_every_command_exists():

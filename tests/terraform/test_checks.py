@@ -1,0 +1,103 @@
+"""Terraform's own checks: form, validity, and the assertions in terraform/tests."""
+
+import json
+import re
+
+import pytest
+
+from tests.support.terraform import CONFIGURATION, Terraform
+
+pytestmark = pytest.mark.slow
+
+FILES = sorted(
+    f"tests/{path.name}"
+    for path in CONFIGURATION.glob("tests/*.tftest.hcl")
+    if path.name != "whole.tftest.hcl"  # is run by the fixture `states`
+)
+VARIABLE = re.compile(r'^variable "(\w+)" \{\n(.*?)^\}', re.DOTALL | re.MULTILINE)
+OUTPUT = re.compile(r'^output "(\w+)" \{\n(.*?)^\}', re.DOTALL | re.MULTILINE)
+
+
+def blocks(pattern: re.Pattern[str]) -> list[tuple[str, str]]:
+    sources = sorted(CONFIGURATION.rglob("*.tf"))
+    found = [
+        (f"{path.relative_to(CONFIGURATION)}:{name}", body)
+        for path in sources
+        if ".terraform" not in path.parts
+        for name, body in pattern.findall(path.read_text("utf-8"))
+    ]
+    assert found
+    return found
+
+
+def test_every_file_is_formatted(terraform: Terraform) -> None:
+    done = terraform.run("fmt", "-check", "-recursive")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_configuration_is_valid(terraform: Terraform) -> None:
+    done = terraform.run("validate", "-json")
+    answer = json.loads(done.stdout)
+    assert answer["valid"], answer["diagnostics"]
+    assert answer["diagnostics"] == []
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_assertions_hold(terraform: Terraform, file: str) -> None:
+    done = terraform.run("test", f"-filter={file}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"Success! [1-9]\d* passed, 0 failed\.", done.stdout)
+
+
+def test_the_assertions_about_the_bootstrap_hold(tmp_path) -> None:
+    done = Terraform(tmp_path, "bootstrap").run("test")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"Success! [1-9]\d* passed, 0 failed\.", done.stdout)
+
+
+def test_an_assertion_that_does_not_hold_fails(terraform: Terraform) -> None:
+    failing = terraform.folder / "tests/failing.tftest.hcl"
+    right = terraform.folder / "tests/delivery.tftest.hcl"
+    text = right.read_text("utf-8").replace("deploy) + length", "deploy) + 1 + length")
+    failing.write_text(text, "utf-8")
+    try:
+        done = terraform.run("test", "-filter=tests/failing.tftest.hcl")
+    finally:
+        failing.unlink()
+    assert done.returncode == 1
+    assert "nothing that uses it" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("name", "body"), blocks(VARIABLE))
+def test_every_variable_is_described_typed_and_never_null(name: str, body: str) -> None:
+    assert re.search(r'^  description = ".{10,}"$', body, re.MULTILINE), name
+    assert re.search(r"^  type +=", body, re.MULTILINE), name
+    assert re.search(r"^  nullable += false$", body, re.MULTILINE), name
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [one for one in blocks(VARIABLE) if one[0].startswith(("variables", "bootstrap/"))],
+)
+def test_every_variable_that_can_be_wrong_is_validated(name: str, body: str) -> None:
+    assert "type        = bool" in body or "validation {" in body, name
+
+
+@pytest.mark.parametrize(("name", "body"), blocks(OUTPUT))
+def test_every_output_is_described(name: str, body: str) -> None:
+    assert re.search(r'^  description = ".{10,}"$', body, re.MULTILINE), name
+
+
+def test_every_variable_has_a_test_of_its_wrong_values() -> None:
+    refused = set(
+        re.findall(
+            r"var\.(\w+)",
+            (CONFIGURATION / "tests/wrong_values.tftest.hcl").read_text("utf-8"),
+        )
+    )
+    validated = {
+        name.partition(":")[2]
+        for name, body in blocks(VARIABLE)
+        if name.startswith("variables") and "validation {" in body
+    }
+    assert refused == validated
