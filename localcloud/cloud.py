@@ -200,6 +200,8 @@ class Cloud:
             "WHETSTONE_GCP__PUSH_SERVICE_ACCOUNTS": json.dumps([ACCOUNT]),
             "WHETSTONE_GCP__PUSH_ISSUER": self.plan.issuer_url,
             "WHETSTONE_GCP__PUSH_JWKS_URL": self.plan.jwks_url,
+            "WHETSTONE_NOTIFY__CONSOLE_URL": self.url,
+            "GCE_METADATA_HOST": f"{HOST}:{self.plan.issuer_port}",
             "GOOGLE_CLOUD_PROJECT": PROJECT,
             "TMPDIR": str(self.folder / "tmp"),
             "PYTHONUNBUFFERED": "1",

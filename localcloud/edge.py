@@ -74,8 +74,7 @@ def _server(app: Callable[..., Awaitable[None]], port: int) -> _Server:
 async def serve(chosen: plan.Plan) -> None:
     """Runs both ports until a signal ends them."""
     upstreams = [
-        Upstream(app.function, chosen.functions[app.function], app.paths)
-        for app in apps()
+        Upstream(app.function, chosen.functions[app.function], app.paths) for app in apps()
     ]
     gateway, tokens = Gateway(upstreams), TokenSource(chosen.issuer_url)
     servers = [

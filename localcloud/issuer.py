@@ -2,7 +2,8 @@
 
 The functions of the local cloud verify the tokens of pushes and jobs as on Google Cloud; only the
 address of the signing keys is another. `GET /certs` are those keys, `GET /token?audience=…&email=…`
-makes a token for whoever asks, which is why it listens on this machine only.
+makes a token for whoever asks, which is why it listens on this machine only. It is the metadata
+server too, which gives commands the token of the account that starts jobs.
 """
 
 import json
@@ -18,7 +19,9 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
+from localcloud.plan import ACCOUNT
 from localcloud.process import HOST, LocalProcess, answers, free_port
+from shared.adapters.identity_token import PLACE as IDENTITY
 
 TOKEN_S = 3_600
 """Seconds that a token is valid."""
@@ -95,16 +98,23 @@ class _Handler(BaseHTTPRequestHandler):
         if parts.path == "/certs":
             self.server.asked += 1
             self._answer(self.server.status, self.server.signer.public())
+        elif parts.path == IDENTITY and "audience" in asked and self._knows_google():
+            self._answer(200, self.server.signer.mint(asked["audience"], ACCOUNT))
         elif parts.path == "/token" and asked.keys() >= {"audience", "email"}:
             token = self.server.signer.mint(asked["audience"], asked["email"])
             self._answer(200, {"token": token, "expires_in": TOKEN_S})
         else:
             self._answer(404, {"error": "ask for /certs, or /token?audience=…&email=…"})
 
-    def _answer(self, status: int, content: dict[str, Any]) -> None:
-        body = json.dumps(content).encode()
+    def _knows_google(self) -> bool:
+        return self.headers.get("Metadata-Flavor") == "Google"
+
+    def _answer(self, status: int, content: dict[str, Any] | str) -> None:
+        """Answers with JSON; a text goes as it is."""
+        plain = isinstance(content, str)
+        body = (content if isinstance(content, str) else json.dumps(content)).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", "application/text" if plain else "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", f"public, max-age={KEYS_S}")
         self.end_headers()

@@ -10,7 +10,7 @@ import sys
 from localcloud.plan import ACCOUNT, AUDIENCE
 from shared import bootstrap
 from shared.adapters.pubsub_setup import ensure_topology
-from shared.adapters.pubsub_topology import FEWEST_ATTEMPTS, RECORDER, consumers, topology
+from shared.adapters.pubsub_topology import RECORDER, consumers, topology
 from shared.services import access
 
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 10.0
@@ -22,7 +22,7 @@ async def prepare(push_to: str) -> str | None:
     settings, deps = bootstrap.settings(), bootstrap.deps()
     wanted = topology(
         prefix=settings.gcp.topic_prefix,
-        attempts=max(FEWEST_ATTEMPTS, settings.events.attempts),
+        attempts=settings.events.attempts,
         first_backoff_s=FIRST_BACKOFF_S,
         longest_backoff_s=LONGEST_BACKOFF_S,
     )

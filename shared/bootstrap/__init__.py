@@ -187,7 +187,16 @@ def jwt_secret() -> str:
 
 
 def system_token() -> str:
-    """Returns a fresh credential of the system, where our own token proves it."""
+    """Returns a fresh credential of the system: a service account's where only those are believed.
+
+    Raises:
+        Unavailable: they are, and this machine has none.
+    """
+    gcp = settings().gcp
+    if gcp.push_service_accounts and gcp.push_audience is not None:
+        from shared.adapters.identity_token import identity_token
+
+        return identity_token(gcp.push_audience)
     expires_at = deps().clock.now().timestamp() + _SYSTEM_TOKEN_S
     return mint(jwt_secret(), "schedule", DEFAULT_WORKSPACE, "system", expires_at)
 

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from shared.adapters.bus_inprocess import Consumer
 
 
+DOCUMENT_PACE_S = 1.0
+"""Seconds between two writes that one Firestore document bears for long."""
+
+
 class Ports(Deps):
     """What every use case is given, as the settings choose it.
 
@@ -169,9 +173,11 @@ class Ports(Deps):
 
 
 def _options(chosen: Settings) -> Options:
+    on_firestore = chosen.chosen.store == "firestore"
     return Options(
         learning=chosen.learning,
         idempotency_hours=chosen.idempotency_hours,
+        numbering_pace_s=DOCUMENT_PACE_S if on_firestore else 0.0,
         snapshot_poll_s=chosen.serving.snapshot_poll_s,
         completion_timeout_s=chosen.serving.completion_timeout_s,
         completion_deadline_s=chosen.serving.completion_deadline_s,

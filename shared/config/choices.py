@@ -21,6 +21,10 @@ SecretsChoice = Literal["env", "secret_manager"]
 ScheduleChoice = Literal["inprocess", "cloud_scheduler"]
 
 
+FEWEST_ATTEMPTS, MOST_ATTEMPTS = 5, 100
+"""Tries that Pub/Sub may be told to make before a dead letter."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choices:
     """One adapter for each port."""
@@ -121,6 +125,11 @@ def _mismatches(settings: "Settings") -> Iterator[str]:
         )
     if chosen.bus != "pubsub":
         return
+    if not FEWEST_ATTEMPTS <= settings.events.attempts <= MOST_ATTEMPTS:
+        yield (
+            f"events.attempts: Pub/Sub tries a delivery {FEWEST_ATTEMPTS} to {MOST_ATTEMPTS} times;"
+            " set WHETSTONE_EVENTS__ATTEMPTS to a number in between"
+        )
     if not settings.gcp.push_audience:
         yield (
             "gcp.push_audience: bus=pubsub needs the audience of the tokens that pushes carry; set"

@@ -118,6 +118,16 @@ def test_a_search_waits_for_its_vector_as_long_as_set():
     assert ports._options(chosen).embedding_timeout_s == 0.3
 
 
+@pytest.mark.parametrize(("store", "pace_s"), [("firestore", 1.0), ("postgres", 0.0)])
+def test_publications_are_numbered_as_fast_as_one_record_of_the_store_may_be_written(
+    tmp_path, store, pace_s
+):
+    dsn = "postgresql://nobody@127.0.0.1:1/none"
+    chosen = settings(tmp_path, store=store, postgres={"dsn": dsn})
+    assert ports._options(chosen).numbering_pace_s == pace_s
+    assert ports._options(config.Settings()).numbering_pace_s == 0.0
+
+
 def test_only_secret_manager_reads_a_secret_that_a_setting_names(tmp_path):
     with pytest.raises(InvalidInput, match="secret_manager"):
         places.vault(config.Settings(), SystemClock()).secret("secret://jwt")

@@ -3,6 +3,8 @@
 import pytest
 
 from shared import config
+from shared.adapters import pubsub_topology
+from shared.config import choices
 from shared.config.choices import DEFAULTS, refusals
 from shared.errors import InvalidInput
 
@@ -75,6 +77,7 @@ def test_the_embedded_backend_needs_nothing():
             "WHETSTONE_POSTGRES__USER",
         ),
         ({}, {"bus": "inprocess", "analytics": "bigquery"}, "analytics", "set bus to pubsub"),
+        ({}, {"events": {"attempts": 4}}, "events.attempts", "5 to 100"),
     ],
 )
 def test_what_cannot_work_is_refused_with_the_setting_and_what_to_do(gcp, changes, setting, advice):
@@ -84,6 +87,20 @@ def test_what_cannot_work_is_refused_with_the_setting_and_what_to_do(gcp, change
     said = refused(settings)
     assert said.startswith(f"{setting}: ")
     assert advice in said
+
+
+@pytest.mark.parametrize("attempts", [5, 100])
+def test_as_many_tries_as_pubsub_makes_are_not_refused(attempts):
+    assert refusals(cloud(events={"attempts": attempts}), alone=True) == []
+
+
+def test_fewer_tries_are_right_where_events_stay_in_the_process():
+    assert refusals(config.Settings(events={"attempts": 1}), alone=False) == []
+
+
+def test_pubsub_takes_as_many_tries_as_the_settings_may_ask_for():
+    assert choices.FEWEST_ATTEMPTS == pubsub_topology.FEWEST_ATTEMPTS
+    assert choices.MOST_ATTEMPTS == pubsub_topology.MOST_ATTEMPTS
 
 
 def test_one_project_is_asked_for_by_everything_that_needs_it_at_once():
