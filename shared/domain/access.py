@@ -90,6 +90,9 @@ class WorkspaceSettings(Record):
     """What an operator may change without a deployment. `id` is always `settings`.
 
     `two_approvals_above_risk` (0..1) asks for two people above that risk, None for never.
+    `blind_review` hides from reviewers who submitted, how sure they are and who else approved.
+    `exploring` False sends every request where the policy wants it. `answer_worth_usd` and
+    `quality_floor` say what routing may spend; at most one is set, and neither is the default.
     `learning_stopped`, `publishing_stopped` and `read_only` are the kill switches. `hold` says why
     automatic learning waits for a person (after a rollback), None where it does not.
     """
@@ -99,7 +102,11 @@ class WorkspaceSettings(Record):
     publishing_stopped: bool = False
     read_only: bool = False
     two_approvals_above_risk: Unit | None = None
+    blind_review: bool = False
     auto_rollback: bool = False
+    exploring: bool = True
+    answer_worth_usd: float | None = Field(default=None, gt=0)
+    quality_floor: Unit | None = None
     runs_after_conversations: int = Field(default=10, ge=1)
     runs_after_feedback: int = Field(default=1000, ge=1)
     hold: str | None = None

@@ -16,7 +16,11 @@ class SettingsView(Answer):
     publishing_stopped: bool
     read_only: bool
     two_approvals_above_risk: float | None
+    blind_review: bool
     auto_rollback: bool
+    exploring: bool
+    answer_worth_usd: float | None
+    quality_floor: float | None
     runs_after_conversations: int
     runs_after_feedback: int
     hold: str | None
@@ -39,8 +43,28 @@ class ChangeSettings(Command):
     two_approvals_above_risk: Unit | None = Field(
         default=None, description="Above this risk an entry needs two people; null for never."
     )
+    blind_review: bool = Field(
+        default=False,
+        description="The console hides who submitted, how sure they are and who else approved.",
+    )
     auto_rollback: bool = Field(
         default=False, description="Roll back by itself where quality fell after a run."
+    )
+    exploring: bool = Field(
+        default=True, description="False: no request tries another model than the policy's."
+    )
+    answer_worth_usd: float | None = Field(
+        default=None,
+        gt=0,
+        le=1_000_000,
+        description="What a perfect answer is worth above a useless one, in USD: a dearer model is "
+        "taken where its gain is worth its price. Works at once, without training; null: the "
+        "cheapest model that holds up against the best.",
+    )
+    quality_floor: Unit | None = Field(
+        default=None,
+        description="Take the cheapest model that proves this value, 0..1; not together with "
+        "answer_worth_usd. Works at once, without training.",
     )
     runs_after_conversations: int = Field(
         default=10, ge=1, description="Every so many completed conversations ask for a run."

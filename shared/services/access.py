@@ -208,7 +208,11 @@ async def view_settings(deps: Deps, caller: Caller) -> SettingsView:
 async def change_settings(
     deps: Deps, caller: Caller, command: ChangeSettings, key: IdempotencyKey | None
 ) -> SettingsView:
-    """Changes settings; also of a workspace that is read-only, or it would stay so."""
+    """Changes settings; also of a workspace that is read-only, or it would stay so.
+
+    Raises:
+        InvalidInput: a quality floor and the worth of an answer, both at once.
+    """
     now = deps.clock.now_text()
     wanted = command.model_dump(include=command.model_fields_set)
 
@@ -219,6 +223,10 @@ async def change_settings(
         if not changed:
             return _settings_view(known)
         settings = known.model_copy(update=changed)
+        if settings.answer_worth_usd is not None and settings.quality_floor is not None:
+            raise InvalidInput.field(
+                "/quality_floor", "set either this or answer_worth_usd, and the other to null"
+            )
         tx.put(SETTINGS, settings)
         old: dict[str, JsonValue] = {name: before[name] for name in changed}
         tx.audit(audited(caller, now, "settings.changed", "settings", before=old, after=changed))

@@ -127,6 +127,42 @@ class RegressionConfig(Settings):
     min_n: int = Field(default=20, ge=2, description="Least ratings before and after.")
 
 
+class BeliefConfig(Settings):
+    """What is thought of a model before, and how fast evidence takes over."""
+
+    prior_value: Unit = Field(
+        default=0.5, description="Value, 0..1, that a new model is thought to have."
+    )
+    prior_weight: float = Field(
+        default=10, gt=0, le=10_000, description="How many ratings that thought is worth."
+    )
+    strength: float | None = Field(
+        default=100,
+        gt=0,
+        le=100_000,
+        description="How many ratings a model's standing elsewhere is worth in a pattern; "
+        "null: estimated from the evidence.",
+    )
+    neighbourhoods: int = Field(
+        default=0,
+        ge=0,
+        le=64,
+        description="Into how many neighbourhoods each pattern's prompts are divided; 0: none.",
+    )
+    neighbourhood_strength: float = Field(
+        default=200,
+        gt=0,
+        le=100_000,
+        description="How many ratings a model's standing in a pattern is worth in a neighbourhood.",
+    )
+    boldness: float = Field(
+        default=0.7,
+        gt=0,
+        le=3,
+        description="Factor on the uncertainty that exploring draws from: 1 is Thompson sampling.",
+    )
+
+
 class LearningConfig(Settings):
     """Everything that learning can be told. The defaults are the product's promises.
 
@@ -148,7 +184,8 @@ class LearningConfig(Settings):
         description="A rating counts half as much as one that is this many days newer.",
     )
     exploration_rate: Unit = Field(
-        default=0.05, description="Share of requests that try a random candidate."
+        default=0.05,
+        description="Share of requests whose model is drawn, each as often as it may be the best.",
     )
     quality_margin: Unit = Field(
         default=0.03,
@@ -158,6 +195,7 @@ class LearningConfig(Settings):
         default=None,
         description="What answers where nothing has qualified; null: the first candidate.",
     )
+    beliefs: BeliefConfig = BeliefConfig()
     trust: TrustConfig = TrustConfig()
     patterns: PatternConfig = PatternConfig()
     regression: RegressionConfig = RegressionConfig()

@@ -1,14 +1,17 @@
-"""One routing decision: the policy's choice, or with a small known probability a random candidate.
+"""One routing decision: the policy's choice, or with known odds a model that is being explored.
 
-The hot path of the serving function: no I/O, no allocation to speak of. Every decision knows its
-propensity, the probability with which it was made, because that is what lets a later run learn from
-it without bias.
+The hot path of the serving function: no I/O, no allocation to speak of. What a decision depends on
+besides chance are `Odds`, which the caller keeps for requests that are alike; every decision knows
+its propensity, the probability with which it was made, because that is what lets a later run learn
+from it without bias.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from shared.domain.learning.config import ModelId
+from shared.domain.learning.exploring import shares
+from shared.domain.learning.preference import NO_PREFERENCE, Preference, preferred
 from shared.domain.learning.routing import RoutingPolicy
 from shared.errors import InvalidInput
 
@@ -29,6 +32,80 @@ class Choice(NamedTuple):
     reason: str
 
 
+class Odds(NamedTuple):
+    """How one kind of request is decided: `models` with their propensities, which sum to 1.
+
+    `greedy` is the policy's choice and stands first; `confidence` is by model, where it was rated.
+    """
+
+    models: tuple[ModelId, ...]
+    propensities: tuple[float, ...]
+    reason: str
+    confidence: Mapping[ModelId, float]
+
+    @property
+    def greedy(self) -> ModelId:
+        """What the policy chooses."""
+        return self.models[0]
+
+    def draw(self, u: float) -> Choice:
+        """Returns the choice for one request; `u` is a uniform random number in [0, 1)."""
+        place, left = 0, u
+        propensities = self.propensities
+        while left >= propensities[place] and place + 1 < len(propensities):
+            left -= propensities[place]
+            place += 1
+        chosen = self.models[place]
+        confidence = self.confidence.get(chosen, 0.0)
+        if place == 0:
+            return Choice(*chosen, propensities[0], False, confidence, self.reason)  # noqa: FBT003 - a field in its place
+        reason = f"Exploring: {chosen.provider}/{chosen.model} gets a try."
+        return Choice(*chosen, propensities[place], True, confidence, reason)  # noqa: FBT003
+
+
+def odds(
+    policy: RoutingPolicy,
+    pattern: str,
+    candidates: Sequence[ModelId],
+    *,
+    exploration_rate: float,
+    cell: str = "",
+    preference: Preference = NO_PREFERENCE,
+    costs: Mapping[ModelId, float] | None = None,
+) -> Odds:
+    """Returns how requests of this kind are decided.
+
+    With probability 1 - exploration_rate the best allowed model, else one that is drawn as often as
+    it may be the best (see `exploring`); the best one may be drawn too.
+
+    Args:
+        policy: the current table.
+        pattern: of the prompt.
+        candidates: the models that may answer (known, allowed and affordable), in the operator's
+            order.
+        exploration_rate: 0..1.
+        cell: the neighbourhood of the prompt.
+        preference: what the operator wants of cost and quality.
+        costs: what the request is predicted to cost with each model, US dollars, where known.
+
+    Raises:
+        InvalidInput: there is no candidate.
+    """
+    models = list(dict.fromkeys(candidates))
+    greedy, reason = _best(policy, pattern, cell, models, preference, costs or {})
+    models.remove(greedy)
+    models.insert(0, greedy)
+    row = policy.by_pattern.get(pattern)
+    confidence = row.confidence_of if row else {}
+    if exploration_rate <= 0 or len(models) == 1:
+        rest = (0.0,) * (len(models) - 1)
+        return Odds(tuple(models), (1.0, *rest), reason, confidence)
+    drawn = _drawn(policy, pattern, cell, models, preference, costs or {})
+    propensities = [exploration_rate * share for share in drawn]
+    propensities[0] += 1 - exploration_rate
+    return Odds(tuple(models), tuple(propensities), reason, confidence)
+
+
 def decide(
     policy: RoutingPolicy,
     pattern: str,
@@ -37,47 +114,49 @@ def decide(
     u: float,
     exploration_rate: float,
 ) -> Choice:
-    """Returns the choice for one request.
-
-    Epsilon-greedy (Sutton, Barto, "Reinforcement Learning", 2nd ed., section 2.2): with probability
-    1 - exploration_rate the best allowed model, else one of the candidates, each as likely. The
-    best one's propensity is therefore 1 - rate + rate / k among k candidates, every other's rate /
-    k.
-
-    Args:
-        policy: the current table.
-        pattern: of the prompt.
-        candidates: the models that may answer (known, allowed and affordable), in the operator's
-            order.
-        u: a uniform random number in [0, 1).
-        exploration_rate: 0..1.
+    """Returns the choice for one request without a preference; see `odds` and `Odds.draw`.
 
     Raises:
         InvalidInput: there is no candidate.
     """
-    models = list(dict.fromkeys(candidates))
-    greedy, reason = _best(policy, pattern, models)
-    chosen, share = greedy, exploration_rate / len(models)
-    if u >= 1 - exploration_rate:
-        position = int((u - (1 - exploration_rate)) / share) if share else 0
-        chosen = models[min(position, len(models) - 1)]
-    row = policy.by_pattern.get(pattern)
-    confidence = row.confidence_of.get(chosen, 0.0) if row else 0.0
-    if chosen != greedy:
-        reason = f"Exploring: {chosen.provider}/{chosen.model} gets a try."
-        return Choice(*chosen, share, True, confidence, reason)  # noqa: FBT003 - a field in its place
-    return Choice(*chosen, 1 - exploration_rate + share, False, confidence, reason)  # noqa: FBT003
+    return odds(policy, pattern, candidates, exploration_rate=exploration_rate).draw(u)
 
 
-def _best(policy: RoutingPolicy, pattern: str, models: Sequence[ModelId]) -> tuple[ModelId, str]:
+def _drawn(
+    policy: RoutingPolicy,
+    pattern: str,
+    cell: str,
+    models: Sequence[ModelId],
+    preference: Preference,
+    costs: Mapping[ModelId, float],
+) -> list[float]:
+    believed = [policy.beliefs.of(pattern, cell, model) for model in models]
+    worth = [
+        belief.value - preference.price_of(model, costs)
+        for model, belief in zip(models, believed, strict=True)
+    ]
+    boldness = policy.boldness
+    return shares(worth, [max(1e-9, boldness * belief.spread) for belief in believed])
+
+
+def _best(
+    policy: RoutingPolicy,
+    pattern: str,
+    cell: str,
+    models: Sequence[ModelId],
+    preference: Preference,
+    costs: Mapping[ModelId, float],
+) -> tuple[ModelId, str]:
     if not models:
         msg = "No model may answer this request: loosen candidates or max_cost."
         raise InvalidInput(msg)
     row = policy.by_pattern.get(pattern)
     if row is not None:
-        for place, model in enumerate(row.qualified):
-            if model in models:
-                return model, row.why if place == 0 else _PLACE
+        allowed = [model for model in row.qualified if model in models]
+        if allowed and preference.asks:
+            return preferred(policy, pattern, cell, allowed, preference, costs)
+        if allowed:
+            return allowed[0], row.why if allowed[0] == row.qualified[0] else _PLACE
     default = policy.default_model
     if default is not None and default in models:
         return default, _DEFAULT

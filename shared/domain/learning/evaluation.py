@@ -15,11 +15,11 @@ from pydantic import JsonValue
 
 from shared.domain.learning.base import Figure, Learned
 from shared.domain.learning.config import LearningConfig
-from shared.domain.learning.routing import (
+from shared.domain.learning.routing import RoutingPolicy
+from shared.domain.learning.standings import (
     QUALITY_MAX,
     QUALITY_MIN,
     QUALITY_PRIOR_VARIANCE,
-    RoutingPolicy,
     Standing,
     standing,
 )

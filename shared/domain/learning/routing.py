@@ -12,24 +12,20 @@ from itertools import groupby
 from typing import Literal, NamedTuple
 
 from shared.domain.learning.base import Figure, Learned
+from shared.domain.learning.beliefs import Beliefs, Observed, build_beliefs
 from shared.domain.learning.config import LearningConfig, ModelField, ModelId, TierRule
-from shared.domain.learning.state import (
-    Evidence,
-    LearningState,
-    RatingFigures,
-    RatingKey,
-    pooled,
+from shared.domain.learning.standings import (
+    QUALITY_MAX,
+    QUALITY_MIN,
+    QUALITY_SPAN,
+    Standing,
+    observed,
+    standing,
 )
-from shared.domain.learning.stats import Sample, effective_size, sample, welch, wilson
+from shared.domain.learning.state import LearningState, pooled
+from shared.domain.learning.stats import welch, wilson
 
 Tier = Literal["HIGH", "MEDIUM", "LOW"]
-
-USD_PER_NANO = 1e-9
-QUALITY_MIN, QUALITY_SPAN, QUALITY_MAX = 1.0, 4.0, 5.0
-QUALITY_PRIOR_VARIANCE = 1.0
-"""Spread of 1..5 ratings before any is seen: one point."""
-CORRECT_PRIOR_VARIANCE = 0.25
-"""Spread of a 0/1 flag before any is seen: that of a coin."""
 
 
 class ModelFigures(Learned):
@@ -90,6 +86,9 @@ class RoutingPolicy(Learned):
 
     default_model: ModelField | None = None
     rows: tuple[PatternPolicy, ...] = ()
+    beliefs: Beliefs = Beliefs()
+    boldness: Figure = 0.7
+    confidence_level: Figure = 0.8
 
     @cached_property
     def by_pattern(self) -> dict[str, PatternPolicy]:
@@ -102,54 +101,27 @@ class RoutingPolicy(Learned):
         return row.choice if row and row.choice else self.default_model
 
 
-class Standing(NamedTuple):
-    """A model's evidence in one pattern, as samples. `value` is what models are compared by."""
-
-    id: ModelId
-    n: int
-    quality: Sample
-    correctness: Sample
-    value: Sample
-    cost_usd: float | None
-    latency_ms: float | None
-
-
 def build_policy(state: LearningState, config: LearningConfig) -> RoutingPolicy:
     """Returns the policy that the evidence supports; equal inputs give equal policies."""
     rows = []
     evidence = pooled(state)
+    groups: dict[tuple[str, ModelId], Observed] = {}
     for pattern, keys in groupby(sorted(evidence), key=lambda key: key.pattern):
         standings = [found for key in keys if (found := standing(key, evidence[key]))]
         if standings:
             rows.append(_row(pattern, standings, config))
-    return RoutingPolicy(default_model=config.default_model, rows=tuple(rows))
-
-
-def standing(key: RatingKey, evidence: Evidence[RatingFigures]) -> Standing | None:
-    """Returns a group's means and their uncertainty, None where all its ratings were taken back.
-
-    The sums hold no product of quality and correctness, so the spread of `value` is bounded from
-    above by (sd of correctness + sd of quality / 4) / 2, which is exact where the two go together,
-    as they mostly do.
-    """
-    sums, weight = evidence.decayed, evidence.decayed.n
-    n = effective_size(weight, evidence.squares.all)
-    if evidence.raw.n <= 0 or n <= 0:
-        return None
-    quality_variance = (weight * sums.quality_squared - sums.quality**2) / weight**2
-    quality = sample(n, sums.quality / weight, quality_variance, QUALITY_PRIOR_VARIANCE)
-    share = sums.correct / weight
-    correctness = sample(n, share, share * (1 - share), CORRECT_PRIOR_VARIANCE)
-    spread = (correctness.variance**0.5 + quality.variance**0.5 / QUALITY_SPAN) / 2
-    mean = (share + (quality.mean - QUALITY_MIN) / QUALITY_SPAN) / 2
-    return Standing(
-        id=ModelId(key.provider, key.model),
-        n=evidence.raw.n,
-        quality=quality,
-        correctness=correctness,
-        value=Sample(n, mean, spread**2),
-        cost_usd=sums.cost_nanousd / sums.costed * USD_PER_NANO if sums.costed > 0 else None,
-        latency_ms=sums.latency_ms / sums.timed if sums.timed > 0 else None,
+        groups.update(((pattern, found.id), observed(found)) for found in standings)
+    cells = {
+        (key.pattern, key.cell, found.id): observed(found)
+        for key in sorted(state.ratings)
+        if key.cell and (found := standing(key, state.ratings[key]))
+    }
+    return RoutingPolicy(
+        default_model=config.default_model,
+        rows=tuple(rows),
+        beliefs=build_beliefs(groups, cells, config.beliefs),
+        boldness=config.beliefs.boldness,
+        confidence_level=config.confidence_level,
     )
 
 

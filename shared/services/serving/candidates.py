@@ -25,7 +25,7 @@ class Tokens:
 class Allowed:
     """The models that may answer, in the caller's order, and every price that is known."""
 
-    models: Sequence[ModelId]
+    models: tuple[ModelId, ...]
     prices: Mapping[ModelId, Price]
 
     def cost_usd(self, model: ModelId, tokens: Tokens) -> float | None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from shared.domain.access import WorkspaceSettings
 from shared.domain.learning.config import ModelId
+from shared.domain.learning.decision import Odds
 from shared.domain.learning.routing import RoutingPolicy
 from shared.domain.learning.runs import SNAPSHOTS, LearningHead
 from shared.domain.learning.snapshot import Snapshot, from_bytes
@@ -38,6 +39,7 @@ logger = logging.getLogger("whetstone.serving")
 class View:
     """What decisions in a workspace are made from. `snapshot` None: the configured default policy.
 
+    `odds` keeps how requests that are alike are decided under this policy (see deciding).
     `unreadable_id` names a snapshot that should be current but cannot be read.
     """
 
@@ -50,6 +52,7 @@ class View:
     snapshot: Snapshot | None = None
     cards: Mapping[tuple[str, str], TrustCard] = field(default_factory=dict)
     unreadable_id: str | None = None
+    odds: dict[tuple[object, ...], Odds] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -169,6 +172,7 @@ async def _load(
         snapshot=snapshot,
         cards=cards,
         unreadable_id=None,
+        odds={},
     )
 
 

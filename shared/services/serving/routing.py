@@ -10,7 +10,8 @@ from typing import Any
 from shared.domain.access import Caller, IdempotencyKey
 from shared.domain.feedback import ROUTING_DECISIONS, RoutingDecision
 from shared.domain.learning.config import ModelId
-from shared.domain.learning.decision import Choice, decide
+from shared.domain.learning.decision import Choice
+from shared.domain.learning.neighbourhoods import cell_of
 from shared.domain.learning.prompts import classify
 from shared.domain.models import estimate_tokens
 from shared.errors import Unavailable
@@ -19,6 +20,7 @@ from shared.ports import Transaction
 from shared.services.deps import Deps
 from shared.services.serving.candidates import Allowed, Tokens, allowed_models
 from shared.services.serving.current import View, current_view
+from shared.services.serving.deciding import odds_for
 from shared.services.unit import once
 
 
@@ -32,6 +34,7 @@ class Decided:
     tokens: Tokens
     baseline: ModelId
     pattern: str
+    cell: str
     complexity: float
 
 
@@ -82,17 +85,14 @@ def choose(
     found, complexity = classify(prompt)
     pattern = command.pattern or found
     learning = deps.options.learning
-    choice = decide(
-        view.policy,
-        pattern,
-        allowed.models,
-        u=deps.ids.uniform(),
-        exploration_rate=0.0 if command.critical else learning.exploration_rate,
-    )
+    cell = cell_of(prompt, learning.beliefs.neighbourhoods)
+    explores = view.settings.exploring and not command.critical
+    rate = learning.exploration_rate if explores else 0.0
+    choice = odds_for(view, allowed, pattern, cell, tokens, rate).draw(deps.ids.uniform())
     default = learning.default_model
     if default is None or default not in allowed.models:
         default = allowed.models[0]
-    return Decided(view, allowed, choice, tokens, default, pattern, complexity)
+    return Decided(view, allowed, choice, tokens, default, pattern, cell, complexity)
 
 
 def decision_record(
@@ -104,6 +104,7 @@ def decision_record(
         id=deps.ids.new("req"),
         pattern=decided.pattern,
         complexity=decided.complexity,
+        cell=decided.cell,
         provider=choice.provider,
         model=choice.model,
         confidence=choice.confidence,

@@ -82,11 +82,10 @@ def test_propensities_sum_to_one_over_the_candidates(candidates, rate, pattern):
 def test_any_random_number_decides_for_a_candidate(candidates, rate, u):
     choice = decide(POLICY, "code", candidates, u=u, exploration_rate=float(rate))
     best = picked(greedy("code", candidates))
-    k = len(set(candidates))
+    least = float(rate) * 0.02 / len(set(candidates))
     assert picked(choice) in candidates
     assert choice.explored == (picked(choice) != best)
-    expected = float(rate) / k + (0 if choice.explored else 1 - float(rate))
-    assert choice.propensity == pytest.approx(expected)
+    assert choice.propensity >= least + (0 if choice.explored else 1 - float(rate)) - 1e-9
 
 
 def test_propensities_are_the_frequencies():
@@ -96,15 +95,17 @@ def test_propensities_are_the_frequencies():
         choice = decide(POLICY, "code", [A, B, C, D], u=chance.random(), exploration_rate=0.2)
         seen[picked(choice)] += 1
         odds[picked(choice)] = choice.propensity
-    assert odds == pytest.approx({A: 0.05, B: 0.85, C: 0.05, D: 0.05})
+    assert sum(odds.values()) == pytest.approx(1)
+    assert odds[B] > 0.8
+    assert odds[C] < odds[A], "what is proven bad is hardly tried again"
     for model, propensity in odds.items():
         error = (propensity * (1 - propensity) / rounds) ** 0.5
         assert abs(seen[model] / rounds - propensity) < 4 * error
 
 
 def test_repeated_candidates_get_no_more_tries():
-    once = decide(POLICY, "code", [A, B], u=0.99, exploration_rate=0.1)
-    assert decide(POLICY, "code", [A, A, A, B, B], u=0.99, exploration_rate=0.1) == once
+    once = decide(POLICY, "code", [A, B], u=0.999, exploration_rate=0.1)
+    assert decide(POLICY, "code", [A, A, A, B, B], u=0.999, exploration_rate=0.1) == once
 
 
 def test_without_exploration_chance_has_no_say():
@@ -115,7 +116,7 @@ def test_without_exploration_chance_has_no_say():
 
 
 def test_exploring_says_so():
-    choice = decide(POLICY, "code", [A, B], u=0.0, exploration_rate=1.0)
+    choice = decide(POLICY, "code", [A, B], u=0.999, exploration_rate=1.0)
     assert choice.explored
     assert choice.reason == "Exploring: p/a gets a try."
 

@@ -1,0 +1,76 @@
+"""What the operator wants of cost and quality, applied when a request is decided.
+
+Moving it needs no training: a snapshot has what is believed of each model's quality and length of
+answers; prices and the preference come in here. Models are judged by the lower bound of what is
+believed of them, so that one of which little is known is not taken for its luck.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from shared.domain.learning.config import ModelId
+from shared.domain.learning.routing import RoutingPolicy
+from shared.domain.learning.stats import normal_quantile
+
+
+class Preference(NamedTuple):
+    """At most one of the two is set.
+
+    `answer_worth_usd` is what a perfect answer is worth above a useless one: a dearer model is
+    taken where its gain in value (0..1) times that exceeds what it costs more. `quality_floor` asks
+    for the cheapest model that proves this value, 0..1. With neither, the snapshot's own order
+    holds: the cheapest whose quality holds up against the best.
+    """
+
+    answer_worth_usd: float | None = None
+    quality_floor: float | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether either is set."""
+        return self.answer_worth_usd is not None or self.quality_floor is not None
+
+    def price_of(self, model: ModelId, costs: Mapping[ModelId, float]) -> float:
+        """Returns a model's cost in units of value; 0 where nobody said what an answer is worth.
+
+        A model of unknown cost counts as the dearest.
+        """
+        worth = self.answer_worth_usd
+        if worth is None or not costs:
+            return 0.0
+        cost = costs.get(model)
+        return (max(costs.values()) if cost is None else cost) / worth
+
+
+NO_PREFERENCE = Preference()
+
+
+def preferred(
+    policy: RoutingPolicy,
+    pattern: str,
+    cell: str,
+    models: Sequence[ModelId],
+    preference: Preference,
+    costs: Mapping[ModelId, float],
+) -> tuple[ModelId, str]:
+    """Returns which of the models the preference takes, and why; equally good ones by order."""
+    z = normal_quantile(policy.confidence_level)
+    proven = {}
+    for model in models:
+        belief = policy.beliefs.of(pattern, cell, model)
+        proven[model] = belief.value - z * belief.spread
+    floor = preference.quality_floor
+    if floor is None:
+        best = max(models, key=lambda one: proven[one] - preference.price_of(one, costs))
+        return best, _BALANCE.format(proven[best])
+    reaching = [model for model in models if proven[model] >= floor]
+    if reaching:
+        cheapest = min(reaching, key=lambda one: costs.get(one, float("inf")))
+        return cheapest, _FLOOR.format(proven[cheapest], floor)
+    best = max(models, key=lambda one: proven[one])
+    return best, _BELOW.format(floor, proven[best])
+
+
+_BALANCE = "Its proven value ({:.3f}) less its cost is the highest at what an answer is worth."
+_FLOOR = "The cheapest model that proves the quality floor ({:.3f} of {:g})."
+_BELOW = "No model proves the quality floor of {:g}; this one proves the most ({:.3f})."
