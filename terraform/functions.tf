@@ -13,7 +13,8 @@ locals {
     serve    = { public = true, concurrency = 60, memory = "1Gi", timeout_s = 300, max_instances = 40 }
     publish  = { public = false, concurrency = 8, memory = "1Gi", timeout_s = 60, max_instances = 5 }
     notify   = { public = false, concurrency = 20, memory = "512Mi", timeout_s = 60, max_instances = 5 }
-    monitor  = { public = true, concurrency = 40, memory = "2Gi", timeout_s = 1800, max_instances = 10 }
+    console  = { public = true, concurrency = 40, memory = "512Mi", timeout_s = 60, max_instances = 5 }
+    monitor  = { public = true, concurrency = 40, memory = "2Gi", timeout_s = 1800, max_instances = 8 }
   }
   public = toset([for name, one in local.functions : name if one.public])
 
@@ -74,6 +75,11 @@ locals {
       local.postgres ? { WHETSTONE_POSTGRES__USER = google_sql_user.function[name].name } : {},
       name == "serve" ? { for one in local.providers : one.api_key_env => "secret://${local.secret_ids["provider-${one.name}"]}" if one.api_key_env != null } : {},
       name == "notify" ? local.notify_environment : {},
+      name == "console" && var.console.iap ? {
+        WHETSTONE_CONSOLE__WORKSPACE    = var.console.workspace
+        WHETSTONE_CONSOLE__ROLES        = jsonencode(var.console.roles)
+        WHETSTONE_CONSOLE__IAP_AUDIENCE = "/projects/${data.google_project.this.number}/global/backendServices/${google_compute_backend_service.function["console"].generated_id}"
+      } : {},
       name == "monitor" ? {
         WHETSTONE_BACKUP__PLACE     = "gs://${google_storage_bucket.this["backups"].name}/daily"
         WHETSTONE_BACKUP__KEEP_DAYS = tostring(var.backup_days)

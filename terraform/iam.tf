@@ -10,14 +10,16 @@ locals {
   }
 
   # Who may call a function: everybody where the load balancer is in front (it adds no token of its own; ingress lets
-  # in nothing else from outside, and every route has its guard), Pub/Sub and Cloud Scheduler where they have to.
+  # in nothing else from outside, and every route has its guard), Pub/Sub and Cloud Scheduler where they have to. Where
+  # Identity-Aware Proxy signs people in it calls the console, and nobody else does.
   called = {
     push      = setunion(local.consumers, [local.recorder])
     scheduler = toset([for job in local.jobs : job.function])
   }
   invokers = {
     for name, one in local.functions : name => merge(
-      one.public ? { load_balancer = "allUsers" } : {},
+      one.public && !(name == "console" && var.console.iap) ? { load_balancer = "allUsers" } : {},
+      name == "console" && var.console.iap ? { iap = "serviceAccount:${google_project_service_identity.this["iap.googleapis.com"].email}" } : {},
       { for who, which in local.called : who => google_service_account.caller[who].member if contains(which, name) },
     )
   }
@@ -31,6 +33,7 @@ locals {
   }
 
   database_condition = "projects/${var.project_id}/databases/${var.firestore_database}"
+  schedule_readers   = toset(["retrain"])
   embedding          = local.vertex ? toset(["serve", "publish"]) : toset([])
 }
 
@@ -174,9 +177,11 @@ resource "google_project_iam_custom_role" "schedule_reader" {
 }
 
 resource "google_project_iam_member" "schedule_reader" {
+  for_each = local.schedule_readers
+
   project = var.project_id
   role    = google_project_iam_custom_role.schedule_reader.id
-  member  = google_service_account.function["retrain"].member
+  member  = google_service_account.function[each.key].member
 }
 
 # --- builds -----------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ locals {
 
   # Google's accounts that encrypt and decrypt for us.
   key_users = var.cmek ? merge(
-    { for service, one in google_project_service_identity.this : service => "serviceAccount:${one.email}" },
+    { for service, one in google_project_service_identity.this : service => "serviceAccount:${one.email}" if service != "iap.googleapis.com" },
     { "storage.googleapis.com" = "serviceAccount:${data.google_storage_project_service_account.this.email_address}" },
     local.bigquery ? { "bigquery.googleapis.com" = "serviceAccount:${data.google_bigquery_default_service_account.this[0].email}" } : {},
   ) : {}

@@ -9,11 +9,15 @@ locals {
     approve  = ["/v1/approvals", "/v1/audit", "/api/v3.4/approval/"]
     feedback = ["/v1/feedback", "/v1/outcomes", "/v1/conversations/", "/feedback", "/admin/feedback/"]
     retrain  = ["/v1/learning/", "/v1/agents", "/v1/patterns", "/v1/insights", "/admin/learning/", "/admin/performance/", "/api/v1/learning/"]
-    serve    = ["/v1/route", "/v1/routing/", "/v1/complete", "/v1/search", "/complete", "/recommendation", "/routing/", "/api/v1/troubleshoot"]
+    serve    = ["/v1/route", "/v1/routing/", "/v1/complete", "/v1/search", "/complete", "/recommendation", "/routing/metrics", "/api/v1/troubleshoot"]
+    console  = ["/sign-", "/static/", "/queue", "/trust", "/patterns", "/learning", "/knowledge", "/routing", "/monitor"]
   }
 
   # One template that lies within another function's beginning, so it is looked at first.
   templates = { serve = ["/v1/agents/*/boost"] }
+
+  # The one path that is the beginning of all others.
+  home = "/"
 
   front = "monitor"
 
@@ -42,8 +46,9 @@ resource "google_compute_region_network_endpoint_group" "function" {
   region                = var.region
   network_endpoint_type = "SERVERLESS"
 
+  # By name: the console is told of its backend, so the backend does not wait for the console.
   cloud_run {
-    service = module.function[each.key].name
+    service = "${var.name}-${each.key}"
   }
 }
 
@@ -57,6 +62,14 @@ resource "google_compute_backend_service" "function" {
 
   backend {
     group = google_compute_region_network_endpoint_group.function[each.key].id
+  }
+
+  # Where it is asked for, Google signs people in before they reach the pages.
+  dynamic "iap" {
+    for_each = each.key == "console" && var.console.iap ? [true] : []
+    content {
+      enabled = true
+    }
   }
 
   log_config {
@@ -88,6 +101,15 @@ resource "google_compute_url_map" "https" {
         match_rules {
           path_template_match = route_rules.value.template
         }
+      }
+    }
+
+    route_rules {
+      priority = 50
+      service  = google_compute_backend_service.function["console"].id
+
+      match_rules {
+        full_path_match = local.home
       }
     }
 
@@ -161,6 +183,15 @@ resource "google_compute_global_forwarding_rule" "https" {
   port_range            = "443"
   load_balancing_scheme = "EXTERNAL_MANAGED"
   labels                = local.labels
+}
+
+# Whoever has a role gets as far as the console, which looks at the role itself.
+resource "google_iap_web_backend_service_iam_member" "people" {
+  for_each = var.console.roles
+
+  web_backend_service = google_compute_backend_service.function["console"].name
+  role                = "roles/iap.httpsResourceAccessor"
+  member              = "${strcontains(each.key, "@") ? "user" : "domain"}:${each.key}"
 }
 
 # HTTP only says where HTTPS is.

@@ -20,12 +20,15 @@ locals {
 
   consumers = toset(flatten([for route in local.flow : route.consumers]))
 
-  # The monitor records dead letters, sweeps the outbox of every function and sends again what was held back, so it
-  # publishes every event.
+  # The monitor records dead letters.
   recorder = "monitor"
+
+  # Who publishes every event, besides its producers: the monitor, which sweeps the outbox of all functions and sends
+  # again what was held back, and the console, whose pages do in its own process what the API does in others.
+  stand_ins = ["monitor", "console"]
   publishers = merge([
     for type, route in local.flow : {
-      for function in setunion(route.producers, [local.recorder]) :
+      for function in setunion(route.producers, local.stand_ins) :
       "${type}.${function}" => { type = type, function = function }
     }
   ]...)

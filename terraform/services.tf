@@ -34,6 +34,7 @@ locals {
     local.bigquery ? ["bigquery.googleapis.com"] : [],
     local.vertex ? ["aiplatform.googleapis.com"] : [],
     var.cmek ? ["cloudkms.googleapis.com"] : [],
+    var.console.iap ? ["iap.googleapis.com"] : [],
     var.budget.billing_account != "" ? ["billingbudgets.googleapis.com"] : [],
   ))
 
@@ -41,6 +42,7 @@ locals {
   # rights can be given to it before its first use.
   agents = toset(concat(
     ["pubsub.googleapis.com"],
+    var.console.iap ? ["iap.googleapis.com"] : [],
     var.cmek ? ["artifactregistry.googleapis.com", "secretmanager.googleapis.com"] : [],
     var.cmek ? [local.postgres ? "sqladmin.googleapis.com" : "firestore.googleapis.com"] : [],
   ))

@@ -91,6 +91,27 @@ variable "event_attempts" {
   }
 }
 
+variable "console" {
+  description = "Who uses the pages: with iap, Google signs people in and roles gives each e-mail, or domain, a role; without it people sign in by a link."
+  type = object({
+    iap       = optional(bool, false)
+    roles     = optional(map(string), {})
+    workspace = optional(string, "default")
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for who, role in var.console.roles : can(regex("^([^@\\s]+@)?[^@\\s]+\\.[^@\\s]+$", who)) && contains(["viewer", "reviewer", "admin"], role)])
+    error_message = "console.roles gives e-mails or domains one of viewer, reviewer and admin."
+  }
+
+  validation {
+    condition     = var.console.iap == (length(var.console.roles) > 0)
+    error_message = "console.iap and console.roles go together: IAP without roles lets nobody in, roles without IAP mean nothing."
+  }
+}
+
 variable "model_providers" {
   description = "Models to route to: OpenAI-compatible endpoints with list prices. A key, where needs_key, is a secret of its own."
   type = list(object({

@@ -18,7 +18,7 @@ run "firestore" {
   }
   assert {
     condition = toset([for name, one in module.function : name if contains(values(one.invokers), "allUsers")]) == toset(
-      ["submit", "approve", "feedback", "retrain", "serve", "monitor"]
+      ["submit", "approve", "feedback", "retrain", "serve", "monitor", "console"]
     )
     error_message = "Everybody may call exactly the functions that are behind the load balancer."
   }
@@ -161,5 +161,28 @@ run "mail_without_a_login_needs_no_password" {
   assert {
     condition     = keys(google_secret_manager_secret.this) == ["jwt-secret"]
     error_message = "There is a secret that nobody needs."
+  }
+}
+
+run "google_signs_people_in" {
+  variables {
+    console = { iap = true, roles = { "head@example.com" = "admin", "example.com" = "reviewer" } }
+  }
+
+  assert {
+    condition     = keys(module.function["console"].invokers) == ["iap"]
+    error_message = "Somebody reaches the pages past the sign-in."
+  }
+  assert {
+    condition     = google_compute_backend_service.function["console"].iap[0].enabled && length(google_compute_backend_service.function["serve"].iap) == 0
+    error_message = "Google does not sign people in, or asks machines to."
+  }
+  assert {
+    condition     = toset([for one in google_iap_web_backend_service_iam_member.people : one.member]) == toset(["user:head@example.com", "domain:example.com"])
+    error_message = "Others than those with a role get as far as the console."
+  }
+  assert {
+    condition     = module.function["console"].deployed.environment["WHETSTONE_CONSOLE__IAP_AUDIENCE"] == "/projects/123456789012/global/backendServices/${google_compute_backend_service.function["console"].generated_id}" && !can(module.function["serve"].deployed.environment["WHETSTONE_CONSOLE__IAP_AUDIENCE"])
+    error_message = "The console believes signatures for another."
   }
 }

@@ -12,7 +12,7 @@ variables {
 
 run "as_they_ship" {
   assert {
-    condition     = toset(keys(module.function)) == toset(["submit", "approve", "feedback", "retrain", "serve", "publish", "notify", "monitor"])
+    condition     = toset(keys(module.function)) == toset(["submit", "approve", "feedback", "retrain", "serve", "publish", "notify", "monitor", "console"])
     error_message = "A function is missing, or one too many."
   }
   assert {

@@ -31,6 +31,7 @@ run "everything_with_postgres" {
       { name = "open-ai", base_url = "https://api.example.com/v1", models = [{ model = "large", usd_per_m_input = 3, usd_per_m_output = 15 }] },
       { name = "inside", base_url = "https://models.example.com/v1", needs_key = false, models = [{ model = "small", usd_per_m_input = 0.1, usd_per_m_output = 0.2 }] },
     ]
+    console = { iap = true, roles = { "example.com" = "reviewer" } }
     notify = {
       smtp_host = "smtp.example.com"
       smtp_user = "whetstone"

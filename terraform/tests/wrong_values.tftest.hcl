@@ -156,6 +156,22 @@ run "seventh_wrong_values" {
   ]
 }
 
+run "roles_without_a_sign_in" {
+  command = plan
+  variables {
+    console = { roles = { "example.com" = "reviewer" } }
+  }
+  expect_failures = [var.console]
+}
+
+run "a_role_that_does_not_exist" {
+  command = plan
+  variables {
+    console = { iap = true, roles = { "example.com" = "owner" } }
+  }
+  expect_failures = [var.console]
+}
+
 run "prod_without_protection" {
   command = plan
   variables {

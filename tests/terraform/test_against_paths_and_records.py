@@ -39,7 +39,9 @@ def served_by(state: State, path: str) -> tuple[str, str]:
     for rule in sorted(matcher["route_rules"], key=lambda rule: rule["priority"]):
         (match,) = rule["match_rules"]
         prefix, template = match["prefix_match"], match["path_template_match"]
-        if template:
+        if match["full_path_match"]:
+            fits = path == match["full_path_match"]
+        elif template:
             pattern = re.escape(template).replace(r"\*", "[^/]+")
             fits = re.fullmatch(pattern, path) is not None
         else:
@@ -72,7 +74,7 @@ def paths() -> list[tuple[str, str]]:
     """Returns every path of the code with its function, parameters filled in."""
     found = {}
     for app in sorted(apps(), key=lambda app: app.function == FRONT):
-        found |= {path: app.function for _, path in app.endpoints}
+        found |= {path: app.function for _, path in (*app.endpoints, *app.pages)}
     found |= {row.path: row.function for row in ALIASES}
     return [(re.sub(r"\{\w+\}", "some-id", path), function) for path, function in found.items()]
 

@@ -6,13 +6,14 @@ import re
 import pytest
 
 from shared.config import Settings
-from tests.support.terraform import CONFIGURATION, State
+from tests.support.terraform import CONFIGURATION, ROOT, State
 
 pytestmark = pytest.mark.slow
 
 EVERYBODY = {"allUsers", "allAuthenticatedUsers"}
 PRIMITIVE = {"roles/owner", "roles/editor", "roles/viewer"}
 PUBLIC = {"submit", "approve", "feedback", "retrain", "serve", "monitor"}
+"""Besides the console, unless Google signs people in before it."""
 
 
 def grants(state: State):
@@ -28,8 +29,10 @@ def test_everybody_may_call_the_public_functions_and_do_nothing_else(state: Stat
         for one, role, member in grants(state)
         if member in EVERYBODY
     }
+    signed_in = bool(state.of("google_iap_web_backend_service_iam_member"))
     assert open_to_all == {
-        ("google_cloud_run_v2_service_iam_member", name, "roles/run.invoker") for name in PUBLIC
+        ("google_cloud_run_v2_service_iam_member", name, "roles/run.invoker")
+        for name in PUBLIC | (set() if signed_in else {"console"})
     }
 
 
@@ -60,6 +63,25 @@ def test_a_function_has_on_the_project_only_what_cannot_be_given_on_less(state: 
         else:  # ours, of single permissions, or the right to ask BigQuery
             custom = {each.values["id"] for each in state.of("google_project_iam_custom_role")}
             assert role in custom | {"roles/bigquery.jobUser"}, one.address
+
+
+def asking_for(distribution: str) -> set[str]:
+    """Returns the functions whose bundles ask for a distribution."""
+    return {
+        path.parent.name
+        for path in ROOT.glob("functions/*/requirements.txt")
+        if re.search(rf"^{distribution}==", path.read_text("utf-8"), re.MULTILINE)
+    }
+
+
+def test_only_functions_that_bring_the_client_of_a_service_have_rights_on_it(
+    firestore: State,
+) -> None:
+    readers = set(firestore.keyed("google_storage_bucket_iam_member", "reader"))
+    assert readers == asking_for("google-cloud-storage")
+    assert set(firestore.keyed("google_storage_bucket_iam_member", "writer")) < readers
+    schedule = set(firestore.keyed("google_project_iam_member", "schedule_reader"))
+    assert schedule == asking_for("google-cloud-scheduler")
 
 
 def test_every_function_runs_as_itself_and_is_reached_from_inside_or_the_load_balancer(
