@@ -5,7 +5,7 @@ locals {
   # Bodies here are texts for people and models to read: an entry may well teach how SQL is injected, and it is stored
   # and searched, never executed. Rules about attacks in texts therefore refuse by what is in the address, the query
   # and the headers; where there is a body they only log what they would have refused.
-  without_body = "(request.method == 'GET' || request.method == 'HEAD' || request.method == 'DELETE' || request.method == 'OPTIONS')"
+  without_body = "request.method.matches('^(GET|HEAD|DELETE|OPTIONS)$')"
   text_rules   = ["sqli-v33-stable", "xss-v33-stable", "lfi-v33-stable", "rfi-v33-stable", "rce-v33-stable"]
   all_rules    = ["scannerdetection-v33-stable", "protocolattack-v33-stable", "sessionfixation-v33-stable"]
 
