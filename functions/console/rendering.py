@@ -19,6 +19,7 @@ _FOLDER = Path(__file__).parent
 STATIC = {
     "app.css": "text/css",
     "app.js": "text/javascript",
+    "plots.js": "text/javascript",
     "queue.js": "text/javascript",
     "theme.js": "text/javascript",
     "htmx.min.js": "text/javascript",

@@ -1,0 +1,168 @@
+"""Trust: how far each agent can be relied on, and what that is known from."""
+
+from starlette.responses import Response
+
+from functions.console.charts import (
+    Bar,
+    BarChart,
+    Dot,
+    Line,
+    LineChart,
+    Point,
+    ScatterChart,
+    Stack,
+    StackChart,
+    worded,
+)
+from functions.console.rendering import render
+from functions.console.showing import page_url, snapshot_markers, tone
+from shared import bootstrap
+from shared.messages.base import PageParams
+from shared.messages.learning import AgentDetail, AgentView
+from shared.messages.watching import AgentHistory, TeamMeans
+from shared.services import agent_history, trusting
+from shared.web.pages import PageCall, Pages
+from shared.web.tables import csv_response
+
+pages = Pages()
+
+PAGE = 24
+"""Agents on one page."""
+COMPARED = 20
+"""Agents in the comparison, the agent itself among them."""
+_CSV = 500
+
+
+class TrustPage(PageParams):
+    """Which agents."""
+
+    limit: int = PAGE
+
+
+@pages.get("/trust")
+async def trust(call: PageCall) -> Response:
+    """Shows a card for each agent."""
+    deps, params = bootstrap.deps(), call.query(TrustPage)
+    found = await trusting.agents(deps, call.caller, params)
+    means = await agent_history.team_means(deps, call.caller)
+    return render(
+        call,
+        "trust.html",
+        found=found,
+        means=means,
+        tone=tone,
+        next_url=page_url("/trust", found.next_cursor),
+        first_url="/trust" if params.cursor else None,
+    )
+
+
+@pages.get("/trust.csv")
+async def trust_csv(call: PageCall) -> Response:
+    """Returns the cards as a spreadsheet, 500 agents at most from the cursor on."""
+    params = call.query(PageParams).model_copy(update={"limit": _CSV})
+    found = await trusting.agents(bootstrap.deps(), call.caller, params)
+    return csv_response((one.model_dump(mode="json") for one in found.items), "agents")
+
+
+@pages.get("/trust/{agent_id}")
+async def agent(call: PageCall) -> Response:
+    """Shows an agent: its cards, its history, its calibration, and how it compares."""
+    deps, agent_id = bootstrap.deps(), call.parts["agent_id"]
+    found = await trusting.agent(deps, call.caller, agent_id)
+    history = await agent_history.agent_history(deps, call.caller, agent_id)
+    means = await agent_history.team_means(deps, call.caller)
+    others = await trusting.agents(deps, call.caller, PageParams(limit=500))
+    charts = [
+        await _over_time(call, history),
+        await _rates(call, history),
+        _calibration(history),
+        _comparison(found, others.items, means),
+    ]
+    return render(
+        call, "agent.html", agent=found, history=history, means=means, charts=charts, tone=tone
+    )
+
+
+async def _over_time(call: PageCall, history: AgentHistory) -> str:
+    markers = await snapshot_markers(bootstrap.deps(), call.caller)
+    stacks = [
+        Stack(one.at, [one.approved, one.partial, one.rejected, one.waiting])
+        for one in history.buckets
+    ]
+    return StackChart(
+        "Recommendations over time",
+        "count",
+        "recommendations",
+        ["approved", "partial", "rejected", "no outcome yet"],
+        stacks,
+        history.step_s,
+        markers,
+        nothing="This agent has recommended nothing yet.",
+    ).draw()
+
+
+async def _rates(call: PageCall, history: AgentHistory) -> str:
+    markers = await snapshot_markers(bootstrap.deps(), call.caller)
+    rates = [
+        Point(one.at, one.approval_rate) for one in history.buckets if one.approval_rate is not None
+    ]
+    qualities = [
+        Point(one.at, one.mean_quality / 100)
+        for one in history.buckets
+        if one.mean_quality is not None
+    ]
+    return LineChart(
+        "Approval rate and quality over time",
+        "share",
+        "share, and quality out of 100",
+        [Line("approval rate", rates), Line("mean quality", qualities)],
+        markers,
+        whole=(0.0, 1.0),
+        nothing="No recommendation has an outcome yet: send POST /v1/outcomes.",
+    ).draw()
+
+
+def _calibration(history: AgentHistory) -> str:
+    dots = [
+        Dot(
+            f"{one.n} recommendation{'s' if one.n > 1 else ''}",
+            one.stated,
+            one.approval_rate,
+            size=min(1.0, one.n / 50),
+        )
+        for one in history.calibration
+    ]
+    return ScatterChart(
+        "Calibration: stated confidence against approval",
+        "share",
+        "stated confidence",
+        "share",
+        "approved",
+        dots,
+        diagonal=True,
+        whole=(0.0, 1.0),
+        nothing="No recommendation has an outcome yet: send POST /v1/outcomes.",
+        note="On the dashed line confidence is borne out; below it the agent is too sure.",
+    ).draw()
+
+
+def _comparison(agent: AgentDetail, others: list[AgentView], means: TeamMeans) -> str:
+    ranked = sorted(others, key=lambda one: -one.trust.overall)
+    chosen = ranked[:COMPARED]
+    if agent.agent_id not in {one.agent_id for one in chosen}:
+        chosen = [*chosen[: COMPARED - 1], agent]
+    bars = [
+        Bar(one.name, [one.trust.overall], own=one.agent_id == agent.agent_id) for one in chosen
+    ]
+    mean = means.overall
+    return BarChart(
+        "Compared with the others",
+        "score",
+        "overall trust, 0 to 1",
+        ["overall trust"],
+        bars,
+        reference=None
+        if mean is None
+        else (mean, f"the workspace's mean, {worded(mean, 'score')}"),
+        most=1.0,
+    ).draw()
