@@ -57,7 +57,14 @@ async def approve_entry(call: Call, entry_id: str, body: Approve) -> Decided:
 async def reject_entry(call: Call, entry_id: str, body: Reject) -> Decided:
     """Reject a revision, and say why."""
     return await reviewing.decide(
-        bootstrap.deps(), call.caller, entry_id, body, call.key, verdict="reject", notes=body.reason
+        bootstrap.deps(),
+        call.caller,
+        entry_id,
+        body,
+        call.key,
+        verdict="reject",
+        notes=body.reason,
+        code=body.code,
     )
 
 

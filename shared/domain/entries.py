@@ -20,6 +20,11 @@ from shared.domain.records import Collection, Query, Record, Unit
 from shared.domain.times import Timestamp, plus
 
 EntryState = Literal["pending_approval", "approved", "rejected", "revision_requested", "retracted"]
+RejectCode = Literal[
+    "wrong", "outdated", "duplicate", "unclear", "unsupported", "unsafe", "off_topic"
+]
+"""Why a revision is rejected, for figures; the reviewer's words say more."""
+
 Verdict = Literal["approve", "reject", "request_revision"]
 RevisionState = Literal[
     "pending_approval", "approved", "rejected", "revision_requested", "superseded", "retracted"
@@ -56,7 +61,8 @@ class Entry(Record):
     `published_revision` is the approved revision that search returns, None where there is none.
     `claim` is the live or expired lease, `claims` counts how many were ever taken (the next fencing
     token). `risk` (0..1) decides whether two people must approve, and orders the queue.
-    `near_duplicates` are ids found when this revision was submitted.
+    `near_duplicates` are ids found when this revision was submitted. `edited_by` is the reviewer
+    who changed the submitter's words in this revision, None where nobody did.
     """
 
     revision: int = 1
@@ -79,6 +85,7 @@ class Entry(Record):
     votes: list[Vote] = Field(default_factory=list)
     published_revision: int | None = None
     decided_at: Timestamp | None = None
+    edited_by: str | None = None
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -110,12 +117,15 @@ class Revision(Record):
     submitter: str
     submitted_by: str
     submitted_at: Timestamp
+    edited_by: str | None = None
 
 
 class Decision(Record):
     """One reviewer's verdict on one revision.
 
-    `id` is `<entry_id>:<revision, six digits>`, so there can be only one.
+    `id` is `<entry_id>:<revision, six digits>`, so there can be only one. `replaced` is the
+    published revision that an approval took the place of. `code` sorts a rejection. `undone_at` is when its
+    reviewer took it back, which left the same words to be decided as the next revision.
     """
 
     entry_id: str
@@ -127,6 +137,9 @@ class Decision(Record):
     reviewers: list[str] = Field(default_factory=list)
     seconds_to_decision: float
     decided_at: Timestamp
+    code: RejectCode | None = None
+    replaced: int | None = None
+    undone_at: Timestamp | None = None
 
 
 class ContentKey(Record):

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.domain.entries import Verdict
+from shared.domain.entries import Decision, Entry
 from shared.domain.times import Timestamp
 
 GROWTH = 1.2
@@ -27,7 +27,12 @@ DAYS = "decisions.day:"
 """Counters of decisions by verdict, one a day."""
 
 SUBMITTERS = "decisions.submitter:"
-"""Counters of decisions by verdict, one a submitter."""
+"""Counters of decisions, one a submitter: by verdict, and by band of confidence and verdict."""
+
+BANDS = 5
+"""Bands of stated confidence, each 0.2 wide."""
+
+_BAND = "band"
 
 DAYS_SHOWN = 90
 SUBMITTERS_SHOWN = 100
@@ -52,16 +57,37 @@ class Verdicts:
         return self.approved / self.total if self.total else 0.0
 
 
-def increments(
-    verdict: Verdict, submitter: str, seconds: float, at: Timestamp
-) -> dict[str, dict[str, int]]:
-    """Returns what one decision adds to which counters."""
+def increments(decision: Decision, entry: Entry, times: int = 1) -> dict[str, dict[str, int]]:
+    """Returns what one decision adds to which counters; with `times` −1 what undoing it adds."""
+    verdict = decision.verdict
     return {
-        TOTALS: {verdict: 1},
-        SECONDS: {bucket(seconds): 1},
-        f"{DAYS}{at[:10]}": {verdict: 1},
-        f"{SUBMITTERS}{submitter}": {verdict: 1},
+        TOTALS: {verdict: times},
+        SECONDS: {bucket(decision.seconds_to_decision): times},
+        f"{DAYS}{decision.decided_at[:10]}": {verdict: times},
+        f"{SUBMITTERS}{entry.submitter}": {
+            verdict: times,
+            f"{_BAND}{band(entry.confidence_score)}.{verdict}": times,
+        },
     }
+
+
+def band(confidence_score: float) -> int:
+    """Returns in which of `BANDS` equal parts of 0..1 a stated confidence lies, from 0."""
+    return min(int(confidence_score * BANDS), BANDS - 1)
+
+
+def by_band(fields: Mapping[str, int]) -> list[Verdicts]:
+    """Returns the decisions in a submitter's counter by band of stated confidence."""
+    return [
+        verdicts(
+            {
+                name.removeprefix(f"{_BAND}{number}."): count
+                for name, count in fields.items()
+                if name.startswith(f"{_BAND}{number}.")
+            }
+        )
+        for number in range(BANDS)
+    ]
 
 
 def verdicts(fields: Mapping[str, int]) -> Verdicts:

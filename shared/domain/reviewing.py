@@ -13,6 +13,7 @@ from shared.domain.entries import (
     Decision,
     Entry,
     EntryState,
+    RejectCode,
     Revision,
     RevisionState,
     Verdict,
@@ -38,6 +39,7 @@ class Ruling:
         revision: the revision that was read; None for the newest.
         content_hash: of what was read; None where the reviewer does not say.
         claim_token: of the reviewer's claim; None where there was none.
+        code: sorts a rejection, None where the reviewer does not.
     """
 
     verdict: Verdict
@@ -47,6 +49,7 @@ class Ruling:
     revision: int | None = None
     content_hash: str | None = None
     claim_token: int | None = None
+    code: RejectCode | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +202,8 @@ def _decided(entry: Entry, ruling: Ruling, votes: list[Vote], votes_needed: int)
         reviewers=[vote.id for vote in votes] if approved else [ruling.reviewer],
         seconds_to_decision=max(0.0, seconds_between(entry.submitted_at, ruling.at)),
         decided_at=ruling.at,
+        code=ruling.code,
+        replaced=published if approved else None,
     )
     return Ruled(decided, decision, votes_needed, published if approved else None)
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from shared.domain.entries import EntryState, Verdict
+from shared.domain.entries import EntryState, RejectCode, Verdict
 from shared.domain.times import Timestamp
 from shared.messages.base import (
     Answer,
@@ -17,6 +17,7 @@ from shared.messages.base import (
     PageParams,
 )
 from shared.messages.problems import ItemProblem
+from shared.messages.submitting import Content
 
 MAX_BULK = 200
 """Decisions in one request, at most."""
@@ -62,6 +63,7 @@ class Reject(Reviewed):
     )
 
     reason: Reason = Field(description="Why.")
+    code: RejectCode | None = Field(default=None, description="The kind of reason, for figures.")
 
 
 class RequestRevision(Reviewed):
@@ -161,6 +163,25 @@ class Decided(Answer):
     decided_at: Timestamp | None
     votes: int
     votes_needed: int
+
+
+class EditApprove(Command):
+    """Change a revision's words and approve them: a new revision, with both names."""
+
+    topic: Name
+    content: Content
+    revision: int = Field(ge=1)
+    content_hash: ContentHash
+    claim_token: int | None = Field(default=None, ge=1)
+    notes: Note = ""
+
+
+class Undone(Answer):
+    """An entry that waits again after its reviewer took the decision back."""
+
+    entry_id: str
+    revision: int
+    state: EntryState
 
 
 class RetractedEntry(Answer):

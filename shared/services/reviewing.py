@@ -13,6 +13,7 @@ from shared.domain.entries import (
     ENTRIES,
     REVISIONS,
     Entry,
+    RejectCode,
     Revision,
     Verdict,
     revision_id,
@@ -64,6 +65,7 @@ async def decide(
     *,
     verdict: Verdict,
     notes: str,
+    code: RejectCode | None = None,
 ) -> Decided:
     """Decides a revision, or counts the first of two approvals.
 
@@ -82,6 +84,7 @@ async def decide(
         revision=command.revision,
         content_hash=command.content_hash,
         claim_token=command.claim_token,
+        code=code,
     )
 
     async def work(tx: Transaction) -> Decided:
@@ -92,9 +95,9 @@ async def decide(
         replaced = None
         if ruled.supersedes is not None:
             replaced = await tx.get(REVISIONS, revision_id(entry_id, ruled.supersedes))
-        _write_ruled(tx, ruled, replaced)
-        _record(deps, tx, caller, ruling, ruled)
-        return _decided(ruling, ruled)
+        write_ruled(tx, ruled, replaced)
+        record_ruled(deps, tx, caller, ruling, ruled)
+        return decided(ruling, ruled)
 
     return await once(deps, caller, key, Decided, work)
 
@@ -153,7 +156,8 @@ async def entry_of(tx: Transaction, entry_id: str) -> Entry:
     return entry
 
 
-def _write_ruled(tx: Transaction, ruled: Ruled, replaced: Revision | None) -> None:
+def write_ruled(tx: Transaction, ruled: Ruled, replaced: Revision | None) -> None:
+    """Writes what a ruling comes to; `replaced` is the published revision that it supersedes."""
     entry, decision = ruled.entry, ruled.decision
     tx.put(ENTRIES, entry)
     if decision is None:
@@ -163,17 +167,20 @@ def _write_ruled(tx: Transaction, ruled: Ruled, replaced: Revision | None) -> No
     if replaced is not None:
         tx.put(REVISIONS, replaced.model_copy(update={"state": "superseded"}))
     tx.add(review_stats.TOTALS, {"pending_approval": -1, entry.state: 1})
-    counted = review_stats.increments(
-        decision.verdict, entry.submitter, decision.seconds_to_decision, decision.decided_at
-    )
+    counted = review_stats.increments(decision, entry)
     for counter, amounts in counted.items():
         tx.add(counter, amounts)
 
 
-def _record(deps: Deps, tx: Transaction, caller: Caller, ruling: Ruling, ruled: Ruled) -> None:
+def record_ruled(
+    deps: Deps, tx: Transaction, caller: Caller, ruling: Ruling, ruled: Ruled
+) -> None:
+    """Audits what a ruling comes to, and tells of a decision."""
     entry, now = ruled.entry, ruling.at
     facts: dict[str, JsonValue] = {"revision": entry.revision, "reviewer": ruling.reviewer}
     why: dict[str, JsonValue] = {"content_hash": entry.content_hash, "notes": ruling.notes}
+    if ruling.code is not None:
+        why["code"] = ruling.code
     if ruled.decision is None:
         tx.audit(audited(caller, now, "entry.approval_counted", entry.id, **facts, **why))
         return
@@ -183,7 +190,8 @@ def _record(deps: Deps, tx: Transaction, caller: Caller, ruling: Ruling, ruled: 
     tx.emit(event(deps, caller, now, type_, entry.id, **facts))
 
 
-def _decided(ruling: Ruling, ruled: Ruled) -> Decided:
+def decided(ruling: Ruling, ruled: Ruled) -> Decided:
+    """Returns the answer that tells what a ruling comes to."""
     entry = ruled.entry
     return Decided(
         entry_id=entry.id,
