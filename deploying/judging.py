@@ -20,7 +20,7 @@ from typing import Literal, get_args
 
 from deploying.sequential import combined, mean_above, share_above, share_below
 from shared.domain.learning.stats import Sample, sample, wilson
-from shared.domain.traffic import Traffic, total
+from shared.domain.traffic import Traffic
 
 Kind = Literal["errors", "latency", "quality"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -29,6 +29,8 @@ Verdict = Literal["revert", "promote", "wait"]
 
 SLOW = 0.01
 """The share of requests that are slower than the 99th percentile."""
+
+_NEAR_SLOW = 0.10
 
 _PRIOR_RATINGS = 1.0
 """What the variance of one rating is thought to be before any is seen."""
@@ -169,19 +171,19 @@ def judge(seen: Observation, limits: Limits) -> Judgement:
 def slow_bounds(before: Traffic) -> tuple[float, ...]:
     """Returns the bucket bounds around the 99th percentile, in seconds; () without requests.
 
-    The largest bound that 1 % or more of the requests exceed, and the one above it: latencies are
-    known by bucket only, and slowness may begin on either side.
+    The smallest bound that less than 1 % of the requests exceed, and before it, where no more than
+    10 % exceed that, the one below: latencies are known by bucket only, and slowness may begin on
+    either side.
     """
     requests, below = sum(before.counts), 0
-    found: tuple[float, ...] = ()
-    if not requests:
-        return ()
+    lower: tuple[float, ...] = ()
     for bound, count in zip(before.bounds[:-1], before.counts, strict=False):
         below += count
-        if (requests - below) / requests < SLOW:
-            return (*found, bound)
-        found = (bound,)
-    return found
+        above = (requests - below) / requests if requests else 0.0
+        if above < SLOW:
+            return (*lower, bound) if requests else ()
+        lower = (bound,) if above <= _NEAR_SLOW else ()
+    return before.bounds[-2:-1]
 
 
 def _of_services(seen: Observation, limits: Limits) -> list[Finding]:
@@ -207,17 +209,16 @@ def _whole(kind: Kind, seen: Observation, limits: Limits) -> Finding | None:
     """Returns the comparison over all services together, which is what safety is shown by."""
     pairs = list(seen.services.values())
     if kind == "errors":
-        stable, canary = total(one.stable for one in pairs), total(one.canary for one in pairs)
-        if stable is None or canary is None:
-            return None
-        requests = (stable.requests, canary.requests)
-        return _shares(
-            kind, "all services", (stable.errors, canary.errors), requests, limits.error_margin
+        errors = (sum(one.stable.errors for one in pairs), sum(one.canary.errors for one in pairs))
+        asked = (
+            sum(one.stable.requests for one in pairs),
+            sum(one.canary.requests for one in pairs),
         )
+        return _shares(kind, "all services", errors, asked, limits.error_margin)
     timed = [one for one in pairs if one.slow_bounds_s]
     slow = (
-        sum(_slower(one.stable, one.slow_bounds_s[0]) for one in timed),
-        sum(_slower(one.canary, one.slow_bounds_s[0]) for one in timed),
+        sum(_slower(one.stable, one.slow_bounds_s[-1]) for one in timed),
+        sum(_slower(one.canary, one.slow_bounds_s[-1]) for one in timed),
     )
     requests = (
         sum(sum(one.stable.counts) for one in timed),
