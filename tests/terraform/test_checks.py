@@ -55,6 +55,15 @@ def test_the_assertions_about_the_bootstrap_hold(tmp_path) -> None:
     assert re.search(r"Success! [1-9]\d* passed, 0 failed\.", done.stdout)
 
 
+@pytest.mark.parametrize("name", ["dev", "prod"])
+def test_an_environment_can_be_planned_as_its_file_says(terraform: Terraform, name: str) -> None:
+    done = terraform.run(
+        "test", "-test-directory=tests/environments", f"-var-file=environments/{name}.tfvars"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed, 0 failed." in done.stdout
+
+
 def test_an_assertion_that_does_not_hold_fails(terraform: Terraform) -> None:
     failing = terraform.folder / "tests/failing.tftest.hcl"
     right = terraform.folder / "tests/delivery.tftest.hcl"

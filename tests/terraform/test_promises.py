@@ -209,17 +209,3 @@ def test_a_dashboard_asks_only_for_metrics_that_there_are(state: State) -> None:
     tiles = page["mosaicLayout"]["tiles"]
     places = {(one["xPos"], one["yPos"]) for one in tiles}
     assert len(places) == len(tiles)
-
-
-def test_the_environments_are_whole() -> None:
-    for name in ("dev", "prod"):
-        text = (CONFIGURATION / f"environments/{name}.tfvars").read_text("utf-8")
-        assert re.search(rf'^environment += "{name}"$', text, re.MULTILINE)
-        given = set(re.findall(r"^(\w+) +=", text, re.MULTILINE))
-        known = {
-            name
-            for path in CONFIGURATION.glob("variables*.tf")
-            for name in re.findall(r'^variable "(\w+)"', path.read_text("utf-8"), re.MULTILINE)
-        }
-        assert given <= known
-        assert {"project_id", "region", "domain"} <= given

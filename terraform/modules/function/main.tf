@@ -48,9 +48,9 @@ resource "google_cloudfunctions2_function" "this" {
     available_memory                 = var.size.memory
     timeout_seconds                  = var.size.timeout_s
 
-    # A deployment here moves all traffic to the new revision at once, whatever is said (see UNMANAGED.md): the
-    # canary moves it on the Cloud Run service.
-    all_traffic_on_latest_revision = true
+    # Traffic is the canary's business, on the Cloud Run service (docs/decisions, and UNMANAGED.md). False leaves it
+    # as it is there: scripts/deploy names the revision that serves before each apply, so that a new one gets none.
+    all_traffic_on_latest_revision = false
 
     direct_vpc_egress = length(var.networks) > 0 ? "VPC_EGRESS_PRIVATE_RANGES_ONLY" : null
 

@@ -1,0 +1,20 @@
+# Run with -var-file=environments/NAME.tfvars: what an environment says is taken as it is.
+mock_provider "google" { source = "./tests/mocks" }
+mock_provider "google-beta" {}
+
+variables {
+  bundles_dir = "tests/fixtures/firestore"
+}
+
+run "can_be_planned" {
+  command = plan
+
+  assert {
+    condition     = output.url == "https://${var.domain}" && local.labels["environment"] == var.environment
+    error_message = "The environment is not what its file says."
+  }
+  assert {
+    condition     = var.environment != "prod" || (var.deletion_protection && length(google_cloudbuild_trigger.deploy) == 1 && google_storage_bucket.this["audit"].retention_policy[0].is_locked)
+    error_message = "prod is not protected, has no locked trail, or is not deployed by Cloud Build."
+  }
+}
