@@ -20,7 +20,20 @@ Invariant: a page does what the API would let the same person do, and nothing el
 
 from types import ModuleType
 
-from functions.console import assets, queue, signing_in
+from functions.console import (
+    assets,
+    knowledge,
+    learning,
+    monitor,
+    patterns,
+    queue,
+    queue_actions,
+    queue_bulk,
+    queue_live,
+    routing,
+    signing_in,
+    trust,
+)
 from functions.console.rendering import failed
 from shared import bootstrap
 from shared.web.app import Api
@@ -28,9 +41,15 @@ from shared.web.cloud import cloud_function
 
 app = Api("console", bootstrap.gate)
 
-AREAS: tuple[ModuleType, ...] = (assets, signing_in, queue)
+AREAS: tuple[ModuleType, ...] = (
+    *(assets, signing_in, queue, queue_actions, queue_bulk, queue_live),
+    *(trust, patterns),
+    *(learning, knowledge, routing, monitor),
+)
 
 for area in AREAS:
     app.serve_pages(area.pages, bootstrap.desk, failed)
+
+monitor.WATCHED.functions = lambda: app.peers
 
 console = cloud_function(app, bootstrap.start)

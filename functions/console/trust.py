@@ -140,6 +140,7 @@ def _calibration(history: AgentHistory) -> str:
         "approved",
         dots,
         diagonal=True,
+        named=False,
         whole=(0.0, 1.0),
         nothing="No recommendation has an outcome yet: send POST /v1/outcomes.",
         note="On the dashed line confidence is borne out; below it the agent is too sure.",

@@ -132,6 +132,7 @@ class VersionView(Answer):
     version: int
     operation: Literal["add", "remove"]
     entry_id: str
+    topic: str
     revision: int
     published_at: Timestamp
 

@@ -4,6 +4,7 @@ Read from the log of publications, whose places are the versions. Writes nothing
 """
 
 import asyncio
+from collections.abc import Sequence
 
 from shared.domain.access import Caller
 from shared.domain.entries import ENTRIES
@@ -29,7 +30,7 @@ async def list_versions(deps: Deps, caller: Caller, params: PageParams) -> Page[
         limit=params.limit,
         cursor=params.cursor,
     )
-    items = [_view(one) for one in page.items]
+    items = await _views(deps, caller.workspace, page.items)
     return Page(items=items, next_cursor=page.next_cursor)
 
 
@@ -72,17 +73,24 @@ async def entry_versions(deps: Deps, caller: Caller, entry_id: str) -> list[Vers
         order=Order("version", descending=True),
         limit=_PAGE,
     )
-    return [_view(one) for one in page.items]
+    return await _views(deps, caller.workspace, page.items)
 
 
-def _view(step: Publication) -> VersionView:
-    return VersionView(
-        version=step.version,
-        operation=step.operation,
-        entry_id=step.entry_id,
-        revision=step.revision,
-        published_at=step.published_at,
-    )
+async def _views(deps: Deps, workspace: str, steps: Sequence[Publication]) -> list[VersionView]:
+    ids = list(dict.fromkeys(step.entry_id for step in steps))
+    entries = await deps.store.get_many(workspace, ENTRIES, ids) if ids else []
+    topics = {entry.id: entry.topic for entry in entries if entry is not None}
+    return [
+        VersionView(
+            version=step.version,
+            operation=step.operation,
+            entry_id=step.entry_id,
+            topic=topics.get(step.entry_id, ""),
+            revision=step.revision,
+            published_at=step.published_at,
+        )
+        for step in steps
+    ]
 
 
 def _shown(step: Publication) -> int | None:

@@ -194,7 +194,8 @@ class StackChart:
             return empty(self.title, self.nothing)
         first, last = seconds(self.stacks[0].at), seconds(self.stacks[-1].at) + self.step_s
         x = Scale(first, last, LEFT + 2, RIGHT)
-        marks = round_values(0.0, max(sum(one.counts) for one in self.stacks) or 1.0)
+        most = max(sum(one.counts) for one in self.stacks)
+        marks = round_values(0.0, most or 1.0, whole=self.unit == "count")
         y = Scale(0.0, marks[-1], BOTTOM, TOP)
         drawing = value_axis(y, marks, self.unit, self.axis) + time_axis(x)
         drawing += "".join(self._stack(one, x, y) for one in self.stacks)

@@ -46,11 +46,14 @@ def seconds(at: str) -> float:
     return from_text(at).timestamp()
 
 
-def round_values(low: float, high: float, about: int = 4) -> list[float]:
-    """Returns round values (1, 2 or 5 times a power of ten) whose ends enclose `low` and `high`."""
+def round_values(low: float, high: float, about: int = 4, *, whole: bool = False) -> list[float]:
+    """Returns round values (1, 2 or 5 times a power of ten) whose ends enclose `low` and `high`.
+
+    With `whole` they are whole numbers.
+    """
     if high <= low:
         high = low + (abs(low) or 1.0)
-    raw = (high - low) / about
+    raw = max(1.0, (high - low) / about) if whole else (high - low) / about
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(power * one for one in (1, 2, 5, 10) if power * one >= raw * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)

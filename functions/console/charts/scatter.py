@@ -23,8 +23,8 @@ from functions.console.charts.scale import Scale, Unit, round_powers, round_valu
 
 _WIDE = 20.0
 """From this ratio of the largest to the smallest value on, the axis below counts in powers."""
-_NAMED = 12
-"""With more dots than this their names would cover one another; then pointing at them tells."""
+_LETTER, _LINE = 6.4, 13.0
+"""About how wide a letter and how high a line of a name is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class ScatterChart:
         groups: what each group is.
         frontier: draw the line through those of group 0 that none is above and left of.
         diagonal: draw where both values are equal.
+        named: write the names beside the dots where there is room.
         whole: both axes show at least this range.
         nothing: what is said where there are no dots.
         note: how to read it.
@@ -66,6 +67,7 @@ class ScatterChart:
     groups: Sequence[str] = ()
     frontier: bool = False
     diagonal: bool = False
+    named: bool = True
     whole: tuple[float, float] | None = None
     nothing: str = "There is nothing to draw yet."
     note: str = "Point at a dot to read its values."
@@ -93,7 +95,7 @@ class ScatterChart:
         if self.frontier:
             path = " ".join(f"{x.at(one.x):g},{y.at(one.y):g}" for one in unbeaten(self.dots))
             drawing += shape("polyline", points=path, class_="frontier")
-        drawing += "".join(self._dot(one, x, y) for one in self.dots)
+        drawing += "".join(self._dot(one, x, y) for one in self.dots) + self._names(x, y)
         return figure(
             self.title,
             drawing,
@@ -101,6 +103,7 @@ class ScatterChart:
             legend=self.groups if len(self.groups) > 1 else (),
             look="dot",
             note=self.note,
+            height=bottom + 42,
         )
 
     def _dot(self, dot: Dot, x: Scale, y: Scale) -> str:
@@ -110,13 +113,26 @@ class ScatterChart:
             f"{worded(dot.y, self.y_unit)} ({self.y_axis})"
         )
         look, radius = f"dot {colour(dot.group)}", round(3 + 5 * dot.size, 1)
-        drawn = shape("circle", words, cx=left, cy=top, r=radius, class_=look)
-        if len(self.dots) > _NAMED:
-            return drawn
-        right = left < (LEFT + RIGHT) / 2
-        where = left + (radius + 4 if right else -radius - 4)
-        anchor = "start" if right else "end"
-        return drawn + text(dot.name, where, top + 4, text_anchor=anchor, class_="dot-name")
+        return shape("circle", words, cx=left, cy=top, r=radius, class_=look)
+
+    def _names(self, x: Scale, y: Scale) -> str:
+        """Returns the dots' names beside them; those that would cover another are left out."""
+        parts: list[str] = []
+        taken: list[tuple[float, float, float]] = []
+        for dot in sorted(self.dots, key=lambda one: -one.size):
+            left, top, wide = x.at(dot.x), y.at(dot.y) + 4, _LETTER * len(dot.name)
+            right = left < (LEFT + RIGHT) / 2
+            start = left + 12 if right else left - 12 - wide
+            covers = any(
+                abs(top - other) < _LINE and start < end and begin < start + wide
+                for begin, end, other in taken
+            )
+            if covers or not self.named:
+                continue
+            taken.append((start, start + wide, top))
+            anchor, where = ("start", start) if right else ("end", start + wide)
+            parts.append(text(dot.name, where, top, text_anchor=anchor, class_="dot-name"))
+        return "".join(parts)
 
     def _table(self) -> Table:
         head = ["", self.x_axis, self.y_axis]

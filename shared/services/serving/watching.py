@@ -21,6 +21,7 @@ from shared.messages.watching import (
 from shared.services.deps import Deps
 from shared.services.serving.candidates import Tokens
 from shared.services.serving.current import current_view
+from shared.services.serving.deciding import odds_for
 from shared.services.serving.routing import Decided, choose
 
 MAX_DECISIONS = 10_000
@@ -83,7 +84,7 @@ async def try_prompt(deps: Deps, caller: Caller, prompt: str) -> TriedPrompt:
         input_tokens=tokens.input,
         estimated_cost_usd=decided.allowed.cost_usd(chosen, tokens),
         baseline_cost_usd=decided.allowed.cost_usd(decided.baseline, tokens),
-        exploration_rate=deps.options.learning.exploration_rate,
+        exploration_rate=deps.options.learning.exploration_rate if view.settings.exploring else 0.0,
         snapshot_id=view.snapshot_id,
         candidates=_candidates(deps, decided, chosen, tokens),
     )
@@ -92,19 +93,21 @@ async def try_prompt(deps: Deps, caller: Caller, prompt: str) -> TriedPrompt:
 def _candidates(
     deps: Deps, decided: Decided, chosen: ModelId, tokens: Tokens
 ) -> list[TriedCandidate]:
-    row = decided.view.policy.by_pattern.get(decided.pattern)
+    view, allowed = decided.view, decided.allowed
+    row = view.policy.by_pattern.get(decided.pattern)
     figures = {one.id: one for one in row.ranking} if row else {}
-    rate = deps.options.learning.exploration_rate
-    share = rate / len(decided.allowed.models)
+    rate = deps.options.learning.exploration_rate if view.settings.exploring else 0.0
+    real = odds_for(view, allowed, decided.pattern, decided.cell, tokens, rate)
+    chances = dict(zip(real.models, real.propensities, strict=True))
     found = [
         TriedCandidate(
             model=model,
-            estimated_cost_usd=decided.allowed.cost_usd(model, tokens),
-            propensity=share + (1 - rate if model == chosen else 0.0),
+            estimated_cost_usd=allowed.cost_usd(model, tokens),
+            propensity=chances[model],
             chosen=model == chosen,
             figures=figures.get(model),
         )
-        for model in decided.allowed.models
+        for model in allowed.models
     ]
     ranks = {model: place for place, model in enumerate(figures)}
     return sorted(found, key=lambda one: (not one.chosen, ranks.get(one.model, len(ranks))))

@@ -77,7 +77,10 @@ def test_each_candidate_says_how_likely_a_real_request_goes_to_it(tmp_path):
         found = await try_prompt(system.deps, WHO, CODE)
         assert [one.model for one in found.candidates] == [MEDIUM, SMALL, LARGE]
         assert [one.chosen for one in found.candidates] == [True, False, False]
-        assert [one.propensity for one in found.candidates] == pytest.approx([0.8, 0.1, 0.1])
+        chances = [one.propensity for one in found.candidates]
+        assert sum(chances) == pytest.approx(1)
+        assert chances[0] >= 0.7
+        assert all(chance > 0 for chance in chances)
         assert found.candidates[2].figures is None
         assert found.candidates[0].figures.tier == "HIGH"
         assert found.baseline_cost_usd == found.candidates[2].estimated_cost_usd
