@@ -53,7 +53,7 @@ def _exists(words: list[str], option: str | None) -> bool:
     """Tells whether the words begin with a command, and whether it knows the option after them."""
     command: click.Command = main
     for word in words:
-        if not isinstance(command, click.Group):
+        if not isinstance(command, click.Group) or word.startswith("-"):
             break
         if word not in command.commands:
             return False
