@@ -98,6 +98,7 @@ def finished(run: TrainingRun, plan: Plan, now: Timestamp) -> TrainingRun:
             "rated": plan.rated,
             "before": plan.before,
             "after": plan.after,
+            "off_policy": plan.off_policy,
             "changes": plan.changes[:SHOWN_CHANGES],
             "changes_total": len(plan.changes),
         }

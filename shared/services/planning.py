@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from shared.domain.learning.config import LearningConfig
+from shared.domain.access import WorkspaceSettings
+from shared.domain.learning.config import ModelId
 from shared.domain.learning.evaluation import evaluate
 from shared.domain.learning.explain import Change, changes, insights
 from shared.domain.learning.routing import RoutingPolicy
@@ -19,7 +20,9 @@ from shared.domain.learning.state import LearningState, fold
 from shared.domain.learning.state_json import to_json
 from shared.domain.learning.sums import OutcomeSums, QualitySums, RatingSums
 from shared.services.deps import Deps
+from shared.services.foreseeing import foresee
 from shared.services.snapshots import info_of, open_snapshot, open_state
+from shared.services.unit import settings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Plan:
     rated: dict[str, JsonValue]
     before: dict[str, JsonValue]
     after: dict[str, JsonValue]
+    off_policy: dict[str, JsonValue]
     changes: list[Change]
     insights: dict[str, JsonValue]
 
@@ -69,7 +73,8 @@ async def plan(deps: Deps, workspace: str, head: LearningHead) -> Plan:
     current = None
     if head.current_id is not None:
         current = (await open_snapshot(deps, workspace, head.current_id)).snapshot
-    return await asyncio.to_thread(_build, workspace, base, read, current, head, config)
+    settings = await settings_of(deps, workspace)
+    return await asyncio.to_thread(_build, deps, workspace, settings, base, read, current, head)
 
 
 async def read_since(deps: Deps, workspace: str, base: LearningState) -> Read:
@@ -106,20 +111,32 @@ def _rated(ratings: list[RatingSums]) -> dict[str, JsonValue]:
     }
 
 
-def _build(
+def _build(  # noqa: PLR0917 - what was read, each from its own place
+    deps: Deps,
     workspace: str,
+    settings: WorkspaceSettings,
     base: LearningState,
     read: Read,
     current: Snapshot | None,
     head: LearningHead,
-    config: LearningConfig,
 ) -> Plan:
+    config = deps.options.learning
     state = folded(base, read)
     snapshot = build_snapshot(state, config)
     data = to_bytes(snapshot)
     served = current.policy if current else RoutingPolicy(default_model=config.default_model)
     before = evaluate(served, state).figures()
     after = evaluate(snapshot.policy, state).figures()
+    prices = {ModelId(one.provider, one.model): p for one, p in deps.catalogue.prices.items()}
+    foreseen = foresee(
+        state,
+        served,
+        snapshot.policy,
+        config=config,
+        settings=settings,
+        prices=prices,
+        expected_output_tokens=deps.options.expected_output_tokens,
+    )
     made = changes(current, snapshot)
     return Plan(
         snapshot=snapshot,
@@ -133,6 +150,7 @@ def _build(
         rated=_rated(read.ratings),
         before=before,
         after=after,
+        off_policy=foreseen.figures(),
         changes=made,
         insights=insights(snapshot, made, before, after),
     )

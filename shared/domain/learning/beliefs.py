@@ -61,10 +61,14 @@ class GroupBelief(Learned):
 
 
 class ModelBelief(Learned):
-    """What is believed of a model in a pattern of middling difficulty that it was not tried in."""
+    """What is believed of a model in a pattern of middling difficulty that it was not tried in.
+
+    `n` is the effective number of its ratings in all patterns.
+    """
 
     provider: str
     model: str
+    n: Figure
     value: Figure
     spread: Figure
     output_tokens: Figure | None
@@ -74,12 +78,13 @@ class Beliefs(Learned):
     """All beliefs of a snapshot.
 
     `strength` is how many ratings the additive prior was worth. `value` and `spread` are those of a
-    model that was never tried anywhere.
+    model that was never tried anywhere; one with fewer than `new_until` ratings is new.
     """
 
     value: Figure = 0.5
     spread: Figure = 0.158114
     strength: Figure | None = None
+    new_until: Figure = 30.0
     models: tuple[ModelBelief, ...] = ()
     effects: tuple[tuple[str, Figure], ...] = ()
     groups: tuple[GroupBelief, ...] = ()
@@ -100,6 +105,11 @@ class Beliefs(Learned):
     @cached_property
     def _effects(self) -> dict[str, float]:
         return dict(self.effects)
+
+    def is_new(self, model: ModelId) -> bool:
+        """Returns whether a model has had too few tries to be judged."""
+        known = self._models.get(model)
+        return known is None or known.n < self.new_until
 
     def of(self, pattern: str, cell: str, model: ModelId) -> Belief:
         """Returns the belief of the nearest level that has seen the model."""
@@ -130,7 +140,7 @@ def build_beliefs(
     """
     if not groups:
         spread = math.sqrt(_SPREAD_PRIOR / config.prior_weight)
-        return Beliefs(value=config.prior_value, spread=spread)
+        return Beliefs(value=config.prior_value, spread=spread, new_until=config.new_until)
     order = sorted(groups)
     total = math.fsum(groups[key].n for key in order)
     variance = _pooled_variance([groups[key] for key in order])
@@ -153,10 +163,12 @@ def build_beliefs(
         value=fit.grand,
         spread=math.sqrt(variance / config.prior_weight),
         strength=strength,
+        new_until=config.new_until,
         models=tuple(
             ModelBelief(
                 provider=model.provider,
                 model=model.model,
+                n=weights[model],
                 value=fit.models[model],
                 spread=math.sqrt(spreads[model] ** 2 + variance / strength),
                 output_tokens=tokens[model],

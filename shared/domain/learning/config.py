@@ -155,11 +155,27 @@ class BeliefConfig(Settings):
         le=100_000,
         description="How many ratings a model's standing in a pattern is worth in a neighbourhood.",
     )
+    new_until: float = Field(
+        default=30,
+        ge=0,
+        description="A model with fewer ratings is new: a fifth of the draws goes to new models.",
+    )
     boldness: float = Field(
         default=0.7,
         gt=0,
         le=3,
         description="Factor on the uncertainty that exploring draws from: 1 is Thompson sampling.",
+    )
+
+
+class OffPolicyConfig(Settings):
+    """When logged traffic says enough about another policy."""
+
+    min_effective: float = Field(
+        default=50, ge=2, description="Least effective number of choices that agree with it."
+    )
+    min_support: Unit = Field(
+        default=0.95, description="Least share of traffic that tried by chance what it takes."
     )
 
 
@@ -196,6 +212,7 @@ class LearningConfig(Settings):
         description="What answers where nothing has qualified; null: the first candidate.",
     )
     beliefs: BeliefConfig = BeliefConfig()
+    off_policy: OffPolicyConfig = OffPolicyConfig()
     trust: TrustConfig = TrustConfig()
     patterns: PatternConfig = PatternConfig()
     regression: RegressionConfig = RegressionConfig()

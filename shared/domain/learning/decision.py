@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from shared.domain.learning.config import ModelId
-from shared.domain.learning.exploring import shares
+from shared.domain.learning.exploring import shares, with_new
 from shared.domain.learning.preference import NO_PREFERENCE, Preference, preferred
 from shared.domain.learning.routing import RoutingPolicy
 from shared.errors import InvalidInput
@@ -136,7 +136,8 @@ def _drawn(
         for model, belief in zip(models, believed, strict=True)
     ]
     boldness = policy.boldness
-    return shares(worth, [max(1e-9, boldness * belief.spread) for belief in believed])
+    drawn = shares(worth, [max(1e-9, boldness * belief.spread) for belief in believed])
+    return with_new(drawn, [policy.beliefs.is_new(model) for model in models])
 
 
 def _best(

@@ -21,6 +21,9 @@ REACH = 4.0
 EVEN_SHARE = 0.02
 """Part of the draws that treats all models alike, so that no candidate goes unseen for ever."""
 
+NEW_SHARE = 0.2
+"""Part of the draws that goes to models with too few ratings to be judged, where there are any."""
+
 _ROOT_2 = math.sqrt(2.0)
 
 
@@ -64,3 +67,14 @@ def _add(best: list[float], after: Sequence[float], before: Sequence[float]) -> 
         step = after[place] - before[place]
         if step > 0 and middle > 0:
             best[place] += step * everyone / middle
+
+
+def with_new(drawn: Sequence[float], new: Sequence[bool]) -> list[float]:
+    """Returns the shares with NEW_SHARE of them given to the new models alike."""
+    count = sum(new)
+    if count == 0:
+        return list(drawn)
+    return [
+        (1 - NEW_SHARE) * share + (NEW_SHARE / count if is_new else 0.0)
+        for share, is_new in zip(drawn, new, strict=True)
+    ]

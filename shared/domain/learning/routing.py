@@ -114,7 +114,9 @@ def build_policy(state: LearningState, config: LearningConfig) -> RoutingPolicy:
     cells = {
         (key.pattern, key.cell, found.id): observed(found)
         for key in sorted(state.ratings)
-        if key.cell and (found := standing(key, state.ratings[key]))
+        if key.cell
+        and (found := standing(key, state.ratings[key]))
+        and (key.pattern, found.id) in groups
     }
     return RoutingPolicy(
         default_model=config.default_model,

@@ -15,7 +15,8 @@ class TrainingRun(Record):
 
     `rated` has the plain means of the ratings that it read (`ratings`, `quality`, `correctness`).
     `before` and `after` hold the same figures for the policy before and after: see
-    learning/evaluation. `changes` are the first rows that differ, each with its reason and
+    learning/evaluation; `off_policy` what both would have earned on the logged traffic: see
+    learning/offpolicy. `changes` are the first rows that differ, each with its reason and
     evidence; `changes_total` counts them all.
     """
 
@@ -33,6 +34,7 @@ class TrainingRun(Record):
     rated: dict[str, JsonValue] = Field(default_factory=dict)
     before: dict[str, JsonValue] = Field(default_factory=dict)
     after: dict[str, JsonValue] = Field(default_factory=dict)
+    off_policy: dict[str, JsonValue] = Field(default_factory=dict)
     changes: list[dict[str, JsonValue]] = Field(default_factory=list)
     changes_total: int = 0
     blocked_by: list[str] = Field(default_factory=list)

@@ -1,0 +1,126 @@
+"""Beliefs lean on the level above, and go over to their own ratings as those come."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.learning.beliefs import Beliefs, Observed, build_beliefs
+from shared.domain.learning.config import BeliefConfig, LearningConfig, ModelId
+from shared.domain.learning.routing import build_policy
+from tests.unit.domain.learning.evidence import rating, state_of
+
+CONFIG = BeliefConfig()
+A, B, C = (ModelId("p", name) for name in "abc")
+
+
+def seen(n, value, tokens=None):
+    return Observed(n, value, 0.2, tokens)
+
+
+groups = st.dictionaries(
+    st.tuples(st.sampled_from(["code", "math", "law"]), st.sampled_from([A, B, C])),
+    st.builds(seen, st.floats(0.5, 1e5), st.floats(0, 1), st.none() | st.floats(1, 1000)),
+    min_size=1,
+)
+
+
+def test_without_ratings_the_prior_is_believed_of_every_model():
+    beliefs = build_beliefs({}, {}, CONFIG)
+    assert beliefs == Beliefs()
+    assert beliefs.of("code", "", A) == beliefs.of("math", "3", B)
+    assert beliefs.of("code", "", A).value == 0.5
+
+
+@given(groups)
+def test_values_stay_between_0_and_1_and_spreads_shrink_below_the_priors(given_groups):
+    beliefs = build_beliefs(given_groups, {}, CONFIG)
+    for one in beliefs.groups:
+        assert 0 <= one.value <= 1
+        assert 0 < one.spread <= math.hypot(beliefs.spread, 0.05) + 1e-6
+    assert len(beliefs.groups) == len(given_groups)
+
+
+@given(groups)
+def test_the_order_of_the_evidence_leaves_no_trace(given_groups):
+    turned = dict(reversed(list(given_groups.items())))
+    assert build_beliefs(turned, {}, CONFIG) == build_beliefs(given_groups, {}, CONFIG)
+
+
+def test_much_evidence_is_believed_as_it_is():
+    beliefs = build_beliefs({("code", A): seen(1e7, 0.83), ("code", B): seen(50, 0.2)}, {}, CONFIG)
+    assert beliefs.of("code", "", A).value == pytest.approx(0.83, abs=0.001)
+    assert beliefs.of("code", "", A).spread < 0.001
+
+
+def test_little_evidence_hardly_moves_a_model_from_its_standing_elsewhere():
+    known = {("code", A): seen(2000, 0.9), ("code", B): seen(2000, 0.4)}
+    known[("math", B)] = seen(2000, 0.4)
+    lucky = build_beliefs({**known, ("math", A): seen(3, 0.0)}, {}, CONFIG)
+    assert lucky.of("math", "", A).value > 0.8
+    proven = build_beliefs({**known, ("math", A): seen(3000, 0.1)}, {}, CONFIG)
+    assert proven.of("math", "", A).value < 0.2
+
+
+def test_a_hard_pattern_is_hard_for_a_model_that_was_not_tried_there():
+    known = {(pattern, A): seen(500, 0.9) for pattern in ("code", "data")}
+    known |= {(pattern, B): seen(500, 0.8) for pattern in ("code", "data")}
+    beliefs = build_beliefs({**known, ("law", A): seen(500, 0.4)}, {}, CONFIG)
+    assert beliefs.of("law", "", B).value < beliefs.of("code", "", B).value - 0.2
+    assert beliefs.of("law", "", B).spread > beliefs.of("code", "", B).spread
+
+
+def test_a_neighbourhood_starts_from_its_pattern_and_needs_evidence_of_its_own():
+    pattern = {("code", A): seen(1000, 0.6)}
+    few = build_beliefs(pattern, {("code", "1", A): seen(2, 1.0)}, CONFIG)
+    many = build_beliefs(pattern, {("code", "1", A): seen(5000, 0.95)}, CONFIG)
+    parent = few.of("code", "", A).value
+    assert few.of("code", "1", A).value == pytest.approx(parent, abs=0.01)
+    assert many.of("code", "1", A).value > 0.9
+    assert many.of("code", "2", A) == many.of("code", "", A)
+
+
+def test_strength_can_be_estimated_from_how_much_patterns_differ():
+    config = BeliefConfig(strength=None)
+    alike = {(f"p{n}", model): seen(400, 0.6) for n in range(8) for model in (A, B, C)}
+    apart = {
+        (f"p{n}", model): seen(400, 0.2 + 0.6 * ((n * 7 + place * 5) % 4) / 3)
+        for n in range(8)
+        for place, model in enumerate((A, B, C))
+    }
+    assert build_beliefs(alike, {}, config).strength == 2000
+    assert build_beliefs(apart, {}, config).strength < 20
+    assert build_beliefs({("code", A): seen(5, 1.0)}, {}, config).strength == 100
+
+
+def test_answers_of_a_new_pattern_are_thought_as_long_as_the_models_elsewhere():
+    beliefs = build_beliefs(
+        {("code", A): seen(100, 0.5, 300.0), ("math", A): seen(1, 0.5, 900.0)}, {}, CONFIG
+    )
+    assert beliefs.of("law", "", A).output_tokens == pytest.approx(306, abs=1)
+    assert beliefs.of("code", "", A).output_tokens == pytest.approx(300, abs=1)
+    assert 306 < beliefs.of("math", "", A).output_tokens < 450
+    assert beliefs.of("code", "", B).output_tokens is None
+
+
+def test_policy_carries_beliefs_of_patterns_and_neighbourhoods():
+    rows = [
+        rating(model="a", times=40, cell="1"),
+        rating(model="a", times=40, correct=0, quality=1),
+    ]
+    policy = build_policy(state_of(ratings=rows), LearningConfig())
+    assert [one.cell for one in policy.beliefs.groups] == ["", "1"]
+    whole, cell = (policy.beliefs.of("code", where, A).value for where in ("", "1"))
+    assert cell > whole
+    assert policy.by_pattern["code"].ranking[0].n == 80
+
+
+def test_a_neighbourhood_whose_pattern_comes_to_nothing_is_passed_over():
+    rows = [rating(model="a", cell="1"), rating(model="a", cell="2", sign=-1)]
+    assert build_policy(state_of(ratings=rows), LearningConfig()).beliefs.groups == ()
+
+
+def test_spread_of_the_prior_is_that_of_its_weight():
+    config = BeliefConfig(prior_weight=25)
+    assert build_beliefs({}, {}, config).spread == pytest.approx(math.sqrt(0.25 / 25))

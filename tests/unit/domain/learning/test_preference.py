@@ -1,0 +1,95 @@
+"""What the operator wants of cost and quality decides at once, among proven models only."""
+
+import pytest
+
+from shared.domain.learning.config import LearningConfig, ModelId
+from shared.domain.learning.decision import odds
+from shared.domain.learning.preference import NO_PREFERENCE, Preference
+from shared.domain.learning.routing import build_policy
+from shared.errors import InvalidInput
+from tests.unit.domain.learning.evidence import rating, state_of
+
+GOOD, FAIR, POOR, NEW = (ModelId("p", name) for name in ("good", "fair", "poor", "new"))
+ROWS = [
+    rating(model="good", times=2000, quality=5),
+    rating(model="fair", times=1800, quality=5),
+    rating(model="fair", times=200, quality=2, correct=0),
+    rating(model="poor", times=2000, quality=1, correct=0),
+]
+POLICY = build_policy(state_of(ratings=ROWS), LearningConfig())
+COSTS = {GOOD: 0.010, FAIR: 0.001, POOR: 0.0001}
+EVERYONE = (POOR, FAIR, GOOD)
+
+
+def choice(preference, *, costs=COSTS, candidates=EVERYONE):
+    return odds(
+        POLICY, "code", candidates, exploration_rate=0.0, preference=preference, costs=costs
+    ).greedy
+
+
+def test_without_a_preference_the_snapshots_order_holds():
+    assert not NO_PREFERENCE.asks
+    assert choice(NO_PREFERENCE) == POLICY.choice("code")
+
+
+@pytest.mark.parametrize(("worth", "expected"), [(100.0, GOOD), (1.0, GOOD), (0.01, FAIR)])
+def test_a_dearer_model_is_taken_where_its_gain_is_worth_its_price(worth, expected):
+    assert choice(Preference(answer_worth_usd=worth)) == expected
+
+
+@pytest.mark.parametrize(("floor", "expected"), [(0.5, FAIR), (0.85, FAIR), (0.95, GOOD)])
+def test_a_floor_takes_the_cheapest_that_proves_it(floor, expected):
+    assert choice(Preference(quality_floor=floor)) == expected
+
+
+def test_a_floor_that_nobody_reaches_takes_who_proves_the_most_and_says_so():
+    found = odds(
+        POLICY,
+        "code",
+        EVERYONE,
+        exploration_rate=0.0,
+        preference=Preference(quality_floor=1.0),
+        costs=COSTS,
+    )
+    assert found.greedy == GOOD
+    assert found.reason.startswith("No model proves the quality floor of 1")
+
+
+def test_what_has_not_proved_itself_is_not_chosen_however_cheap():
+    assert choice(Preference(answer_worth_usd=0.0001)) != POOR
+    assert choice(Preference(quality_floor=0.0)) != POOR
+
+
+def test_prices_may_change_at_any_time():
+    wanted = Preference(answer_worth_usd=0.01)
+    assert choice(wanted) == FAIR
+    assert choice(wanted, costs={**COSTS, GOOD: 0.001}) == GOOD
+
+
+def test_a_model_of_unknown_cost_counts_as_the_dearest():
+    assert choice(Preference(answer_worth_usd=0.01), costs={FAIR: 0.001, POOR: 0.01}) == FAIR
+    assert choice(Preference(quality_floor=0.5), costs={FAIR: 0.001}) == FAIR
+
+
+def test_exploring_weighs_costs_too():
+    def share(worth):
+        preference = Preference(answer_worth_usd=worth)
+        found = odds(
+            POLICY, "law", EVERYONE, exploration_rate=1.0, preference=preference, costs=COSTS
+        )
+        return dict(zip(found.models, found.propensities, strict=True))
+
+    assert share(0.02)[GOOD] < share(1000.0)[GOOD]
+
+
+def test_a_new_model_gets_its_tries_from_the_prior():
+    found = odds(POLICY, "code", (*EVERYONE, NEW), exploration_rate=0.2)
+    tries = dict(zip(found.models, found.propensities, strict=True))
+    assert tries[NEW] > 0.2 * 0.2
+    assert tries[POOR] < 0.002
+    assert sum(tries.values()) == pytest.approx(1)
+
+
+def test_nobody_to_choose_from_is_refused():
+    with pytest.raises(InvalidInput):
+        choice(NO_PREFERENCE, candidates=())
