@@ -81,15 +81,17 @@ async def queue(call: PageCall) -> Response:
     """Shows the list, and the entry that the address names; a script gets further items only."""
     wanted = call.query(QueueFilter)
     found = await listed(call, wanted)
-    context = {
-        "wanted": wanted,
-        "found": found,
-        "now": bootstrap.deps().clock.now_text(),
-        "blind": (await settings_of(bootstrap.deps(), call.caller.workspace)).blind_review,
-        "reasons": REASONS,
-        "claim_s": CLAIM_S,
-    }
-    return render(call, "_queue_items.html" if call.partial else "queue.html", **context)
+    settings = await settings_of(bootstrap.deps(), call.caller.workspace)
+    return render(
+        call,
+        "_queue_items.html" if call.partial else "queue.html",
+        wanted=wanted,
+        found=found,
+        now=bootstrap.deps().clock.now_text(),
+        blind=settings.blind_review,
+        reasons=REASONS,
+        claim_s=CLAIM_S,
+    )
 
 
 @pages.get("/queue/{entry_id}")

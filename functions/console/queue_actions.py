@@ -1,7 +1,7 @@
 """What a reviewer does with one entry: claim, decide, edit, undo. Answers tell the page's script.
 
 Invariant: every decision names the revision and the content that the reviewer has seen, and the
-claim under which it was read; whatever has moved on meanwhile makes it a conflict, never a decision.
+claim under which it was read; what has moved on meanwhile makes it a conflict, never a decision.
 """
 
 from pydantic import Field

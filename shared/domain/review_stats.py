@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.domain.entries import Decision, Entry
-from shared.domain.times import Timestamp
 
 GROWTH = 1.2
 SHORTEST_S = 0.001

@@ -1,4 +1,4 @@
-"""One entry as its reviewer needs it: what changed, what is like it, and how far to trust its source.
+"""One entry as its reviewer needs it: what changed, what is like it, how far to trust its source.
 
 Writes nothing, and scans nothing: history by id, track records from counters.
 """

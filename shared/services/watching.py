@@ -47,7 +47,7 @@ async def newest(deps: Deps, workspace: str) -> int:
 
 
 async def changes(deps: Deps, workspace: str, after: int) -> tuple[list[Change], int]:
-    """Returns what happened to entries after a place of the log, oldest first, and the new place."""
+    """Returns what happened to entries after a place of the log, and the new place."""
     page = await deps.store.audit_page(workspace, limit=SEEN_AT_ONCE)
     fresh = [one for one in reversed(page.items) if one.seq > after]
     told = [_change(one) for one in fresh if one.action in _CHANGES]
@@ -57,5 +57,6 @@ async def changes(deps: Deps, workspace: str, after: int) -> tuple[list[Change],
 def _change(record: AuditRecord) -> Change:
     reviewer = record.data.get("reviewer")
     who = reviewer if isinstance(reviewer, str) else record.actor
-    until = record.data.get("expires_at", "")
-    return Change(record.subject, _CHANGES[record.action], who, until if until else "")
+    until = record.data.get("expires_at")
+    ends = until if isinstance(until, str) else ""
+    return Change(record.subject, _CHANGES[record.action], who, ends)

@@ -313,6 +313,6 @@ def _validated(model: type[M], raw: bytes, *, query: bool) -> M:
         else:
             given[name] = value
     try:
-        return model.model_validate_strings(given)
+        return model.model_validate(given, strict=False)  # text becomes numbers
     except ValidationError as error:
         raise problems.invalid(error, query=query) from None

@@ -233,7 +233,7 @@
   // --- this session ------------------------------------------------------------------------------
 
   const session = JSON.parse(sessionStorage.getItem("whetstone-session") || '{"began":0,"counts":{},"last":[]}');
-  let warned = 0;
+  let warned = -20;
 
   function count(action, took, words = 0) {
     const step = took === null ? -1 : 1;
@@ -264,7 +264,10 @@
     if (!fast && !uniform) return;
     warned = total;
     const note = fast ? "You decide faster than these texts can be read. If they are all alike, “Decide many” shows them together; else take a breath." : "The last twenty decisions were all the same, and quick. Does each still get a look?";
-    whetstone.toast(note, { seconds: 9 });
+    const place = document.getElementById("caution");
+    place.textContent = note;
+    place.hidden = false;
+    setTimeout(() => { place.hidden = true; }, 20000);
   }
 
   // --- dialogs -----------------------------------------------------------------------------------

@@ -6,9 +6,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain import review_stats
+from shared.domain.entries import Decision, Entry
 from shared.domain.review_stats import Verdicts
 
 seconds = st.floats(min_value=0.001, max_value=3e8)
+
+AT = "2026-01-31T00:00:00.000000Z"
+ENTRY = Entry(
+    id="ent_1",
+    state="rejected",
+    topic="t",
+    content="c",
+    content_hash="h",
+    confidence_score=0.9,
+    risk=0.1,
+    submitter="agent",
+    submitted_by="agent",
+    submitted_at=AT,
+    created_at=AT,
+    updated_at=AT,
+)
+DECISION = Decision(
+    id="ent_1:000001",
+    entry_id="ent_1",
+    revision=1,
+    content_hash="h",
+    verdict="reject",
+    reviewer="ada",
+    seconds_to_decision=10.0,
+    decided_at=AT,
+)
 
 
 def counted(times):
@@ -46,11 +73,35 @@ def test_nothing_counted_has_no_quantile():
 
 
 def test_one_decision_adds_to_each_figure_once():
-    added = review_stats.increments("reject", "agent", 10.0, "2026-01-31T00:00:00.000000Z")
+    added = review_stats.increments(DECISION, ENTRY)
     assert added["review"] == {"reject": 1}
     assert added["decisions.day:2026-01-31"] == {"reject": 1}
-    assert added["decisions.submitter:agent"] == {"reject": 1}
+    assert added["decisions.submitter:agent"] == {"reject": 1, "band4.reject": 1}
     assert added["decisions.seconds"] == {review_stats.bucket(10.0): 1}
+
+
+def test_an_undone_decision_takes_away_what_it_added():
+    added = review_stats.increments(DECISION, ENTRY)
+    taken = review_stats.increments(DECISION, ENTRY, times=-1)
+    assert added.keys() == taken.keys()
+    for counter, amounts in added.items():
+        assert taken[counter] == {name: -one for name, one in amounts.items()}
+
+
+@given(st.floats(min_value=0, max_value=1))
+def test_every_confidence_has_its_band(confidence):
+    band = review_stats.band(confidence)
+    assert band / review_stats.BANDS <= confidence + 1e-9
+    assert confidence <= (band + 1) / review_stats.BANDS + 1e-9
+    assert 0 <= band < review_stats.BANDS
+
+
+def test_decisions_are_told_apart_by_band():
+    fields = {"approve": 3, "band4.approve": 2, "band4.reject": 1, "band0.approve": 1}
+    bands = review_stats.by_band(fields)
+    assert bands[4] == Verdicts(2, 1, 0)
+    assert bands[0] == Verdicts(1, 0, 0)
+    assert bands[1] == Verdicts()
 
 
 def test_no_figure_starts_with_the_name_of_the_totals():
