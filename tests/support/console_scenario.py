@@ -30,8 +30,11 @@ AGENTS = (
 _STATUS = {1.0: "approved", 0.5: "partial", 0.0: "rejected"}
 
 
-async def everything(system: System) -> None:
-    """Fills the workspace: evidence, runs, knowledge, alerts, dead letters, measurements."""
+async def everything(system: System, said: str = HOSTILE) -> None:
+    """Fills the workspace: evidence, runs, knowledge, alerts, dead letters, measurements.
+
+    `said` is in texts that others wrote.
+    """
     await _routing(system)
     await _trust(system)
     await run(system)
@@ -39,8 +42,8 @@ async def everything(system: System) -> None:
     await evidence(system, 40, pattern="code", model="medium", quality=5, cost_nanousd=400_000)
     await evidence(system, 40, pattern="writing", model="small", quality=4, cost_nanousd=90_000)
     await run(system)
-    await _knowledge(system)
-    await _monitor(system)
+    await _knowledge(system, said)
+    await _monitor(system, said)
     await evidence(system, 60, pattern="writing", model="medium", quality=5, cost_nanousd=80_000)
     await evidence(system, 30, pattern="summary", model="small", quality=5, cost_nanousd=40_000)
 
@@ -125,12 +128,12 @@ async def _experts(system: System) -> None:
     await system.store.transact(WORKSPACE, write)
 
 
-async def _knowledge(system: System) -> None:
+async def _knowledge(system: System, said: str) -> None:
     texts = (
         ("billing", "Invoices can be **reissued** within 30 days; the number stays the same."),
         ("billing", "A refund needs the approval of the account's owner."),
         ("shipping", "Parcels above 30 kg go by freight and take two days longer."),
-        ("hostile", f"An entry with {HOSTILE} in it, which is shown as text."),
+        ("markup", f"Text that others wrote is shown as it is. {said}"),
     )
     ids = []
     for topic, content in texts:
@@ -152,13 +155,13 @@ async def _knowledge(system: System) -> None:
     await publishing.publish_entry(system.deps, WORKSPACE, ids[1])
 
 
-async def _monitor(system: System) -> None:
+async def _monitor(system: System, said: str) -> None:
     await alerting.raise_alert(
         system.deps,
         WORKSPACE,
         rule="oldest_pending",
         key="oldest_pending",
-        summary=f"An entry waits for 3 hours. {HOSTILE}",
+        summary=f"An entry waits for 3 hours. {said}".strip(),
         evidence={},
     )
     event = Event(
@@ -168,7 +171,7 @@ async def _monitor(system: System) -> None:
         occurred_at=system.clock.now_text(),
         subject="ent_1",
     )
-    await system.bus.bury("notify", event, 5, f"the channel does not answer {HOSTILE}")
+    await system.bus.bury("notify", event, 5, f"the channel does not answer {said}".strip())
     for number in range(12):
         points = [
             {"model": "router", "version": version, "name": "latency_ms", "value": value + number}
