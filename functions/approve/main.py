@@ -10,6 +10,7 @@ from shared.messages.reviewing import (
     ClaimedEntry,
     ClaimEntry,
     Decided,
+    KnowledgeRolledBack,
     Queue,
     QueueParams,
     Reject,
@@ -19,8 +20,16 @@ from shared.messages.reviewing import (
     Retract,
     RetractedEntry,
     ReviewStats,
+    RollBackKnowledge,
 )
-from shared.services import auditing, claiming, review_bulk, review_reading, reviewing
+from shared.services import (
+    auditing,
+    claiming,
+    review_bulk,
+    review_reading,
+    reviewing,
+    rolling_back_knowledge,
+)
 from shared.web.app import Api
 from shared.web.cloud import cloud_function
 from shared.web.endpoint import Call
@@ -30,6 +39,7 @@ app = Api("approve", bootstrap.gate)
 
 REVIEWER = needs("review", role="reviewer")
 READER = needs("review", role="viewer")
+ADMIN = needs("admin", role="admin")
 AUDITOR = needs("review", "monitor", role="viewer")
 
 
@@ -104,6 +114,14 @@ async def retract_entry(call: Call, entry_id: str, body: Retract) -> RetractedEn
 async def decide_entries(call: Call, body: BulkDecide) -> BulkResult:
     """Decide up to 200 entries; each succeeds or fails by itself, in the order of the request."""
     return await review_bulk.decide_many(bootstrap.deps(), call.caller, body, call.key)
+
+
+@app.endpoint("POST", "/v1/knowledge/rollback", needs=ADMIN)
+async def roll_back_knowledge(call: Call, body: RollBackKnowledge) -> KnowledgeRolledBack:
+    """Bring search back to what an earlier version of the knowledge showed; `dry_run` previews."""
+    return await rolling_back_knowledge.roll_back_knowledge(
+        bootstrap.deps(), call.caller, body, call.key
+    )
 
 
 @app.endpoint("GET", "/v1/audit", needs=AUDITOR)

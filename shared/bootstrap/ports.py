@@ -185,4 +185,5 @@ def _options(chosen: Settings) -> Options:
         expected_output_tokens=chosen.serving.expected_output_tokens,
         embedding_timeout_s=chosen.vertex.query_timeout_s,
         console_url=chosen.notify.console_url,
+        revision=chosen.revision,
     )

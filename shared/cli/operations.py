@@ -6,9 +6,11 @@ import click
 
 from shared.cli.running import call_job, in_workspace, run
 from shared.cli.serve import apps
+from shared.domain.access import Caller
 from shared.messages.events import JOBS
+from shared.messages.reviewing import KnowledgeRolledBack, RollBackKnowledge
 from shared.ports import Schedule, ScheduledJob
-from shared.services import auditing, publishing
+from shared.services import auditing, publishing, rolling_back_knowledge
 from shared.services import knowledge as knowing
 from shared.services.deps import Deps
 from shared.web import openapi as document
@@ -114,6 +116,33 @@ async def _embed(deps: Deps, workspace: str) -> int:
     while await publishing.embed_missing(deps, workspace, _EMBEDDED_AT_ONCE):
         pass
     return len(await deps.index.unembedded(workspace, deps.embedder.model, _EMBEDDED_AT_ONCE))
+
+
+@knowledge.command("rollback")
+@in_workspace
+@click.option("--to", "version", required=True, type=click.IntRange(0), help="Its version.")
+@click.option("--reason", required=True, help="Why, for the record.")
+@click.option("--dry-run", is_flag=True, help="Only tell what would change.")
+def rollback_knowledge(workspace: str, version: int, reason: str, *, dry_run: bool) -> None:
+    """Bring search back to what an earlier version of the knowledge showed, and publish that."""
+    command = RollBackKnowledge(version=version, reason=reason, dry_run=dry_run)
+
+    async def work(deps: Deps) -> KnowledgeRolledBack:
+        caller = Caller(workspace, "system:cli", system=True)
+        found = await rolling_back_knowledge.roll_back_knowledge(deps, caller, command, None)
+        if dry_run:
+            return found
+        for one in found.changes:
+            await publishing.publish_entry(deps, workspace, one.entry_id)
+        again = command.model_copy(update={"dry_run": True})
+        left = await rolling_back_knowledge.roll_back_knowledge(deps, caller, again, None)
+        return found.model_copy(update={"waiting": left.waiting})
+
+    found = run(work)
+    for one in found.changes:
+        click.echo(f"{one.entry_id}  {one.old_revision or '-'} -> {one.new_revision or '-'}")
+    what = "would change" if dry_run else "changed"
+    click.echo(f"{found.changes_total} entries {what}, {found.waiting} wait to be published")
 
 
 _job = click.argument("name", type=click.Choice(list(JOBS)))

@@ -60,6 +60,9 @@ LEAST_SIGNING = 32
 _INSTANCE = "K_SERVICE"
 """Set by Google Cloud in each instance of a function, and by `make run-cloud`."""
 
+_REVISION = "K_REVISION"
+"""As `_INSTANCE`."""
+
 
 def _long_enough(given: SecretStr) -> SecretStr:
     value = given.get_secret_value()
@@ -158,6 +161,11 @@ class Settings(BaseSettings):
             secrets=self.secrets,
             schedule=self.schedule,
         )
+
+    @property
+    def revision(self) -> str:
+        """Returns the deployed revision that runs, as Google Cloud says; empty elsewhere."""
+        return os.environ.get(_REVISION, "")
 
     @classmethod
     def settings_customise_sources(

@@ -50,6 +50,8 @@ class RoutingDecision(Record):
     session_id: str | None = None
     decided_by: str = ""
     decided_at: Timestamp
+    revision: str = ""
+    """The deployed revision of the code that decided; empty where there are none."""
 
 
 class Rating(Record):

@@ -87,6 +87,18 @@ class Retract(Command):
     reason: Reason = Field(description="Why.")
 
 
+class RollBackKnowledge(Command):
+    """Bring search back to what an earlier version of the knowledge showed."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"version": 0, "reason": "bad source", "dry_run": True}]}
+    )
+
+    version: int = Field(ge=0, description="Whose entries shall be shown; 0 shows none.")
+    reason: Reason = Field(description="Why.")
+    dry_run: bool = Field(default=False, description="Only tell what would change.")
+
+
 class ClaimEntry(Command):
     """Take an entry for review, so that nobody else decides it meanwhile."""
 
@@ -193,6 +205,30 @@ class RetractedEntry(Answer):
     reviewer: str
     reason: str
     retracted_at: Timestamp
+
+
+class RevisionChange(Answer):
+    """An entry whose published revision changes; None where nothing of it is published."""
+
+    entry_id: str
+    old_revision: int | None
+    new_revision: int | None
+
+
+class KnowledgeRolledBack(Answer):
+    """What a rollback of the knowledge changed, or would.
+
+    `from_version` is the newest version before it. `changes` are the first 500 of `changes_total`.
+    `waiting` are the entries that search does not show as wanted yet; ask again with `dry_run`
+    until it is 0.
+    """
+
+    version: int
+    from_version: int
+    dry_run: bool
+    changes: list[RevisionChange]
+    changes_total: int
+    waiting: int
 
 
 class ClaimedEntry(Answer):

@@ -44,6 +44,7 @@ class Options:
     expected_output_tokens: int = 256
     embedding_timeout_s: float = 1.0
     console_url: str = "http://127.0.0.1:8080"
+    revision: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ log, never from the caller. Invariant: a person's standing rating of a request i
 exactly once; a replaced one is taken back by a row that repeats its figures with sign -1.
 """
 
+import logging
+
 from pydantic import JsonValue
 
 from shared.domain.access import Caller, IdempotencyKey
@@ -18,12 +20,14 @@ from shared.domain.feedback import (
 )
 from shared.domain.learning.sums import inverse_weight
 from shared.domain.models import NANO_PER_USD
-from shared.domain.times import Timestamp, day_number
+from shared.domain.times import Timestamp, day_number, seconds_between
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.messages.rating import FeedbackRecorded, RecordFeedback
 from shared.ports import Transaction
 from shared.services.deps import Deps
 from shared.services.unit import audited, event, once, writable
+
+logger = logging.getLogger("whetstone.feedback")
 
 KEPT_RATINGS = 20
 """Replaced ratings that a person's rating of a request keeps; the evidence log has them all."""
@@ -53,6 +57,8 @@ async def record_feedback(
         rated_at=now,
     )
 
+    rated: list[RoutingDecision] = []
+
     async def work(tx: Transaction) -> FeedbackRecorded:
         decision = await tx.get(ROUTING_DECISIONS, command.request_id)
         if decision is None:
@@ -60,6 +66,7 @@ async def record_feedback(
         if decision.failed:
             raise Conflict(f"no model answered request {command.request_id}: nothing to rate")
         known = await tx.get(FEEDBACK, f"{command.request_id}:{user_id}")
+        rated.append(decision)
         stands = standing(command, user_id, decision, rating, known)
         tx.put(FEEDBACK, stands)
         if known is not None:
@@ -74,7 +81,20 @@ async def record_feedback(
         tx.emit(event(deps, caller, now, "feedback.recorded", feedback_id, **facts))
         return FeedbackRecorded(feedback_id=feedback_id, replaced=known is not None)
 
-    return await once(deps, caller, key, FeedbackRecorded, work)
+    done = await once(deps, caller, key, FeedbackRecorded, work)
+    if rated and not done.replaced:
+        _tell(rated[-1], command.quality_score, now)
+    return done
+
+
+def _tell(decision: RoutingDecision, quality_score: int, now: Timestamp) -> None:
+    """Logs a first rating by the revision that decided, which a canary of it is judged by."""
+    facts = {
+        "routed_by": decision.revision,
+        "quality_score": quality_score,
+        "age_s": round(seconds_between(decision.decided_at, now), 3),
+    }
+    logger.info("feedback.rated", extra=facts)
 
 
 def _rater(caller: Caller, command: RecordFeedback) -> str:

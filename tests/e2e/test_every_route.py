@@ -39,6 +39,7 @@ NEEDS: dict[str, Needs] = {
     "POST /v1/approvals/{entry_id}/release": REVIEW,
     "POST /v1/approvals/{entry_id}/retract": REVIEW,
     "POST /v1/approvals:bulk": REVIEW,
+    "POST /v1/knowledge/rollback": ADMIN,
     "GET /v1/audit": needs("review", "monitor", role="viewer"),
     "GET /v1/audit/verify": needs("review", "monitor", role="viewer"),
     "POST /v1/feedback": RATE,

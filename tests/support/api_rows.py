@@ -138,6 +138,15 @@ ROWS = (
     ),
     Row(
         "POST",
+        "/v1/knowledge/rollback",
+        200,
+        "version from_version changes waiting",
+        const(version=0, reason="A bad source.", dry_run=True),
+        World.approved,
+        holds=lambda a: a["dry_run"] is True,
+    ),
+    Row(
+        "POST",
         "/v1/approvals:bulk",
         200,
         "items succeeded failed",

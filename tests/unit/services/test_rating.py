@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from shared.config import Settings
 from shared.domain.feedback import FEEDBACK
 from shared.domain.learning.config import LearningConfig
 from shared.domain.learning.decay import weight
@@ -226,3 +227,24 @@ def test_a_wrong_field_is_refused_by_name(field, value):
     RecordFeedback.model_validate(good)
     with pytest.raises(ValueError, match=field):
         RecordFeedback.model_validate({**good, field: value})
+
+
+def test_a_first_rating_is_logged_by_the_revision_that_decided(tmp_path, caplog):
+    async def scenario(system):
+        await routed(system, revision="whetstone-serve-00002-abc")
+        system.clock.advance(seconds=90)
+        with caplog.at_level("INFO", logger="whetstone.feedback"):
+            await rate(system, quality=4)
+            await rate(system, quality=1)
+        [line] = [one for one in caplog.records if one.message == "feedback.rated"]
+        assert (line.routed_by, line.quality_score) == ("whetstone-serve-00002-abc", 4)
+        assert line.age_s == pytest.approx(90, abs=1)
+
+    play(tmp_path, scenario)
+
+
+def test_a_decision_names_the_revision_that_google_cloud_says_it_runs_in(monkeypatch):
+    monkeypatch.setenv("K_REVISION", "whetstone-serve-00002-abc")
+    assert Settings().revision == "whetstone-serve-00002-abc"
+    monkeypatch.delenv("K_REVISION")
+    assert Settings().revision == ""
