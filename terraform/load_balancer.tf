@@ -6,7 +6,7 @@ locals {
   # answers 404 in our own words to what nobody has.
   paths = {
     submit   = ["/v1/entries", "/v1/recommendations", "/api/v3.4/kb/"]
-    approve  = ["/v1/approvals", "/v1/audit", "/api/v3.4/approval/"]
+    approve  = ["/v1/approvals", "/v1/audit", "/v1/knowledge/", "/api/v3.4/approval/"]
     feedback = ["/v1/feedback", "/v1/outcomes", "/v1/conversations/", "/feedback", "/admin/feedback/"]
     retrain  = ["/v1/learning/", "/v1/agents", "/v1/patterns", "/v1/insights", "/admin/learning/", "/admin/performance/", "/api/v1/learning/"]
     serve    = ["/v1/route", "/v1/routing/", "/v1/complete", "/v1/search", "/complete", "/recommendation", "/routing/metrics", "/api/v1/troubleshoot"]
