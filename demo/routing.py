@@ -95,6 +95,9 @@ async def gather_evidence(stage: Stage, rounds: int) -> None:
             right += prompt.correct[place]
             cost += prompt.cost_usd[place]
         total += len(drawn)
+        await stage.machine.post(
+            "/v1/metrics", {"points": accuracy_points(stage.data.models, drawn)}
+        )
         asking.give_up()
         left = sum(len(places) for places in asking.left.values()) / len(asking.left)
         stage.say(
@@ -109,6 +112,23 @@ async def gather_evidence(stage: Stage, rounds: int) -> None:
         "clearly behind. What the other models would have said is never used."
     )
     stage.facts["evidence"] = {"ratings": total, "right": right, "usd": cost}
+
+
+def accuracy_points(models: Sequence[Model], drawn: Sequence[tuple[Prompt, int]]) -> list[Json]:
+    """Returns what the monitor charts: each asked model's share of right answers in a pass."""
+    asked, right = Counter[int](), Counter[int]()
+    for prompt, place in drawn:
+        asked[place] += 1
+        right[place] += prompt.correct[place]
+    return [
+        {
+            "model": models[place].name,
+            "version": "demo",
+            "name": "accuracy",
+            "value": right[place] / asked[place],
+        }
+        for place in sorted(asked)
+    ]
 
 
 async def _rate(stage: Stage, prompt: Prompt, place: int) -> None:

@@ -165,6 +165,7 @@ def _errors(traffic: PerformanceView) -> str:
     bars = [
         Bar(f"{one.method} {one.route} ({one.requests:,} requests)", [one.error_share])
         for one in routes[:ROUTES]
+        if one.error_share
     ]
     return BarChart(
         "Errors",
@@ -172,8 +173,7 @@ def _errors(traffic: PerformanceView) -> str:
         "share of requests answered with 5xx, since the start of this process",
         ["errors"],
         bars,
-        most=max((one.error_share for one in routes), default=0.0) or 0.05,
-        nothing="No request was answered yet.",
+        nothing="No request was answered with an error of ours (5xx).",
     ).draw()
 
 

@@ -28,7 +28,7 @@ pages = Pages()
 
 PAGE = 24
 """Agents on one page."""
-COMPARED = 20
+COMPARED = 12
 """Agents in the comparison, the agent itself among them."""
 _CSV = 500
 
@@ -86,14 +86,14 @@ async def agent(call: PageCall) -> Response:
 async def _over_time(call: PageCall, history: AgentHistory) -> str:
     markers = await snapshot_markers(bootstrap.deps(), call.caller)
     stacks = [
-        Stack(one.at, [one.approved, one.partial, one.rejected, one.waiting])
+        Stack(one.at, [one.waiting, one.partial, one.approved, one.rejected])
         for one in history.buckets
     ]
     return StackChart(
         "Recommendations over time",
         "count",
         "recommendations",
-        ["approved", "partial", "rejected", "no outcome yet"],
+        ["no outcome yet", "partial", "approved", "rejected"],
         stacks,
         history.step_s,
         markers,

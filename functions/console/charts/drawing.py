@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 from functions.console.charts.scale import Scale, Unit, round_times, tick_words, time_style
 
 WIDTH, HEIGHT = 480.0, 224.0
-LEFT, RIGHT, TOP, BOTTOM = 62.0, 470.0, 22.0, 200.0
+LEFT, RIGHT, TOP, BOTTOM = 62.0, 470.0, 28.0, 200.0
 SERIES = 6
 """Colours there are; a chart with more series repeats them with other dashes."""
 

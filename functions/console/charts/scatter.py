@@ -118,7 +118,8 @@ class ScatterChart:
     def _names(self, x: Scale, y: Scale) -> str:
         """Returns the dots' names beside them; those that would cover another are left out."""
         parts: list[str] = []
-        taken: list[tuple[float, float, float]] = []
+        dots = [(x.at(one.x), y.at(one.y) + 4) for one in self.dots]
+        taken = [(left - 5, left + 5, top) for left, top in dots]
         for dot in sorted(self.dots, key=lambda one: -one.size):
             left, top, wide = x.at(dot.x), y.at(dot.y) + 4, _LETTER * len(dot.name)
             right = left < (LEFT + RIGHT) / 2

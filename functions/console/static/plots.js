@@ -3,8 +3,8 @@
 
 (() => {
   const styles = {
-    second: { hour: "2-digit", minute: "2-digit", second: "2-digit" },
-    minute: { hour: "2-digit", minute: "2-digit" },
+    second: { hourCycle: "h23", hour: "2-digit", minute: "2-digit", second: "2-digit" },
+    minute: { hourCycle: "h23", hour: "2-digit", minute: "2-digit" },
     day: { day: "numeric", month: "short" },
   };
   const stamps = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g;
