@@ -1,4 +1,4 @@
-"""An issuer of OIDC tokens on this machine, in Google's place: `python -m localcloud.issuer PORT`.
+"""An issuer of OIDC tokens, in Google's place: `python -m localcloud.issuer PORT KEY_FILE`.
 
 The functions of the local cloud verify the tokens of pushes and jobs as on Google Cloud; only the
 address of the signing keys is another. `GET /certs` are those keys, `GET /token?audience=…&email=…`
@@ -16,6 +16,7 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 import jwt
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
@@ -31,17 +32,26 @@ KEYS_S = 300
 
 
 class Signer:
-    """Signs tokens as Google does for a service account."""
+    """Signs tokens as Google does for a service account.
 
-    def __init__(self, issuer: str) -> None:
+    Args:
+        issuer: who it says it is.
+        kept: the file of its first key, made where it is missing: a key that is kept verifies what
+            was signed before a restart. None makes a new key.
+    """
+
+    def __init__(self, issuer: str, kept: Path | None = None) -> None:
         self.issuer = issuer
         self._keys: dict[str, rsa.RSAPrivateKey] = {}
-        self.rotate()
+        self._take(_kept_key(kept) if kept is not None else _new_key())
 
     def rotate(self) -> str:
         """Makes a new key, with which it signs from now on, and returns its id."""
+        return self._take(_new_key())
+
+    def _take(self, key: rsa.RSAPrivateKey) -> str:
         self.key_id = f"key-{len(self._keys) + 1}"
-        self._keys[self.key_id] = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+        self._keys[self.key_id] = key
         return self.key_id
 
     def retire(self, key_id: str) -> None:
@@ -58,8 +68,6 @@ class Signer:
 
     def public_pem(self) -> bytes:
         """Returns the current key's public part, as files have it."""
-        from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 -- for tests only
-
         return (
             self._keys[self.key_id]
             .public_key()
@@ -85,6 +93,28 @@ class Signer:
         return jwt.encode(
             kept, self._keys[self.key_id], algorithm="RS256", headers={"kid": self.key_id}
         )
+
+
+def _new_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+
+
+def _kept_key(path: Path) -> rsa.RSAPrivateKey:
+    """Returns the key of a file; a new one, which it writes there, where there is no file."""
+    if path.exists():
+        known = serialization.load_pem_private_key(path.read_bytes(), None)
+        if isinstance(known, rsa.RSAPrivateKey):
+            return known
+    key = _new_key()
+    path.touch(mode=0o600)
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return key
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -132,10 +162,10 @@ class IssuerServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, kept: Path | None = None) -> None:
         super().__init__((HOST, port), _Handler)
         self.url = f"http://{HOST}:{self.server_port}"
-        self.signer = Signer(self.url)
+        self.signer = Signer(self.url, kept)
         self.asked = 0
         self.status = 200
 
@@ -157,14 +187,15 @@ class Issuer(LocalProcess):
     """The issuer as a process of its own.
 
     Args:
-        folder: for its log.
+        folder: for its log, and the key that outlives it.
         port: a free one where None.
     """
 
     def __init__(self, folder: Path, port: int | None = None) -> None:
         self.port = port or free_port()
         self.url = f"http://{HOST}:{self.port}"
-        command = (sys.executable, "-m", "localcloud.issuer", str(self.port))
+        key = str(folder.resolve() / "issuer.key")
+        command = (sys.executable, "-m", "localcloud.issuer", str(self.port), key)
         super().__init__("the issuer", command, folder / "issuer.log", lambda: answers(self.port))
 
     @property
@@ -177,5 +208,5 @@ class Issuer(LocalProcess):
 
 
 if __name__ == "__main__":
-    with IssuerServer(int(sys.argv[1])):
+    with IssuerServer(int(sys.argv[1]), Path(sys.argv[2])):
         threading.Event().wait()
