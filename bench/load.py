@@ -29,8 +29,8 @@ class Load:
 
     Args:
         port: of this machine.
-        seconds: how long.
-        source: endless requests.
+        seconds: how long, at most.
+        source: requests; where they end, so does the load.
         keep_bodies: hand back the answers' bodies.
     """
 
@@ -101,14 +101,20 @@ class _Connection(asyncio.Protocol):
         self._received = b""
         if time.perf_counter() < self._stop_at:
             self._send()
-            return
-        self.done.set_result(None)
-        self._transport.close()
+        else:
+            self._end()
 
     def _send(self) -> None:
-        request = next(self._requests)
+        request = next(self._requests, None)
+        if request is None:
+            self._end()
+            return
         self._sent_at = time.perf_counter()
         self._transport.write(request)
+
+    def _end(self) -> None:
+        self.done.set_result(None)
+        self._transport.close()
 
 
 def _length(head: bytes) -> int:

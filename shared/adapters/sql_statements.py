@@ -11,7 +11,13 @@ from functools import cache
 from operator import attrgetter
 from typing import Any
 
-from shared.adapters.declared_queries import Asked, check_column, declared_order, open_cursor
+from shared.adapters.declared_queries import (
+    Asked,
+    check_column,
+    declared_order,
+    declared_query,
+    open_cursor,
+)
 from shared.domain.feedback import OutcomeEvidence, RatingEvidence
 from shared.domain.records import Collection, Filter, Order, R, Scalar
 
@@ -33,12 +39,15 @@ class Dialect:
         equal: the condition that a field has a value, which may be NULL where `null` is None.
         null: the condition that a field has none, where that needs another form.
         contains: the condition that a list field holds a value.
+        keys_first: a listing that is narrowed by further filters finds the keys in an index and
+            opens only the rows it returns; for a database that else opens each row it walks over.
     """
 
     mark: str
     equal: str
     null: str | None
     contains: str
+    keys_first: bool = False
 
     def marks(self, count: int) -> str:
         """Returns the marks of `count` parameters."""
@@ -145,11 +154,17 @@ def make_listing(  # noqa: PLR0917 -- those of `Store.find`, and the dialect
             where += f" AND ({order.field}, id) {beyond} ({dialect.marks(2)})"
             parameters += [value, record_id]
     keys = "" if order.field == "id" else f"{order.field} {direction}, "
+    place = f"WHERE {where} ORDER BY {keys}id {direction} LIMIT {dialect.mark}"
+    narrowed = len(filters) > len(declared_query(collection, filters, order).equal)
+    if not (dialect.keys_first and narrowed):
+        sql = f"SELECT {order.field}, id, doc FROM {collection.name} {place}"
+        return Listing(sql, (*parameters, limit + 1), asked)
+    doc = f"SELECT doc FROM {collection.name} WHERE workspace = {dialect.mark} AND id = found.id"
     sql = (
-        f"SELECT {order.field}, id, doc FROM {collection.name} WHERE {where}"
-        f" ORDER BY {keys}id {direction} LIMIT {dialect.mark}"
+        f"SELECT place, id, ({doc}) FROM (SELECT {order.field} AS place, id"
+        f" FROM {collection.name} {place}) AS found ORDER BY place {direction}, id {direction}"
     )
-    return Listing(sql, (*parameters, limit + 1), asked)
+    return Listing(sql, (workspace, *parameters, limit + 1), asked)
 
 
 def make_conditions(

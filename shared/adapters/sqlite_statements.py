@@ -22,6 +22,7 @@ SQLITE = Dialect(
     equal="{field} IS ?",
     null=None,
     contains="EXISTS (SELECT 1 FROM json_each({field}) WHERE value = ?)",
+    keys_first=True,
 )
 
 

@@ -182,6 +182,22 @@ def test_each_declared_question_is_answered_from_an_index_without_sorting(
         assert f"{name}=?" in plan[0], plan
 
 
+@pytest.mark.parametrize("order", ["submitted_at", "confidence_score", "due_at"])
+@pytest.mark.parametrize("narrowed", ["topic", "submitter"])
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_narrowed_queue_opens_no_row_that_it_does_not_return(
+    schema_file, order, narrowed, descending
+):
+    filters = (Filter("state", "==", "x"), Filter(narrowed, "==", "x"))
+    asked = listing(HERE, ENTRIES, filters, Order(order, descending), 50, None)
+    plan = [
+        row[3] for row in schema_file.execute(f"EXPLAIN QUERY PLAN {asked.sql}", asked.parameters)
+    ]
+    walk = f"SEARCH entries USING COVERING INDEX entries_by_state_{order}"
+    assert any(step.startswith(walk) for step in plan), plan
+    assert sum("entries" in step for step in plan) == 2, plan
+
+
 @pytest.mark.parametrize(("collection", "query"), QUERIES)
 def test_indexes_are_named_after_their_questions(schema_file, collection, query):
     if query == Query((), "id"):

@@ -95,3 +95,11 @@ def test_quantiles_are_of_the_ordered_latencies():
     assert found.per_second == 2
     assert found.quantile_ms(0.5) == 3
     assert found.quantile_ms(0.99) == 4
+
+
+def test_where_the_requests_end_the_load_ends():
+    three = [post("/x", {"n": number}) for number in range(3)]
+    with Peer() as peer:
+        found = run(Load(peer.port, 30, partial(iter, three)))
+    assert sorted(peer.requests) == sorted(three)
+    assert len(found.latencies_s) == 3
