@@ -4,17 +4,23 @@ import asyncio
 from typing import Literal
 
 from pydantic import Field
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from functions.console.markdown import to_html
 from functions.console.rendering import render
 from functions.console.showing import highlighted, page_url
 from shared import bootstrap
 from shared.messages.auditing import AuditParams
-from shared.messages.base import Name, PageParams, QueryParams
-from shared.messages.reviewing import QueueParams
+from shared.messages.base import Command, Name, Note, PageParams, QueryParams
+from shared.messages.reviewing import QueueParams, RollBackKnowledge
 from shared.messages.serving_reading import SearchAnswer, SearchRequest
-from shared.services import auditing, knowledge_versions, review_reading, submitting
+from shared.services import (
+    auditing,
+    knowledge_versions,
+    review_reading,
+    rolling_back_knowledge,
+    submitting,
+)
 from shared.services.serving import searching
 from shared.web import telemetry
 from shared.web.pages import PageCall, Pages
@@ -38,6 +44,21 @@ class ComparePage(QueryParams):
 
     older: int = Field(default=0, ge=0)
     newer: int = Field(default=0, ge=0)
+    done: Literal["rolled-back"] | None = None
+
+
+class RollBackForm(Command):
+    """Bring search back to what a version showed."""
+
+    version: int = Field(ge=0)
+    reason: Note = Field(min_length=1)
+    sure: Literal["yes"]
+
+
+class PreviewForm(Command):
+    """Only tell what that would change."""
+
+    version: int = Field(ge=0)
 
 
 @pages.get("/knowledge")
@@ -81,7 +102,28 @@ async def versions(call: PageCall) -> Response:
     newest = found.items[0].version if found.items else 0
     newer = asked.newer or newest
     compared = await knowledge_versions.compare_versions(deps, call.caller, asked.older, newer)
-    return render(call, "versions.html", found=found, newest=newest, compared=compared, newer=newer)
+    return render(call, "versions.html", found=found, newest=newest, compared=compared, asked=asked)
+
+
+@pages.post("/knowledge/rollback/preview", role="admin")
+async def preview_rollback(call: PageCall) -> Response:
+    """Shows which entries a rollback would change; nothing is changed."""
+    version = call.form(PreviewForm).version
+    command = RollBackKnowledge(version=version, reason="preview", dry_run=True)
+    told = await rolling_back_knowledge.roll_back_knowledge(
+        bootstrap.deps(), call.caller, command, None
+    )
+    template = "_way_back.html" if call.partial else "way_back.html"
+    return render(call, template, told=told)
+
+
+@pages.post("/knowledge/rollback", role="admin")
+async def rollback(call: PageCall) -> Response:
+    """Brings search back to what a version showed."""
+    form = call.form(RollBackForm)
+    command = RollBackKnowledge(version=form.version, reason=form.reason)
+    await rolling_back_knowledge.roll_back_knowledge(bootstrap.deps(), call.caller, command, None)
+    return RedirectResponse("/knowledge/versions?done=rolled-back", 303)
 
 
 @pages.get("/knowledge/{entry_id}")

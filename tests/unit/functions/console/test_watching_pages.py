@@ -76,6 +76,8 @@ def test_every_page_of_an_empty_workspace_says_what_to_do(tmp_path):
         ("/learning/preview", {}, "reviewer"),
         ("/learning/apply", {"reason": "x", "sure": "yes"}, "reviewer"),
         ("/learning/rollback", {"snapshot_id": "snap_1", "reason": "x", "sure": "yes"}, "reviewer"),
+        ("/knowledge/rollback/preview", {"version": 0}, "reviewer"),
+        ("/knowledge/rollback", {"version": 0, "reason": "x", "sure": "yes"}, "reviewer"),
         ("/monitor/alerts/alr_1/ack", {}, "viewer"),
         ("/monitor/dead-letters/replay", {"ids": "x"}, "reviewer"),
     ],
@@ -182,6 +184,23 @@ def test_two_versions_are_compared(tmp_path):
         text = (await http.get("/knowledge/versions?older=2&newer=5")).text
         assert "From 2 to 5: 3 entries differ" in text
         assert "removed, was revision 1" in text
+
+    with_everything(tmp_path, scenario)
+
+
+def test_search_is_taken_back_to_a_version_after_a_preview(tmp_path):
+    async def scenario(system, http):
+        partial = {"HX-Request": "true"}
+        told = await http.post("/knowledge/rollback/preview", data={"version": 2}, headers=partial)
+        assert "changes 3 entries in search" in told.text
+        whole = await http.post("/knowledge/rollback/preview", data={"version": 2})
+        assert "<html" in whole.text
+        assert (await http.post("/knowledge/rollback", data={"version": 2})).status_code == 422
+        form = {"version": 2, "reason": "bad source", "sure": "yes"}
+        answer = await http.post("/knowledge/rollback", data=form)
+        assert "Search goes back" in (await http.get(answer.headers["location"])).text
+        again = await http.post("/knowledge/rollback/preview", data={"version": 2}, headers=partial)
+        assert "nothing to change" in again.text
 
     with_everything(tmp_path, scenario)
 
