@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from functions.console.rendering import STATIC, asset
+from functions.console.rendering import STATIC, asset, packed
 from shared.errors import NotFound
 from shared.web.pages import PageCall, Pages
 
@@ -18,4 +18,8 @@ async def static_file(call: PageCall) -> Response:
     if name not in STATIC:
         raise NotFound(f"there is no file {name}")
     age = _YEAR if call.query_string else "no-cache"
-    return Response(asset(name), headers={"cache-control": age}, media_type=STATIC[name])
+    headers = {"cache-control": age, "vary": "accept-encoding"}
+    if b"gzip" in call.headers.get(b"accept-encoding", b""):
+        headers["content-encoding"] = "gzip"
+        return Response(packed(name), headers=headers, media_type=STATIC[name])
+    return Response(asset(name), headers=headers, media_type=STATIC[name])

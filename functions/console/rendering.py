@@ -1,5 +1,6 @@
 """Pages and fragments from templates, and the few words that every template may use."""
 
+import gzip
 import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
@@ -70,6 +71,12 @@ def failed(call: PageCall, status: int, error: WhetstoneError) -> Response:
 def asset(name: str) -> bytes:
     """Returns the bytes of a file of `STATIC`."""
     return (_FOLDER / "static" / name).read_bytes()
+
+
+@cache
+def packed(name: str) -> bytes:
+    """Returns a file of `STATIC` as gzip."""
+    return gzip.compress(asset(name), mtime=0)
 
 
 @cache

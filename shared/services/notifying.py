@@ -64,7 +64,7 @@ def _about_entry(verb: str) -> Callable[[Event], str]:
 
 
 WORDINGS: Mapping[EventType, Wording] = {
-    "entry.submitted": Wording(_submitted, "/v1/entries/{subject}", gathered=True),
+    "entry.submitted": Wording(_submitted, "/queue?open={subject}", gathered=True),
     "entry.approved": Wording(_about_entry("approved"), "/v1/entries/{subject}", people=False),
     "entry.rejected": Wording(_about_entry("rejected"), "/v1/entries/{subject}"),
     "entry.revision_requested": Wording(_about_entry("needs a revision"), "/v1/entries/{subject}"),

@@ -172,9 +172,7 @@ def write_ruled(tx: Transaction, ruled: Ruled, replaced: Revision | None) -> Non
         tx.add(counter, amounts)
 
 
-def record_ruled(
-    deps: Deps, tx: Transaction, caller: Caller, ruling: Ruling, ruled: Ruled
-) -> None:
+def record_ruled(deps: Deps, tx: Transaction, caller: Caller, ruling: Ruling, ruled: Ruled) -> None:
     """Audits what a ruling comes to, and tells of a decision."""
     entry, now = ruled.entry, ruling.at
     facts: dict[str, JsonValue] = {"revision": entry.revision, "reviewer": ruling.reviewer}

@@ -268,7 +268,8 @@ class PageRoute:
             raise NotAllowed("the page is out of date; load it again")
 
     def _to_sign_in(self, call: PageCall, error: NotAuthenticated) -> Response:
-        where = SIGN_IN if self._unsafe else f"{SIGN_IN}?next={quote(call.path)}"
+        query = f"?{call.query_string.decode('latin-1')}" if call.query_string else ""
+        where = SIGN_IN if self._unsafe else f"{SIGN_IN}?next={quote(call.path + query)}"
         if call.partial:
             return Response(error.detail, 401, {"hx-redirect": SIGN_IN})
         return RedirectResponse(where, 303)

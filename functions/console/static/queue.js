@@ -394,6 +394,18 @@
   if (wanted) {
     const item = itemOf(wanted);
     if (item) open(item, { step: 0 });
-    else load(wanted).then((node) => { review.replaceChildren(node); });
+    else load(wanted).then((node) => {
+      const article = node.querySelector("article");
+      if (!article) { review.replaceChildren(node); return; }
+      const added = document.createElement("li"); // the filter does not show it, but the address names it
+      added.className = "item";
+      added.dataset.id = wanted;
+      added.dataset.claim = "";
+      added.innerHTML = '<a data-do="open"><span class="item-topic"></span><span class="item-facts"><span class="held" hidden></span></span></a>';
+      added.querySelector("a").href = `/queue?open=${encodeURIComponent(wanted)}`;
+      added.querySelector(".item-topic").textContent = article.querySelector("h2").textContent;
+      list.prepend(added);
+      open(added, { step: 0 });
+    });
   }
 })();

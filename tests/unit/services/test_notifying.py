@@ -6,6 +6,7 @@ import json
 import pytest
 
 from functions.notify.main import app
+from shared import bootstrap
 from shared.adapters.notifier_log import LogNotifier
 from shared.adapters.notifier_slack import SlackNotifier
 from shared.adapters.notifier_smtp import SmtpNotifier
@@ -14,6 +15,7 @@ from shared.domain.operations import CONSUMED
 from shared.errors import InvalidInput, Unavailable
 from shared.messages.events import FLOW, Event
 from shared.services import notifying
+from shared.web.session import PLAIN_COOKIE, Session
 from tests.fakes.clock import ManualClock
 from tests.fakes.http_receiver import HttpReceiver
 from tests.fakes.smtp_server import SmtpServer
@@ -242,6 +244,8 @@ def test_every_link_leads_to_something_that_answers(tmp_path, kind):
         subject = await submit(system)
         told = event(kind).model_copy(update={"subject": subject})
         http = await gateway(system, role="viewer")
+        session = Session("ada", WORKSPACE, "viewer", "sid")
+        http.cookies.set(PLAIN_COOKIE, bootstrap.desk().sessions.open(session))
         link = notifying.compose(told, "http://whetstone.test").link
         assert (await http.get(link)).status_code == 200
 
