@@ -9,6 +9,7 @@ from shared.cli.firestore import firestore_indexes
 from shared.cli.importing import import_data
 from shared.cli.operations import audit, dead_letters, knowledge, openapi, schedule
 from shared.cli.serve import serve
+from shared.cli.simulate import simulate
 from shared.errors import WhetstoneError
 
 
@@ -41,6 +42,7 @@ for command in (
     backup,
     restore,
     import_data,
+    simulate,
     openapi,
     docs,
     firestore_indexes,

@@ -84,7 +84,7 @@ class Beliefs(Learned):
     value: Figure = 0.5
     spread: Figure = 0.158114
     strength: Figure | None = None
-    new_until: Figure = 30.0
+    new_until: Figure = 15.0
     models: tuple[ModelBelief, ...] = ()
     effects: tuple[tuple[str, Figure], ...] = ()
     groups: tuple[GroupBelief, ...] = ()

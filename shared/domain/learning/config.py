@@ -156,12 +156,12 @@ class BeliefConfig(Settings):
         description="How many ratings a model's standing in a pattern is worth in a neighbourhood.",
     )
     new_until: float = Field(
-        default=30,
+        default=15,
         ge=0,
         description="A model with fewer ratings is new: a fifth of the draws goes to new models.",
     )
     boldness: float = Field(
-        default=0.7,
+        default=0.5,
         gt=0,
         le=3,
         description="Factor on the uncertainty that exploring draws from: 1 is Thompson sampling.",

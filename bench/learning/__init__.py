@@ -1,0 +1,1 @@
+"""Learning measured on real data: `python -m bench.learning`."""

@@ -1,0 +1,67 @@
+"""`whetstone simulate` plays a folder, and refuses one that is no data set."""
+
+import csv
+import gzip
+import random
+from xml.etree import ElementTree as ET
+
+import pytest
+from click.testing import CliRunner
+
+from shared.cli.datasets import read_world
+from shared.cli.main import main
+from shared.cli.plots import Series, svg
+from shared.errors import InvalidInput
+
+
+@pytest.fixture
+def folder(tmp_path):
+    chance = random.Random(4)
+    (tmp_path / "models.csv").write_text(
+        "provider,model,usd_per_m_input,usd_per_m_output\np,cheap,0.1,0.1\np,dear,2,2\n"
+    )
+    for part, count in (("train", 300), ("test", 80)):
+        with gzip.open(tmp_path / f"{part}.csv.gz", "wt", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(["prompt_id", "category", "in_tokens", "correct", "out_tokens", "prompt"])
+            for number in range(count):
+                correct = f"{int(chance.random() < 0.4)}{int(chance.random() < 0.9)}"
+                rows.writerow([number, "law", 50, correct, "100 120", f"question {number}"])
+    return tmp_path
+
+
+def test_a_folder_is_played_and_plotted(folder):
+    plots = folder / "plots"
+    done = CliRunner().invoke(main, ["simulate", str(folder), "--plots", str(plots)])
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines()[1].startswith("Whetstone")
+    assert "oracle" in done.output
+    for name in ("regret.svg", "frontier.svg"):
+        assert ET.fromstring((plots / name).read_text()).tag.endswith("svg")
+
+
+def test_the_same_seed_prints_the_same(folder):
+    first, second = (
+        CliRunner().invoke(main, ["simulate", str(folder), "--seed", "3"]).output for _ in range(2)
+    )
+    assert first == second
+
+
+def test_costs_follow_from_prices_and_lengths(folder):
+    world = read_world(folder)
+    assert (len(world.train), len(world.test)) == (300, 80)
+    assert world.train[0].cost_usd == pytest.approx((150 * 0.1 / 1e6, 170 * 2 / 1e6))
+
+
+def test_a_folder_without_the_files_or_with_a_bad_row_is_refused(folder, tmp_path_factory):
+    with pytest.raises(InvalidInput, match="no data set"):
+        read_world(tmp_path_factory.mktemp("empty"))
+    with gzip.open(folder / "test.csv.gz", "wt") as file:
+        file.write("prompt_id,category,in_tokens,correct,out_tokens,prompt\n1,law,x,01,1 1,q\n")
+    assert CliRunner().invoke(main, ["simulate", str(folder)]).exit_code == 1
+
+
+def test_names_in_a_plot_are_escaped():
+    drawn = svg("<a&b>", "x", "y", [Series("<script>", [(1, 1)])])
+    assert "<script>" not in drawn
+    assert ET.fromstring(drawn).tag.endswith("svg")
