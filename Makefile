@@ -8,11 +8,11 @@ BIN := .venv/bin
 # More options for the command behind a target: make test ARGS="-k audit"
 ARGS ?=
 
-.PHONY: help env run run-cloud stop-cloud demo test test-fast lint types contracts check format bench bundle tf-check lock openapi clean
+.PHONY: help env run run-cloud stop-cloud demo test test-cloud test-fast lint types contracts check format bench bench-learning bundle tf-check lock openapi clean
 
 help: ## list the targets
 	@echo 'Usage: make TARGET [ARGS="more options"]'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 
 env: ## make .venv from requirements.lock, unless it fits already
 	@scripts/environment
@@ -32,6 +32,10 @@ demo: env ## play real data through the running server (or one of its own) and p
 test: env ## run every test in parallel, with branch coverage
 	@scripts/backends
 	@$(BIN)/pytest --numprocesses=auto --dist=loadfile --cov --cov-report=term $(ARGS)
+
+test-cloud: env ## run the tests of the whole system on the local cloud: every function in its own process
+	@scripts/backends
+	@$(BIN)/pytest tests/e2e/test_cloud.py tests/e2e/test_cloud_faults.py tests/e2e/test_shared_stores.py $(ARGS)
 
 test-fast: env ## run the tests that need no server and take no time
 	@$(BIN)/pytest --numprocesses=auto --dist=loadfile -m 'not slow and not e2e and not crash' $(ARGS)
@@ -54,6 +58,9 @@ format: env ## format the code and repair what can be repaired safely
 
 bench: env ## measure speed against baselines of the same run
 	@exec $(BIN)/python -m bench $(ARGS)
+
+bench-learning: env ## play routing on real data against baselines; tables and plots to bench/learning/results
+	@$(BIN)/python -m bench.learning $(ARGS)
 
 bundle: env ## stage dist/<function>.zip for every function and dist/bundles.json (ARGS="--store postgres", --help)
 	@scripts/bundle $(ARGS)

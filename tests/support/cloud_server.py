@@ -24,11 +24,19 @@ class CloudServer:
         folder: for its logs and data.
         store: what the functions keep records in.
         environment: further variables of the functions.
+        schedule: whether something calls the jobs.
     """
 
-    def __init__(self, folder: Path, store: StoreName, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        store: StoreName,
+        environment: Mapping[str, str],
+        *,
+        schedule: bool = False,
+    ) -> None:
         given = {**environment, "WHETSTONE_BOOTSTRAP_API_KEY": KEY}
-        self.cloud = Cloud(folder, store=store, environment=given, schedule=False)
+        self.cloud = Cloud(folder, store=store, environment=given, schedule=schedule)
         self.url = self.cloud.url
         self.headers = {"X-API-Key": KEY}
 
