@@ -1,4 +1,4 @@
-"""What pages say of scripts/deploy and scripts/rollback: commands that exist, with their options."""
+"""What pages say of scripts/deploy and scripts/rollback: the commands exist, and their options."""
 
 import re
 import shlex

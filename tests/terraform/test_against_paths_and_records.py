@@ -189,7 +189,7 @@ def test_what_metrics_look_for_is_what_is_logged(firestore: State) -> None:
         for one in firestore.of("google_logging_metric")
         for message in re.findall(r'jsonPayload\.message="([\w.]+)"', one.values["filter"])
     }
-    assert named == {"notification", "request.crashed", "event.failed"}
+    assert named == {"notification", "request.crashed", "event.failed", "feedback.rated"}
     assert all(f'"{message}"' in code for message in named)
 
 
