@@ -13,7 +13,7 @@ from shared.domain.entries import (
     Entry,
 )
 from shared.domain.feedback import CONVERSATIONS, ConversationCount, OutcomeEvidence, RatingEvidence
-from shared.domain.records import Filter
+from shared.domain.records import Collection, Filter
 from shared.domain.times import to_text
 from shared.messages.events import Event
 from shared.ports import Analytics, Store
@@ -198,3 +198,11 @@ class Suite:
             return asyncio.run(whole())
 
         return run
+
+
+def may_be_none(collection: Collection[Any], name: str) -> bool:
+    """Tells whether a field of a collection's records may be None."""
+    computed = collection.record.model_computed_fields.get(name)
+    field = collection.record.model_fields.get(name)
+    annotation = computed.return_type if computed else field and field.annotation
+    return type(None) in getattr(annotation, "__args__", ())

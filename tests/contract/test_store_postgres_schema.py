@@ -22,6 +22,7 @@ from tests.contract.store_records import (
     creates,
     entry,
     everything,
+    may_be_none,
     puts,
     write,
 )
@@ -141,8 +142,7 @@ def test_each_collection_has_its_table_with_exactly_its_columns(migrated, collec
 def test_only_fields_that_may_be_none_have_columns_that_may_be_null(migrated, collection):
     for name, (nullable, _, _) in columns(migrated, collection.name).items():
         if name in collection.all_columns:
-            annotation = collection.record.model_fields[name].annotation
-            assert nullable is (type(None) in getattr(annotation, "__args__", ())), name
+            assert nullable is may_be_none(collection, name), name
 
 
 def test_what_lists_are_ordered_by_is_never_null(migrated):

@@ -17,7 +17,16 @@ from shared.domain.entries import CONTENT_KEYS, ENTRIES
 from shared.domain.records import Filter, Order, Query
 from shared.errors import CorruptData, Unavailable
 from tests.contract.operator_views import SHOWN, write_shown
-from tests.contract.store_records import HERE, creates, entry, everything, key, puts, write
+from tests.contract.store_records import (
+    HERE,
+    creates,
+    entry,
+    everything,
+    key,
+    may_be_none,
+    puts,
+    write,
+)
 
 pytestmark = pytest.mark.contract
 
@@ -150,10 +159,7 @@ def test_only_fields_that_may_be_none_have_columns_that_may_be_null(schema_file,
     rows = schema_file.execute(f"PRAGMA table_info({collection.name})").fetchall()
     for _, name, _, required, _, _ in rows:
         if name in collection.all_columns:
-            optional = type(None) in getattr(
-                collection.record.model_fields[name].annotation, "__args__", ()
-            )
-            assert bool(required) is not optional, name
+            assert bool(required) is not may_be_none(collection, name), name
 
 
 def test_there_is_no_table_that_nothing_declares(schema_file):

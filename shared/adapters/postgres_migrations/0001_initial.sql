@@ -458,7 +458,9 @@ BEGIN
         EXECUTE format(
             'CREATE POLICY own_workspace ON %I USING (workspace = current_setting(''whetstone.workspace'', true))', walled);
     END LOOP;
-    FOREACH expiring IN ARRAY ARRAY['outbox', 'idempotency_keys', 'consumed_events', 'ticks', 'metric_points']
+    FOREACH expiring IN ARRAY ARRAY[
+        'outbox', 'sign_in_codes', 'idempotency_keys', 'consumed_events', 'ticks', 'metric_points'
+    ]
     LOOP
         EXECUTE format(
             'CREATE POLICY swept ON %I FOR SELECT USING (current_setting(''whetstone.sweeping'', true) = ''on'')', expiring);

@@ -231,6 +231,8 @@ def test_a_function_gets_no_adapter_of_what_is_not_chosen(function, store):
     found = adapters(reach(OURS, f"functions.{function}.main", {**GCP, "store": store}))
     others = {"store_sqlite", "blobs_folder", "bus_inprocess", "schedule_inprocess", "ids_sortable"}
     others |= {"store_firestore", "store_postgres"} - {f"store_{store}"}
+    if function == "monitor":  # its backups may go to a folder that is mounted
+        others.remove("blobs_folder")
     assert found & others == set()
     assert f"store_{store}" in found
 
