@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from shared.domain.access import Caller
-from shared.domain.learning.state import RatingFigures
+from shared.domain.learning.figures import (
+    RatingFigures,
+)
 from shared.domain.learning.sums import RatingSums
 from shared.domain.models import NANO_PER_USD
 from shared.messages.rating import FeedbackSummary, ModelSummary, PatternSummary, RatedFigures

@@ -15,6 +15,11 @@ from pydantic import JsonValue
 
 from shared.domain.learning.base import Figure, Learned
 from shared.domain.learning.config import LearningConfig
+from shared.domain.learning.figures import (
+    Evidence,
+    RatingFigures,
+    RatingKey,
+)
 from shared.domain.learning.routing import RoutingPolicy
 from shared.domain.learning.standings import (
     QUALITY_MAX,
@@ -24,10 +29,7 @@ from shared.domain.learning.standings import (
     standing,
 )
 from shared.domain.learning.state import (
-    Evidence,
     LearningState,
-    RatingFigures,
-    RatingKey,
     combine,
     pooled,
 )

@@ -18,6 +18,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from shared.domain.learning.config import ModelId, OffPolicyConfig
+from shared.domain.learning.figures import (
+    RatingKey,
+)
 from shared.domain.learning.offpolicy_figures import (
     Estimates,
     Interval,
@@ -34,7 +37,9 @@ from shared.domain.learning.offpolicy_terms import (
     mean_reward,
     terms_of,
 )
-from shared.domain.learning.state import LearningState, RatingKey
+from shared.domain.learning.state import (
+    LearningState,
+)
 from shared.domain.learning.stats import t_quantile
 
 Chooser = Callable[[str, str], ModelId | None]
@@ -210,7 +215,7 @@ def _doubly_robust(pairs: list[tuple[_Context, Terms]]) -> tuple[float, float]:
     squares = math.fsum(
         (one.q - mean) ** 2 * context.n_squared
         + 2 * (one.q - mean) * one.twice_residual
-        + one.squared_about(one.q)
+        + one.residual_squared
         for context, one in pairs
     )
     return mean, math.sqrt(max(0.0, squares)) / whole
@@ -261,8 +266,8 @@ def _gap(rows: list[tuple[_Context, Terms, Terms, bool]], effective: float) -> E
     squares = gap * gap * same + math.fsum(
         (two.q - one.q - gap) ** 2 * context.n_squared
         + 2 * (two.q - one.q - gap) * (two.twice_residual - one.twice_residual)
-        + one.squared_about(one.q)
-        + two.squared_about(two.q)
+        + one.residual_squared
+        + two.residual_squared
         for context, one, two in changed
     )
     half = t_quantile(_LEVEL, effective) * math.sqrt(max(0.0, squares)) / whole

@@ -14,11 +14,13 @@ from typing import Literal, NamedTuple
 
 from shared.domain.learning.base import Figure, Learned
 from shared.domain.learning.config import LearningConfig, PatternConfig
-from shared.domain.learning.state import (
+from shared.domain.learning.figures import (
     Evidence,
-    LearningState,
     OutcomeFigures,
     OutcomeKey,
+)
+from shared.domain.learning.state import (
+    LearningState,
     combine,
 )
 from shared.domain.learning.stats import benjamini_hochberg, binomial_tail, effective_size, wilson

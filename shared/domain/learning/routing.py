@@ -87,7 +87,7 @@ class RoutingPolicy(Learned):
     default_model: ModelField | None = None
     rows: tuple[PatternPolicy, ...] = ()
     beliefs: Beliefs = Beliefs()
-    boldness: Figure = 0.5
+    boldness: Figure = 1.0
     confidence_level: Figure = 0.8
 
     @cached_property

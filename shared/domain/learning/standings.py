@@ -4,7 +4,11 @@ from typing import NamedTuple
 
 from shared.domain.learning.beliefs import Observed
 from shared.domain.learning.config import ModelId
-from shared.domain.learning.state import Evidence, RatingFigures, RatingKey
+from shared.domain.learning.figures import (
+    Evidence,
+    RatingFigures,
+    RatingKey,
+)
 from shared.domain.learning.stats import Sample, effective_size, sample
 
 USD_PER_NANO = 1e-9

@@ -9,123 +9,26 @@ to nothing vanishes.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from operator import add
-from typing import Generic, NamedTuple, TypeVar
+from operator import add, attrgetter
+from typing import TypeVar
 
 from shared.domain.learning.config import LearningConfig
 from shared.domain.learning.decay import weight
+from shared.domain.learning.figures import (
+    Evidence,
+    F,
+    Logged,
+    LoggedFigures,
+    OutcomeFigures,
+    OutcomeKey,
+    QualityFigures,
+    RatingFigures,
+    RatingKey,
+    SquaredWeights,
+)
 from shared.domain.learning.sums import OutcomeSums, QualitySums, RatingSums
 
 SECONDS_PER_DAY = 86400
-
-
-class RatingKey(NamedTuple):
-    """A group of ratings."""
-
-    pattern: str
-    provider: str
-    model: str
-    cell: str = ""
-
-
-class OutcomeKey(NamedTuple):
-    """A group of outcomes; `agreed` and `confident` are 0 or 1."""
-
-    agent_id: str
-    recommendation_type: str
-    agreed: int
-    confident: int
-
-
-class RatingFigures(NamedTuple):
-    """Sums over ratings, units as in RatingSums."""
-
-    n: int = 0
-    quality: int = 0
-    quality_squared: int = 0
-    correct: int = 0
-    cost_nanousd: int = 0
-    costed: int = 0
-    latency_ms: int = 0
-    timed: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    tokened: int = 0
-
-
-class LoggedFigures(NamedTuple):
-    """Weighted sums for off-policy estimates, units as in RatingSums."""
-
-    weighted: int = 0
-    weight: int = 0
-    weight_squared: int = 0
-    w_quality: int = 0
-    ww_quality: int = 0
-    ww_quality_squared: int = 0
-    w_correct: int = 0
-    ww_correct: int = 0
-    w_cost: int = 0
-    w_costed: int = 0
-    micro_cost_squared: int = 0
-
-
-class Logged(NamedTuple):
-    """A group's logged choices: the sums times the day's weight, and times its square."""
-
-    once: LoggedFigures = LoggedFigures()
-    twice: LoggedFigures = LoggedFigures()
-
-
-class OutcomeFigures(NamedTuple):
-    """Sums over outcomes, units as in OutcomeSums; `time` sums the seconds since 1970."""
-
-    attempted: int = 0
-    completed: int = 0
-    points: int = 0
-    points_squared: int = 0
-    quality: int = 0
-    quality_squared: int = 0
-    timely: int = 0
-    confidence_millis: int = 0
-    time: int = 0
-    time_squared: int = 0
-    time_points: int = 0
-
-
-class SquaredWeights(NamedTuple):
-    """Sums of squared weights: of all rows, the completed ones, those times `time` (squared)."""
-
-    all: int = 0
-    completed: int = 0
-    time: int = 0
-    time_squared: int = 0
-
-
-class QualityFigures(NamedTuple):
-    """Sums over the ratings of what one snapshot routed."""
-
-    n: int = 0
-    quality: int = 0
-    quality_squared: int = 0
-    correct: int = 0
-
-
-F = TypeVar("F", RatingFigures, OutcomeFigures)
-
-
-class Evidence(NamedTuple, Generic[F]):
-    """One group's sums: `raw` as they are, `decayed` times the day's weight, `squares` of those."""
-
-    raw: F
-    decayed: F
-    squares: SquaredWeights
-    first_second: int = 0
-    last_second: int = 0
-
-    @property
-    def is_nothing(self) -> bool:
-        """Whether every sum is zero."""
-        return not (any(self.raw) or any(self.decayed) or any(self.squares))
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +86,9 @@ def fold(
         days.add(state.last_day)
     by_model, by_agent, by_snapshot = dict(state.ratings), dict(state.outcomes), dict(state.quality)
     logged = dict(state.logged)
-    for rating in ratings:
-        days.add(rating.day)
-        key = RatingKey(rating.pattern, rating.provider, rating.model, rating.cell)
-        w = weight(rating.day, half_life)
-        _put(by_model, key, _rating_evidence(rating, w))
-        _put_logged(logged, key, rating, w)
+    for key, added in _added(ratings, half_life, days).items():
+        _put(by_model, key, added.evidence())
+        _put_logged(logged, key, added.logged())
     for outcome in outcomes:
         days.add(outcome.day)
         group = OutcomeKey(
@@ -213,24 +113,54 @@ def fold(
     )
 
 
-def _rating_evidence(sums: RatingSums, w: int) -> Evidence[RatingFigures]:
-    raw = RatingFigures(
-        sums.n,
-        sums.quality,
-        sums.quality_squared,
-        sums.correct,
-        sums.cost_nanousd,
-        sums.costed,
-        sums.latency_ms,
-        sums.timed,
-        sums.input_tokens,
-        sums.output_tokens,
-        sums.tokened,
-    )
-    squares = w * w * sums.n
-    return Evidence(
-        raw, RatingFigures._make([w * figure for figure in raw]), SquaredWeights(squares, squares)
-    )
+class _Adding:
+    """Sums of one group's new ratings, in place: a first run may read a row for each rating."""
+
+    __slots__ = ("decayed", "once", "raw", "squares", "twice")
+
+    def __init__(self) -> None:
+        self.raw = [0] * len(RatingFigures._fields)
+        self.decayed = [0] * len(RatingFigures._fields)
+        self.once = [0] * len(LoggedFigures._fields)
+        self.twice = [0] * len(LoggedFigures._fields)
+        self.squares = 0
+
+    def add(self, sums: RatingSums, w: int) -> None:
+        figures, ww = _RATED(sums), w * w
+        self.raw = list(map(add, self.raw, figures))
+        self.decayed = [total + w * one for total, one in zip(self.decayed, figures, strict=True)]
+        self.squares += ww * sums.n
+        weighted = _LOGGED(sums)
+        if any(weighted):
+            self.once = [total + w * one for total, one in zip(self.once, weighted, strict=True)]
+            self.twice = [total + ww * one for total, one in zip(self.twice, weighted, strict=True)]
+
+    def evidence(self) -> Evidence[RatingFigures]:
+        squares = SquaredWeights(self.squares, self.squares)
+        return Evidence(RatingFigures._make(self.raw), RatingFigures._make(self.decayed), squares)
+
+    def logged(self) -> Logged:
+        return Logged(LoggedFigures._make(self.once), LoggedFigures._make(self.twice))
+
+
+_RATED = attrgetter(*RatingFigures._fields)
+_LOGGED = attrgetter(*LoggedFigures._fields)
+
+
+def _added(
+    ratings: Iterable[RatingSums], half_life: float, days: set[int]
+) -> dict[RatingKey, _Adding]:
+    """Returns the sums of new ratings by group, and adds their days to `days`."""
+    groups: dict[RatingKey, _Adding] = {}
+    for rating in ratings:
+        day = rating.day
+        days.add(day)
+        key = RatingKey(rating.pattern, rating.provider, rating.model, rating.cell)
+        found = groups.get(key)
+        if found is None:
+            found = groups[key] = _Adding()
+        found.add(rating, weight(day, half_life))
+    return groups
 
 
 def _outcome_evidence(sums: OutcomeSums, w: int) -> Evidence[OutcomeFigures]:
@@ -286,24 +216,7 @@ def _put(groups: dict[K, Evidence[F]], key: K, new: Evidence[F]) -> None:
         del groups[key]
 
 
-def _put_logged(logged: dict[RatingKey, Logged], key: RatingKey, sums: RatingSums, w: int) -> None:
-    raw = (
-        sums.weighted,
-        sums.weight,
-        sums.weight_squared,
-        sums.w_quality,
-        sums.ww_quality,
-        sums.ww_quality_squared,
-        sums.w_correct,
-        sums.ww_correct,
-        sums.w_cost,
-        sums.w_costed,
-        sums.micro_cost_squared,
-    )
-    if not any(raw):
-        return
-    once = [w * figure for figure in raw]
-    new = Logged(LoggedFigures._make(once), LoggedFigures._make([w * figure for figure in once]))
+def _put_logged(logged: dict[RatingKey, Logged], key: RatingKey, new: Logged) -> None:
     old = logged.get(key)
     merged = new if old is None else Logged(_plus(old.once, new.once), _plus(old.twice, new.twice))
     logged[key] = merged

@@ -4,10 +4,9 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from shared.domain.learning.state import (
+from shared.domain.learning.figures import (
     Evidence,
     F,
-    LearningState,
     Logged,
     LoggedFigures,
     OutcomeFigures,
@@ -16,6 +15,9 @@ from shared.domain.learning.state import (
     RatingFigures,
     RatingKey,
     SquaredWeights,
+)
+from shared.domain.learning.state import (
+    LearningState,
 )
 from shared.errors import CorruptData
 

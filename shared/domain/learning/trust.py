@@ -11,11 +11,13 @@ from typing import Literal
 
 from shared.domain.learning.base import Figure, Learned
 from shared.domain.learning.config import LearningConfig, TrustConfig
+from shared.domain.learning.figures import (
+    Evidence,
+    OutcomeFigures,
+)
 from shared.domain.learning.state import (
     SECONDS_PER_DAY,
-    Evidence,
     LearningState,
-    OutcomeFigures,
     combine,
 )
 from shared.domain.learning.stats import RegressionSums, effective_size, slope_test, wilson

@@ -82,7 +82,7 @@ def test_propensities_sum_to_one_over_the_candidates(candidates, rate, pattern):
 def test_any_random_number_decides_for_a_candidate(candidates, rate, u):
     choice = decide(POLICY, "code", candidates, u=u, exploration_rate=float(rate))
     best = picked(greedy("code", candidates))
-    least = float(rate) * 0.02 / len(set(candidates))
+    least = float(rate) * 0.016 / len(set(candidates))
     assert picked(choice) in candidates
     assert choice.explored == (picked(choice) != best)
     assert choice.propensity >= least + (0 if choice.explored else 1 - float(rate)) - 1e-9

@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.learning.config import LearningConfig
-from shared.domain.learning.state import (
-    SECONDS_PER_DAY,
-    LearningState,
+from shared.domain.learning.figures import (
     OutcomeKey,
     QualityFigures,
     RatingKey,
+)
+from shared.domain.learning.state import (
+    SECONDS_PER_DAY,
+    LearningState,
     fold,
 )
 from shared.domain.learning.state_json import from_json, to_json
