@@ -26,14 +26,16 @@ locals {
 
   # Objects, by what each function does with them: `writes` are the beginnings of the names that it may write and
   # replace (publish: objects, vectors and the saved index; retrain: snapshots and their sums).
-  object_readers = toset(["feedback", "retrain", "serve", "publish", "monitor"])
+  # The console's pages start runs in its own process, as retrain does.
+  object_readers = toset(["feedback", "retrain", "serve", "publish", "monitor", "console"])
   object_writers = {
     publish = ["workspaces/", "index/"]
     retrain = ["learning/"]
+    console = ["learning/"]
   }
 
   database_condition = "projects/${var.project_id}/databases/${var.firestore_database}"
-  schedule_readers   = toset(["retrain"])
+  schedule_readers   = toset(["retrain", "console"])
   embedding          = local.vertex ? toset(["serve", "publish"]) : toset([])
 }
 
