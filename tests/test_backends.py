@@ -46,6 +46,7 @@ def installation(tools, tmp_path):
     program(tools, "gcloud", f"echo {sdk.parent}")
     program(tools, "java")
     program(tools, "initdb")
+    program(tools, "chromium")
     return sdk
 
 

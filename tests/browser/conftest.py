@@ -5,7 +5,7 @@ import pytest
 from tests.support.browser import Console, started_browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it runs, no other loop can run in this thread
 def browser():
     with started_browser() as found:
         yield found
