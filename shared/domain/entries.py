@@ -124,7 +124,8 @@ class Decision(Record):
     """One reviewer's verdict on one revision.
 
     `id` is `<entry_id>:<revision, six digits>`, so there can be only one. `replaced` is the
-    published revision that an approval took the place of. `code` sorts a rejection. `undone_at` is when its
+    published revision that an approval took the place of. `code` sorts a rejection.
+    `undone_at` is when its
     reviewer took it back, which left the same words to be decided as the next revision.
     """
 

@@ -27,7 +27,8 @@ class RunView(Answer):
     `status` is queued, running, succeeded, failed or blocked; `blocked_by` says in sentences what
     holds a blocked run back. `rated` has the plain means of the ratings that it read. `before` and
     `after` are the same figures of the policy before and after, and `off_policy` is what both would
-    have earned on the logged traffic, with 95 % intervals and `words` that say it; each of `changes_preview` has kind,
+    have earned on the logged traffic, with 95 % intervals and `words` that say it; each of
+    `changes_preview` has kind,
     subject, old, new, why (one sentence) and evidence. A run's record keeps the first 100 changes,
     `changes_total` counts all.
     """
