@@ -81,7 +81,7 @@ def started(cloud):
         one.close()
 
 
-def wait_for(found, deadline_s=60):
+def wait_for(found, deadline_s=240):  # what was refused comes again after pauses of up to minutes
     """Returns what `found` returns once it is true."""
     deadline = time.monotonic() + deadline_s
     while not (result := found()):
