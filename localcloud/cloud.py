@@ -201,6 +201,9 @@ class Cloud:
             "WHETSTONE_GCP__PUSH_ISSUER": self.plan.issuer_url,
             "WHETSTONE_GCP__PUSH_JWKS_URL": self.plan.jwks_url,
             "WHETSTONE_NOTIFY__CONSOLE_URL": self.url,
+            "WHETSTONE_CONSOLE__FUNCTIONS": json.dumps(
+                {name: f"http://{HOST}:{port}" for name, port in self.plan.functions.items()}
+            ),
             "GCE_METADATA_HOST": f"{HOST}:{self.plan.issuer_port}",
             "GOOGLE_CLOUD_PROJECT": PROJECT,
             "TMPDIR": str(self.folder / "tmp"),

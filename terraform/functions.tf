@@ -75,6 +75,10 @@ locals {
       local.postgres ? { WHETSTONE_POSTGRES__USER = google_sql_user.function[name].name } : {},
       name == "serve" ? { for one in local.providers : one.api_key_env => "secret://${local.secret_ids["provider-${one.name}"]}" if one.api_key_env != null } : {},
       name == "notify" ? local.notify_environment : {},
+      # publish and notify are called by Pub/Sub alone: nobody else can ask them.
+      name == "console" ? {
+        WHETSTONE_CONSOLE__FUNCTIONS = jsonencode({ for one in local.public : one => "https://${var.domain}/functions/${one}" if one != "console" })
+      } : {},
       name == "console" && var.console.iap ? {
         WHETSTONE_CONSOLE__WORKSPACE    = var.console.workspace
         WHETSTONE_CONSOLE__ROLES        = jsonencode(var.console.roles)

@@ -1,6 +1,7 @@
 """Monitor: whether everything works, what is wrong, and who did what."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -27,6 +28,7 @@ from shared.services import (
 )
 from shared.web import health, telemetry
 from shared.web.pages import PageCall, Pages
+from shared.web.roll_call import Present, roll_call
 
 pages = Pages()
 
@@ -34,6 +36,16 @@ ROUTES, SERIES = 10, 6
 _ALERTS = 50
 
 SEVERITIES = {"critical": "poor", "warning": "fair", "info": ""}
+
+STATES = {
+    "ok": ("ok", "good"),
+    "degraded": ("degraded", "poor"),
+    "silent": ("no answer", "poor"),
+    "unasked": ("not asked", ""),
+}
+"""What each function's state is called, and its tone."""
+
+AMISS = frozenset({"degraded", "silent"})
 
 
 @dataclass(slots=True)
@@ -74,8 +86,8 @@ async def monitor(call: PageCall) -> Response:
     """Shows health, latency, measurements, alerts and dead letters."""
     deps, gate, wanted = bootstrap.deps(), bootstrap.gate(), call.query(MonitorPage)
     query = StatsQuery(window=wanted.window, name=wanted.name, model=wanted.model)
-    report, alerts, letters, history, markers = await asyncio.gather(
-        health.report("console", gate.version, gate.checks, WATCHED.functions()),
+    present, alerts, letters, history, markers = await asyncio.gather(
+        _roll_call(gate),
         monitoring.list_alerts(deps, call.caller, AlertsQuery(limit=_ALERTS)),
         dead_letters.list_dead_letters(deps, call.caller),
         metric_history.metric_history(deps, call.caller, query),
@@ -88,7 +100,11 @@ async def monitor(call: PageCall) -> Response:
         call,
         "monitor.html",
         wanted=wanted,
-        report=report,
+        present=present,
+        version=gate.version,
+        states=STATES,
+        amiss=[one.function for one in present if one.status in AMISS],
+        letters_of=Counter(one.consumer for one in letters),
         alerts=[one for one in alerts.items if one.state != "resolved"],
         resolved=[one for one in alerts.items if one.state == "resolved"],
         letters=letters,
@@ -141,6 +157,11 @@ async def verify(call: PageCall) -> Response:
     verified = await auditing.verify_audit(bootstrap.deps(), call.caller.workspace)
     template = "_verified.html" if call.partial else "verified.html"
     return render(call, template, verified=verified)
+
+
+async def _roll_call(gate: bootstrap.WebGate) -> list[Present]:
+    own = await health.report("console", gate.version, gate.checks, WATCHED.functions())
+    return await roll_call(own, bootstrap.asks())
 
 
 def _latency(traffic: PerformanceView) -> str:

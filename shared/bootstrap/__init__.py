@@ -20,7 +20,7 @@ from shared.bootstrap.ports import Ports
 from shared.domain.access import DEFAULT_WORKSPACE
 from shared.domain.secrets import Secret
 from shared.errors import InvalidInput
-from shared.messages.events import Event
+from shared.messages.events import Event, FunctionName
 from shared.messages.monitoring import SystemInfo
 from shared.ports import Bus
 from shared.services import relaying
@@ -31,6 +31,7 @@ from shared.web.health import Check
 from shared.web.limits import RateLimits
 from shared.web.oidc import ServiceTokens
 from shared.web.pages import People
+from shared.web.roll_call import Ask
 from shared.web.session import Sessions
 
 CONSUMERS: dict[str, Callable[[Event], Awaitable[None]]] = {}
@@ -114,6 +115,21 @@ def gate() -> WebGate:
 def desk() -> ConsoleDesk:
     """Returns what signs people in to the console of this process."""
     return ConsoleDesk(Sessions(deps().clock, jwt_secret), _people())
+
+
+@cache
+def asks() -> Mapping[FunctionName, Ask]:
+    """Returns how functions of other processes are asked how they are, where addresses are set.
+
+    Raises:
+        InvalidInput: what is set is no address.
+    """
+    from shared.adapters.health_http import FunctionHealth
+    from shared.adapters.http_client import HttpClient
+
+    client = HttpClient()
+    addresses = settings().console.functions
+    return {name: FunctionHealth(name, url, client) for name, url in addresses.items()}
 
 
 def _people() -> People | None:

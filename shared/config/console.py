@@ -4,10 +4,11 @@ from pydantic import Field
 
 from shared.config.sections import Section
 from shared.domain.access import DEFAULT_WORKSPACE, Role
+from shared.messages.events import FunctionName
 
 
 class ConsoleSettings(Section):
-    """Who may use the console where Identity-Aware Proxy signs people in."""
+    """Who may use the console behind Identity-Aware Proxy, and which functions it asks."""
 
     roles: dict[str, Role] = Field(
         default_factory=dict,
@@ -24,4 +25,8 @@ class ConsoleSettings(Section):
     iap_jwks_url: str = Field(
         default="https://www.gstatic.com/iap/verify/public_key-jwk",
         description="Where the signer's public keys are.",
+    )
+    functions: dict[FunctionName, str] = Field(
+        default_factory=dict,
+        description="Where each function of another process is asked for its /health.",
     )

@@ -23,7 +23,7 @@ from shared.web.aliases import AliasTable
 from shared.web.endpoint import Call, Endpoint, Gate, Receive, Scope, Send, answer_type
 from shared.web.guard import PUBLIC, SYSTEM, Needs, needs
 from shared.web.health import HealthReport
-from shared.web.pages import Desk, Failed, PageRoute, Pages
+from shared.web.pages import Desk, Failed, Page, PageRoute, Pages, no_page, wants_page
 
 H = TypeVar("H", bound=Callable[..., Awaitable[Any]])
 Consumer = Callable[[Event], Awaitable[None]]
@@ -148,7 +148,7 @@ class Api(FastAPI):
         return [*self.endpoints, *self.pages]
 
     def serve_pages(self, pages: Pages, desk: Callable[[], Desk], failed: Failed) -> None:
-        """Serves pages; see `shared.web.pages`.
+        """Serves pages; see `shared.web.pages`. Browsers get a page also where there is none.
 
         Args:
             pages: of one area.
@@ -162,6 +162,14 @@ class Api(FastAPI):
                 self.router.routes.append(Route(path, route, methods=[method]))
             else:
                 self._exact[method, path] = route
+        missing = PageRoute("GET", "(no page)", Page(no_page, None), self._gate, desk, failed)
+
+        async def told(request: Request, error: HTTPException) -> Response:
+            if wants_page(request.scope):
+                return cast("Response", missing)  # an ASGI app, which is all that is asked of it
+            return await _http_problem(request, error)
+
+        self.add_exception_handler(HTTPException, told)  # type: ignore[arg-type]
 
     def consumer(self, handler: Consumer) -> Consumer:
         """Registers the handler of this function's events.

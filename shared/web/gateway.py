@@ -11,6 +11,7 @@ from shared.errors import NotFound
 from shared.messages.events import FunctionName
 from shared.web import problems
 from shared.web.aliases import ALIASES, path_pattern
+from shared.web.pages import wants_page
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -18,6 +19,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 FRONT: FunctionName = "monitor"
 """Answers for the whole where every function has the same path."""
+
+PEOPLE: FunctionName = "console"
+"""Answers browsers that ask for what nobody has."""
 
 _PREFIX = "/functions/"
 
@@ -73,6 +77,8 @@ class Gateway(Generic[F]):
             scope = {**scope, "path": f"/{rest}", "raw_path": f"/{rest}".encode()}
         if app is None:
             app = self._by_template(path)
+        if app is None and wants_page(scope):
+            app = self.apps.get(PEOPLE)
         if app is None:
             await self._not_found(path, send)
             return

@@ -27,6 +27,7 @@ from shared.errors import (
     InvalidInput,
     NotAllowed,
     NotAuthenticated,
+    NotFound,
     UnsupportedMedia,
     WhetstoneError,
 )
@@ -59,6 +60,9 @@ HEADERS = {
 }
 
 SIGN_IN = "/sign-in"
+
+_MACHINES = ("/v1/", "/api/", "/admin/", "/functions/", "/events/", "/jobs/")
+"""Beginnings of paths that are for programs, even where a browser opens one."""
 
 _FORM = b"application/x-www-form-urlencoded"
 
@@ -273,6 +277,21 @@ class PageRoute:
         if call.partial:
             return Response(error.detail, 401, {"hx-redirect": SIGN_IN})
         return RedirectResponse(where, 303)
+
+
+async def no_page(call: PageCall) -> Response:
+    """Serves every address that has no page.
+
+    Raises:
+        NotFound: always; it is told as any other error of a page is.
+    """
+    raise NotFound(f"there is no page at {call.path}")
+
+
+def wants_page(scope: Scope) -> bool:
+    """Tells whether a person's browser asks, which is better told in a page than in JSON."""
+    accepted = dict(scope["headers"]).get(b"accept", b"")
+    return b"text/html" in accepted and not scope["path"].startswith(_MACHINES)
 
 
 async def _who(desk: Desk, call: PageCall) -> Session | None:

@@ -185,4 +185,8 @@ run "google_signs_people_in" {
     condition     = module.function["console"].deployed.environment["WHETSTONE_CONSOLE__IAP_AUDIENCE"] == "/projects/123456789012/global/backendServices/${google_compute_backend_service.function["console"].generated_id}" && !can(module.function["serve"].deployed.environment["WHETSTONE_CONSOLE__IAP_AUDIENCE"])
     error_message = "The console believes signatures for another."
   }
+  assert {
+    condition     = toset(keys(jsondecode(module.function["console"].deployed.environment["WHETSTONE_CONSOLE__FUNCTIONS"]))) == toset(["approve", "feedback", "monitor", "retrain", "serve", "submit"])
+    error_message = "The console asks others for their health than the functions that can be asked."
+  }
 }

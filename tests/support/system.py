@@ -137,8 +137,10 @@ class System:
             self._patches.enter_context(patch.object(bootstrap, name, lambda value=value: value))
         bootstrap.gate.cache_clear()
         bootstrap.desk.cache_clear()
+        bootstrap.asks.cache_clear()
         self._patches.callback(bootstrap.gate.cache_clear)
         self._patches.callback(bootstrap.desk.cache_clear)
+        self._patches.callback(bootstrap.asks.cache_clear)
         return self
 
     async def __aexit__(self, *failure: object) -> None:

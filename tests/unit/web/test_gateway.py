@@ -6,6 +6,7 @@ import json
 import pytest
 
 from functions.submit.main import app as submit
+from shared.cli.serve import apps as all_apps
 from shared.web.aliases import ALIASES, AliasTable, path_pattern
 from shared.web.gateway import Gateway
 from tests.support.system import play
@@ -217,5 +218,18 @@ def test_the_gateway_lives_and_dies_with_the_server_and_takes_no_sockets(tmp_pat
             "lifespan.shutdown.complete",
             "websocket.close",
         ]
+
+    play(tmp_path, scenario)
+
+
+def test_what_nobody_has_is_told_in_a_page_to_browsers_and_as_a_problem_to_programs(tmp_path):
+    async def scenario(system):
+        for apps, page in ((all_apps(), True), ([submit], False)):
+            http = await system.client(Gateway(apps))
+            check_problem(await http.get("/nothing"), 404)
+            answer = await http.get("/nothing", headers={"Accept": "text/html"})
+            assert answer.status_code == 404
+            assert answer.headers["content-type"].startswith("text/html") == page
+            check_problem(await http.get("/v1/nothing", headers={"Accept": "text/html"}), 404)
 
     play(tmp_path, scenario)

@@ -161,3 +161,46 @@ def test_files_may_be_kept_only_under_the_address_that_names_their_content(tmp_p
         assert (await http.get("/static/../main.py")).status_code == 404
 
     play(tmp_path, scenario)
+
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize(
+    "path", ["/trust/a/b", "/queue/ent_1/approve/x", "/nothing", "/queue/x/undo"]
+)
+def test_a_browser_that_asks_for_no_page_gets_one_with_a_way_back(tmp_path, path):
+    async def scenario(system):
+        http = await browser(system)
+        answer = await http.get(path, headers=BROWSER)
+        assert (answer.status_code, answer.headers["content-type"][:9]) == (404, "text/html")
+        assert 'href="/queue"' in answer.text
+        assert f"there is no page at {path}" in answer.text
+        assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+        stranger = await (await system.client(app)).get(path, headers=BROWSER)
+        assert stranger.status_code == 404
+        assert "ada" not in stranger.text
+
+    play(tmp_path, scenario)
+
+
+def test_the_way_back_leads_to_the_area_too(tmp_path):
+    async def scenario(system):
+        http = await browser(system)
+        answer = await http.get("/learning/snapshots/one", headers=BROWSER)
+        assert 'href="/learning">Back to Learning' in answer.text
+
+    play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"), [("/nothing", {}), ("/v1/nothing", BROWSER), ("/api/v1/x", BROWSER)]
+)
+def test_programs_get_a_problem_document_where_there_is_nothing(tmp_path, path, headers):
+    async def scenario(system):
+        http = await browser(system)
+        answer = await http.get(path, headers=headers)
+        assert answer.status_code == 404
+        assert answer.headers["content-type"] == "application/problem+json"
+
+    play(tmp_path, scenario)

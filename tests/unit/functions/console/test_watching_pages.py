@@ -1,12 +1,18 @@
 """The pages that watch: what each shows of a full and of an empty workspace, and who may act."""
 
+import json
 import re
+from typing import get_args
 
 import pytest
 
+from functions.console import monitor
 from functions.console.showing import highlighted, model_name, number_of, tone
+from shared import bootstrap
 from shared.domain.learning.runs import RUNS
 from shared.domain.operations import ALERTS
+from shared.errors import Unavailable
+from shared.messages.events import FunctionName
 from tests.support.console_scenario import HOSTILE, everything
 from tests.support.learning import head
 from tests.support.system import WORKSPACE, play
@@ -274,3 +280,36 @@ def test_figures_of_runs_are_read_whatever_their_form() -> None:
     assert model_name({"provider": "p", "model": "m"}) == "p/m"
     assert model_name(None) == "the default"
     assert [tone(score) for score in (0.7, 0.45, 0.1)] == ["good", "fair", "poor"]
+
+
+async def no_answer():
+    raise Unavailable("the function serve did not answer in time")
+
+
+async def degraded():
+    checks = {"store": {"status": "failed", "latency_ms": 2000.0}}
+    return json.dumps({"status": "degraded", "version": "0.0.9", "checks": checks}).encode()
+
+
+def test_each_function_is_shown_wherever_it_runs(tmp_path, monkeypatch):
+    async def scenario(system, http):
+        monkeypatch.setattr(bootstrap, "asks", lambda: {"serve": no_answer, "submit": degraded})
+        monkeypatch.setattr(monitor.WATCHED, "functions", lambda: ("console", "approve"))
+        text = (await http.get("/monitor")).text
+        shown = {
+            name: re.sub(r"<[^>]+>|\s+", " ", part)
+            for name, part in re.findall(
+                r'<div class="agent-head"><h3>(\w+)</h3>(.*?)</li>', text, re.DOTALL
+            )
+        }
+        assert set(shown) == {*get_args(FunctionName)}
+        assert "no answer" in shown["serve"]
+        assert "degraded" in shown["submit"]
+        assert "store failed" in shown["submit"]
+        assert "version 0.0.9" in shown["submit"]
+        assert "ok" in shown["approve"]
+        assert "1 dead letter, see below" in shown["notify"]
+        assert "cannot be asked from here" in shown["publish"]
+        assert "submit, serve need a look" in text
+
+    with_everything(tmp_path, scenario)
