@@ -49,10 +49,9 @@ async def routing(call: PageCall) -> Response:
     """Shows the policy and what routing has done lately."""
     deps, wanted = bootstrap.deps(), call.query(RoutingPage)
     params = MetricsParams(window=wanted.window)
-    table, figures, history, markers = await asyncio.gather(
+    table, (figures, history), markers = await asyncio.gather(
         reading.policy(deps, call.caller),
-        reading.metrics(deps, call.caller, params),
-        watching.decision_history(deps, call.caller, params),
+        watching.routing_history(deps, call.caller, params),
         snapshot_markers(deps, call.caller),
     )
     return render(

@@ -1,16 +1,13 @@
 """What routing does now, and what it has done lately."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from shared.domain.access import Caller
-from shared.domain.feedback import ROUTING_DECISIONS, RoutingDecision
+from shared.domain.feedback import RoutingDecision
 from shared.domain.learning.config import ModelId
-from shared.domain.records import Filter, Order
-from shared.domain.times import Timestamp, plus
 from shared.messages.serving_reading import (
     ListedModel,
     MetricsParams,
@@ -22,14 +19,10 @@ from shared.messages.serving_reading import (
 )
 from shared.services.deps import Deps
 from shared.services.serving.current import current_view
-
-MAX_DECISIONS = 10_000
-"""Decisions that one answer counts; a counter instead would make every decision write to it."""
+from shared.services.serving.recent import Recent, recent_decisions
 
 K = TypeVar("K", ModelId, str)
 
-_PAGE = 250
-_SECONDS = {"m": 60, "h": 3600, "d": 86_400}
 
 
 async def policy(deps: Deps, caller: Caller) -> PolicyView:
@@ -56,14 +49,19 @@ async def policy(deps: Deps, caller: Caller) -> PolicyView:
 
 
 async def metrics(deps: Deps, caller: Caller, params: MetricsParams) -> RoutingMetrics:
-    """Returns the figures of the newest decisions within a window, at most `MAX_DECISIONS`."""
-    seconds = int(params.window[:-1]) * _SECONDS[params.window[-1]]
-    counts = await _counted(deps, caller.workspace, plus(deps.clock.now_text(), -seconds))
+    """Returns the figures of the newest decisions within a window."""
+    return metrics_of(await recent_decisions(deps, caller.workspace, params.window))
+
+
+def metrics_of(recent: Recent) -> RoutingMetrics:
+    """Returns the figures of decisions that are read already."""
+    counts = _Counts()
+    counts.add(recent.decisions)
     figures = counts.total.figures()
     return RoutingMetrics(
-        window=params.window,
-        truncated=counts.truncated,
-        oldest=counts.oldest,
+        window=recent.window,
+        truncated=recent.truncated,
+        oldest=recent.decisions[-1].decided_at if recent.decisions else None,
         explored_share=_share(figures.explored, figures.decisions),
         savings_share=_share(figures.savings_usd, figures.baseline_cost_usd),
         by_model=[
@@ -76,28 +74,6 @@ async def metrics(deps: Deps, caller: Caller, params: MetricsParams) -> RoutingM
         ],
         **dict(figures),
     )
-
-
-async def _counted(deps: Deps, workspace: str, since: Timestamp) -> "_Counts":
-    counts = _Counts()
-    recent, newest_first = Filter("decided_at", ">=", since), Order("decided_at", descending=True)
-    cursor: str | None = None
-    while counts.total.decisions < MAX_DECISIONS:
-        page = await deps.store.find(
-            workspace,
-            ROUTING_DECISIONS,
-            recent,
-            order=newest_first,
-            limit=min(_PAGE, MAX_DECISIONS - counts.total.decisions),
-            cursor=cursor,
-        )
-        counts.add(page.items)
-        cursor = page.next_cursor
-        if cursor is None:
-            return counts
-        await asyncio.sleep(0)  # decisions that wait come first
-    counts.truncated = True
-    return counts
 
 
 @dataclass(slots=True)
@@ -149,21 +125,18 @@ class _Tally:
 
 @dataclass(slots=True)
 class _Counts:
-    """Tallies of the decisions read so far, newest first."""
+    """Tallies of decisions."""
 
     total: _Tally = field(default_factory=_Tally)
     by_model: dict[ModelId, _Tally] = field(default_factory=lambda: defaultdict(_Tally))
     by_pattern: dict[str, _Tally] = field(default_factory=lambda: defaultdict(_Tally))
-    oldest: Timestamp | None = None
-    truncated: bool = False
 
     def add(self, decisions: Sequence[RoutingDecision]) -> None:
-        """Counts the next page."""
+        """Counts decisions."""
         for one in decisions:
             self.total.add(one)
             self.by_model[ModelId(one.provider, one.model)].add(one)
             self.by_pattern[one.pattern].add(one)
-            self.oldest = one.decided_at
 
 
 def _share(part: float, whole: float) -> float | None:

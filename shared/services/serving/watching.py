@@ -1,17 +1,14 @@
 """Routing watched: decisions over time, and a prompt tried without recording it. Writes nothing."""
 
-import asyncio
 from collections import defaultdict
 
 from shared.domain.access import Caller
 from shared.domain.buckets import bucket_of, buckets_over, step_for
-from shared.domain.feedback import ROUTING_DECISIONS, RoutingDecision
 from shared.domain.learning.config import ModelId
 from shared.domain.models import estimate_tokens
-from shared.domain.records import Filter, Order
-from shared.domain.times import Timestamp, plus, second_text
+from shared.domain.times import second_text
 from shared.messages.serving import RouteRequest
-from shared.messages.serving_reading import MetricsParams
+from shared.messages.serving_reading import MetricsParams, RoutingMetrics
 from shared.messages.watching import (
     DecisionHistory,
     ModelCounts,
@@ -22,21 +19,24 @@ from shared.services.deps import Deps
 from shared.services.serving.candidates import Tokens
 from shared.services.serving.current import current_view
 from shared.services.serving.deciding import odds_for
+from shared.services.serving.policy import metrics_of
+from shared.services.serving.recent import Recent, recent_decisions
 from shared.services.serving.routing import Decided, choose
 
-MAX_DECISIONS = 10_000
-"""Decisions that one answer counts; the newest do."""
-
 BUCKETS = 32
-_PAGE = 250
-_SECONDS = {"m": 60, "h": 3600, "d": 86_400}
 
 
-async def decision_history(deps: Deps, caller: Caller, params: MetricsParams) -> DecisionHistory:
-    """Returns decisions, cost and baseline over time, within the window."""
-    seconds = int(params.window[:-1]) * _SECONDS[params.window[-1]]
-    since = plus(deps.clock.now_text(), -seconds)
-    found, truncated = await _newest(deps, caller.workspace, since)
+async def routing_history(
+    deps: Deps, caller: Caller, params: MetricsParams
+) -> tuple[RoutingMetrics, DecisionHistory]:
+    """Returns the figures of a window, and the same decisions over time; both from one reading."""
+    found = await recent_decisions(deps, caller.workspace, params.window)
+    return metrics_of(found), history_of(found)
+
+
+def history_of(recent: Recent) -> DecisionHistory:
+    """Returns decisions, cost and baseline over time."""
+    found = recent.decisions
     step = step_for(found[-1].decided_at, found[0].decided_at, BUCKETS) if found else 1
     numbers = [bucket_of(one.decided_at, step) for one in found]
     places = {number: place for place, number in enumerate(buckets_over(numbers))}
@@ -53,9 +53,9 @@ async def decision_history(deps: Deps, caller: Caller, params: MetricsParams) ->
         for name, row in counts.items()
     ]
     return DecisionHistory(
-        window=params.window,
+        window=recent.window,
         read=len(found),
-        truncated=truncated,
+        truncated=recent.truncated,
         step_s=step,
         times=[second_text(number * step) for number in places],
         models=sorted(models, key=lambda one: (-one.total, one.provider, one.model)),
@@ -111,25 +111,3 @@ def _candidates(
     ]
     ranks = {model: place for place, model in enumerate(figures)}
     return sorted(found, key=lambda one: (not one.chosen, ranks.get(one.model, len(ranks))))
-
-
-async def _newest(
-    deps: Deps, workspace: str, since: Timestamp
-) -> tuple[list[RoutingDecision], bool]:
-    found: list[RoutingDecision] = []
-    cursor: str | None = None
-    while len(found) < MAX_DECISIONS:
-        page = await deps.store.find(
-            workspace,
-            ROUTING_DECISIONS,
-            Filter("decided_at", ">=", since),
-            order=Order("decided_at", descending=True),
-            limit=_PAGE,
-            cursor=cursor,
-        )
-        found += page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return found, False
-        await asyncio.sleep(0)  # decisions that wait come first
-    return found, True

@@ -5,7 +5,7 @@ from shared.domain.learning.config import LearningConfig
 from shared.domain.times import plus
 from shared.messages.serving_reading import MetricsParams
 from shared.services.deps import Options
-from shared.services.serving import policy as module
+from shared.services.serving import recent as module
 from shared.services.serving.policy import metrics, policy
 from tests.support.serving import LARGE, MEDIUM, SMALL, make_current, point_at, snapshot
 from tests.support.system import WORKSPACE, caller, play

@@ -6,8 +6,9 @@ from shared.domain.models import Catalogue
 from shared.errors import InvalidInput
 from shared.messages.serving_reading import MetricsParams
 from shared.services.deps import Options
+from shared.services.serving import recent
 from shared.services.serving import watching as module
-from shared.services.serving.watching import decision_history, try_prompt
+from shared.services.serving.watching import routing_history, try_prompt
 from tests.support.learning import routed
 from tests.support.serving import CODE, LARGE, MEDIUM, SMALL, make_current, snapshot
 from tests.support.system import WORKSPACE, caller, play
@@ -24,7 +25,7 @@ def test_decisions_are_counted_by_model_and_time(tmp_path):
         system.clock.advance(3_600)
         await routed(system, "req_2", estimated_cost_usd=0.5, baseline_cost_usd=1.0)
         await routed(system, "req_3", model="large", failed=True, **costs)
-        found = await decision_history(system.deps, WHO, DAY)
+        _, found = await routing_history(system.deps, WHO, DAY)
         names = [(one.model, one.total) for one in found.models]
         assert names == [("small", 2), ("large", 1)]
         small = found.models[0].decisions
@@ -40,22 +41,23 @@ def test_decisions_before_the_window_do_not_count(tmp_path):
     async def scenario(system):
         await routed(system, "req_1")
         system.clock.advance(2 * 86_400)
-        found = await decision_history(system.deps, WHO, DAY)
+        _, found = await routing_history(system.deps, WHO, DAY)
         assert (found.read, found.times, found.models) == (0, [], [])
 
     play(tmp_path, scenario)
 
 
 def test_only_the_newest_decisions_are_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "MAX_DECISIONS", 2)
-    monkeypatch.setattr(module, "_PAGE", 1)
+    monkeypatch.setattr(recent, "MAX_DECISIONS", 2)
+    monkeypatch.setattr(recent, "_PAGE", 1)
 
     async def scenario(system):
         for number in range(3):
             await routed(system, f"req_{number}")
             system.clock.advance(1)
-        found = await decision_history(system.deps, WHO, DAY)
+        figures, found = await routing_history(system.deps, WHO, DAY)
         assert (found.read, found.truncated) == (2, True)
+        assert (figures.decisions, figures.truncated) == (2, True), "from the same reading"
 
     play(tmp_path, scenario)
 
