@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from deploying.sequential import combined, mean_above, share_above, share_below
+from shared.domain.learning.sequential import combined, mean_above, share_above, share_below
 from shared.domain.learning.stats import Sample, sample, wilson
 from shared.domain.traffic import Traffic
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from deploying.judging import Limits, Observation, Pair, Ratings, judge, slow_bounds
-from deploying.sequential import combined, mean_above, share_above, share_below
+from shared.domain.learning.sequential import combined, mean_above, share_above, share_below
 from shared.domain.traffic import Traffic
 
 BOUNDS = (0.1, 0.5, 1.0, math.inf)

@@ -21,7 +21,7 @@ _TINY = 1e-300
 _FAR = -8.0
 """Standard deviations from which the normal tail is taken by its asymptotic."""
 
-_LARGEST_LOG = 690.0
+LARGEST_LOG = 690.0
 """e to this is just below the largest float."""
 
 
@@ -107,4 +107,4 @@ def _log_beta(a: float, b: float) -> float:
 
 
 def _exp(value: float) -> float:
-    return math.exp(min(_LARGEST_LOG, value))
+    return math.exp(min(LARGEST_LOG, value))
