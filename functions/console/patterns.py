@@ -2,9 +2,9 @@
 
 from starlette.responses import Response
 
-from functions.console.charts import Span, SpanChart
+from functions.console.charts import Marker, Span, SpanChart
 from functions.console.rendering import render
-from functions.console.showing import page_url
+from functions.console.showing import page_url, snapshot_markers
 from shared import bootstrap
 from shared.domain.learning.patterns import PatternCard
 from shared.messages.learning import PatternsPage
@@ -33,6 +33,7 @@ async def patterns(call: PageCall) -> Response:
     """Shows the patterns that hold by category, and when each was found."""
     wanted = call.query(Filter)
     found = await trusting.patterns(bootstrap.deps(), call.caller, wanted)
+    markers = await snapshot_markers(bootstrap.deps(), call.caller)
     groups = {name: [one for one in found.items if one.category == name] for name in CATEGORIES}
     return render(
         call,
@@ -42,13 +43,13 @@ async def patterns(call: PageCall) -> Response:
         groups=groups,
         categories=CATEGORIES,
         strengths=STRENGTHS,
-        timeline=_timeline(found.items),
+        timeline=_timeline(found.items, markers),
         next_url=page_url("/patterns", found.next_cursor, category=wanted.category),
         first_url="/patterns" if wanted.cursor else None,
     )
 
 
-def _timeline(items: list[PatternCard]) -> str:
+def _timeline(items: list[PatternCard], markers: list[Marker]) -> str:
     names = list(CATEGORIES)
     ordered = sorted(items, key=lambda one: one.first_confirmed)[:_DRAWN]
     spans = [
@@ -61,6 +62,7 @@ def _timeline(items: list[PatternCard]) -> str:
         "Last confirmed",
         spans,
         groups=[CATEGORIES[name] for name in names],
+        markers=markers,
     ).draw()
 
 

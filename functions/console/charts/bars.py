@@ -221,4 +221,4 @@ class StackChart:
     def _table(self) -> Table:
         unit = self.unit
         rows = [[one.at, *(worded(count, unit) for count in one.counts)] for one in self.stacks]
-        return Table(["From", *self.names], rows, times=True)
+        return Table(["From", *self.names], rows, times=(0,))

@@ -21,11 +21,11 @@ _FORMATS = {"second": "%H:%M:%S", "minute": "%H:%M", "day": "%d %b"}
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The same figures in words; `times` says that the first column holds `Timestamp`s."""
+    """The same figures in words; `times` are the columns that hold `Timestamp`s."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
-    times: bool = False
+    times: Sequence[int] = ()
 
 
 def figure(
@@ -178,9 +178,12 @@ def _table(table: Table) -> Markup:
     ).format(head, rows)
 
 
-def _row(cells: Sequence[str], *, times: bool) -> Markup:
-    first, *rest = cells
-    named = Markup('<time datetime="{0}">{0}</time>').format(first) if times else first
+def _row(cells: Sequence[str], *, times: Sequence[int]) -> Markup:
+    first, *rest = (_cell(words, time=place in times) for place, words in enumerate(cells))
     return Markup('<tr><th scope="row">{}</th>{}</tr>').format(
-        named, Markup("").join(Markup("<td>{}</td>").format(one) for one in rest)
+        first, Markup("").join(Markup("<td>{}</td>").format(one) for one in rest)
     )
+
+
+def _cell(words: str, *, time: bool) -> Markup:
+    return Markup('<time datetime="{0}">{0}</time>').format(words) if time else escape(words)

@@ -131,18 +131,18 @@ class LineChart:
                 found.setdefault(one.at, {})[line.name] = words
         names = [line.name for line in self.lines]
         rows = [[at, *(found[at].get(name, "–") for name in names)] for at in sorted(found)]
-        return Table(["Time", *names], rows, times=True)
+        return Table(["Time", *names], rows, times=(0,))
 
 
-def marked(marker: Marker, x: Scale) -> str:
+def marked(marker: Marker, x: Scale, top: float = TOP, bottom: float = BOTTOM) -> str:
     """Returns a marker's upright line with a handle on top; nothing outside of the chart."""
     at = seconds(marker.at)
     if not x.low <= at <= x.high:
         return ""
     left = x.at(at)
-    line = shape("line", x1=left, x2=left, y1=TOP, y2=BOTTOM, class_="marker")
-    top = f"{left - 5:g},{TOP - 8:g} {left + 5:g},{TOP - 8:g} {left:g},{TOP:g}"
-    return line + shape("polygon", marker.words, points=top, class_="marker-top")
+    line = shape("line", x1=left, x2=left, y1=top, y2=bottom, class_="marker")
+    handle = f"{left - 5:g},{top - 8:g} {left + 5:g},{top - 8:g} {left:g},{top:g}"
+    return line + shape("polygon", marker.words, points=handle, class_="marker-top")
 
 
 def _ends(times: Sequence[float]) -> tuple[float, float]:

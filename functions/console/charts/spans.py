@@ -15,11 +15,12 @@ from functions.console.charts.drawing import (
     text,
     time_axis,
 )
-from functions.console.charts.lines import MOMENT_S
+from functions.console.charts.lines import MOMENT_S, Marker, marked
 from functions.console.charts.scale import Scale, seconds
 
-_ROW = 30.0
+_TOP, _ROW = 14.0, 30.0
 _LEAST = 5.0
+_MARKS = " The marks on top are snapshots."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class SpanChart:
         end: what its right end is.
         spans: the things.
         groups: what each colour is.
+        markers: what happened meanwhile.
         nothing: what is said where there are none.
     """
 
@@ -50,6 +52,7 @@ class SpanChart:
     end: str
     spans: Sequence[Span]
     groups: Sequence[str] = ()
+    markers: Sequence[Marker] = ()
     nothing: str = "There is nothing to draw yet."
 
     def draw(self) -> Markup:
@@ -59,16 +62,18 @@ class SpanChart:
         times = [seconds(at) for one in self.spans for at in (one.start, one.end)]
         low, high = min(times), max(*times, min(times) + MOMENT_S)
         x = Scale(low, high, 8, WIDTH - 10)
-        bottom = 6 + _ROW * len(self.spans)
+        marks = _MARKS if self.markers else ""
+        bottom = _TOP + _ROW * len(self.spans)
         drawing = time_axis(x, bottom)
-        drawing += "".join(self._span(one, x, 6 + _ROW * i) for i, one in enumerate(self.spans))
+        drawing += "".join(marked(one, x, _TOP, bottom) for one in self.markers)
+        drawing += "".join(self._span(one, x, _TOP + _ROW * i) for i, one in enumerate(self.spans))
         return figure(
             self.title,
             drawing,
             self._table(),
             legend=self.groups if len(self.groups) > 1 else (),
             look="box",
-            note=f"From {self.start.lower()} to {self.end.lower()}.",
+            note=f"From {self.start.lower()} to {self.end.lower()}.{marks}",
             height=bottom + 26,
         )
 
@@ -91,4 +96,4 @@ class SpanChart:
 
     def _table(self) -> Table:
         rows = [[one.name, one.start, one.end] for one in self.spans]
-        return Table(["", self.start, self.end], rows)
+        return Table(["", self.start, self.end], rows, times=(1, 2))

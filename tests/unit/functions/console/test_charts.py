@@ -199,6 +199,16 @@ def test_a_span_goes_from_its_start_to_its_end() -> None:
     assert three > 0
 
 
+def test_both_times_of_a_span_are_times_in_the_table_and_snapshots_are_marked() -> None:
+    spans = [charts.Span("a", DAY.format(1), DAY.format(11))]
+    markers = [charts.Marker(DAY.format(day), f"snapshot {day}") for day in (5, 20)]
+    drawn = charts.SpanChart("T", "Found", "Seen", spans, markers=markers).draw()
+    times = [one.attrib["datetime"] for one in parsed(drawn).findall(".//td/time")]
+    assert times == [DAY.format(1), DAY.format(11)]
+    assert "snapshot 5" in drawn
+    assert "snapshot 20" not in drawn
+
+
 HOSTILE = "<script>alert(1)</script>\"'&"
 
 
