@@ -31,8 +31,8 @@ class System:
     times: Times
     dry_run: bool = False
 
-    def verify(self, functions: list[str], version: str) -> None:
-        """Returns where every function is well, of this version, and answers a caller.
+    def verify(self, functions: list[str], version: str | None) -> None:
+        """Returns where every function is well, of this version if any, and answers a caller.
 
         Raises:
             DeployError: one is not; all problems are named.
@@ -49,10 +49,17 @@ class System:
     def roll_back_learning(self, snapshot: str | None, reason: str) -> str:
         """Makes a snapshot current and returns it; the one before the current where None.
 
+        None changes nothing while learning waits since a rollback: so a second call does not go
+        back one more.
+
         Raises:
             DeployError: there is no earlier one, or it is refused.
         """
         current, parent = self._current()
+        hold = self._call("GET", "/v1/learning/status")["hold"] if snapshot is None else None
+        if hold and current:
+            self.say(f"learning: {hold}; name a snapshot to go elsewhere")
+            return current
         wanted = snapshot or parent
         if wanted is None:
             raise DeployError("there is no earlier snapshot to go back to")
@@ -95,7 +102,7 @@ class System:
                 return one["snapshot_id"], one["parent_id"]
         return None, None
 
-    def _unwell(self, function: str, version: str) -> str:
+    def _unwell(self, function: str, version: str | None) -> str:
         try:
             health = self._call("GET", f"/functions/{function}/ready")
         except DeployError as error:
@@ -103,7 +110,7 @@ class System:
         self.say(f"{function}: {health['status']}, version {health['version']}")
         if health["function"] != function:
             return f"/functions/{function}/ready is answered by {health['function']}"
-        if health["version"] != version:
+        if version is not None and health["version"] != version:
             return f"{function} runs version {health['version']}, not {version}"
         return ""
 

@@ -125,6 +125,34 @@ def roll_back(gcloud: Gcloud, one: Service, revision: str | None) -> str | None:
     return wanted
 
 
+def roll_back_all(
+    gcloud: Gcloud, prefix: str, chosen: Mapping[str, str], only: Iterable[str]
+) -> None:
+    """Gives every function's requests to the revision before, and looks that they went there.
+
+    Args:
+        gcloud: does it.
+        prefix: what the services' names begin with.
+        chosen: revisions by service, where another one is wanted.
+        only: functions; all that have an earlier revision where it and `chosen` are empty.
+
+    Raises:
+        DeployError: there is no such service or revision, or requests are elsewhere afterwards.
+    """
+    found = services(gcloud, prefix)
+    kept = {f"{prefix}-{name}" for name in only} | set(chosen)
+    if unknown := sorted(kept - set(found)):
+        raise DeployError(f"there is no service {', '.join(unknown)}; there are {', '.join(found)}")
+    for name, one in found.items():
+        if (kept and name not in kept) or not (kept or one.is_split or one.previous):
+            continue
+        moved = roll_back(gcloud, one, chosen.get(name))
+        gcloud.say(f"{name}: {moved or 'has all requests where they should be'}")
+        now = services(gcloud, prefix)[name]
+        if moved and not gcloud.dry_run and dict(now.shares) != {moved: WHOLE}:
+            raise DeployError(f"{name} has {dict(now.shares)} after the rollback")
+
+
 def _name(one: Service) -> str:
     return one.name
 
