@@ -17,6 +17,7 @@ PAGE = 500
 """Rows in memory at a time."""
 
 _DAY_S = 86_400
+_RATED = "pattern", "provider", "model", "cell", "day", "standing", "epoch"
 
 _Sums = dict[tuple[Any, ...], list[int]]
 
@@ -40,15 +41,17 @@ class FirestoreAnalytics:
         """See Analytics."""
         sums: _Sums = {}
         async for row in self._rows(workspace, RATINGS, after, upto):
-            group = row["pattern"], row["provider"], row["model"], row["cell"], row["day"]
-            _add(sums, group, [*_quality(row), *_effort(row), *_weighted(row)])
-        return [RatingSums(*group, *totals) for group, totals in sorted(sums.items())]
+            if row["standing"]:
+                group = tuple(row[name] for name in _RATED)
+                _add(sums, group, [*_quality(row), *_effort(row), *_weighted(row)])
+        return [RatingSums(*group[:5], *sums[group], *group[5:]) for group in sorted(sums)]
 
     async def quality_sums(self, workspace: str, after: int, upto: int) -> list[QualitySums]:
         """See Analytics."""
         sums: _Sums = {}
         async for row in self._rows(workspace, RATINGS, after, upto):
-            _add(sums, (row["snapshot_id"],), _quality(row))
+            if row["standing"]:
+                _add(sums, (row["snapshot_id"],), _quality(row))
         return [QualitySums(*group, *totals) for group, totals in sorted(sums.items())]
 
     async def outcome_sums(self, workspace: str, after: int, upto: int) -> list[OutcomeSums]:

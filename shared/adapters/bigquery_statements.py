@@ -28,8 +28,7 @@ FROM (
   FROM {table}
   WHERE workspace = @workspace AND seq > @after AND seq <= @upto
 ) AS arrived
-WHERE copy = 1
-"""
+WHERE copy = 1"""
 
 _WEIGHTED = "CASE WHEN weight > 0 THEN sign ELSE 0 END"
 _COST = f"LEAST(cost_nanousd, {MAX_COST})"
@@ -42,16 +41,17 @@ SELECT pattern, provider, model, cell, day, SUM(sign), SUM(sign * quality),
   SUM(sign * weight * quality), SUM(sign * weight * weight * quality),
   SUM(sign * weight * weight * quality * quality), SUM(sign * weight * correct),
   SUM(sign * weight * weight * correct), SUM(sign * weight * {_COST}),
-  SUM(sign * weight * costed), SUM(({_WEIGHTED}) * {_MICRO} * {_MICRO})
-{_ONCE}
-GROUP BY pattern, provider, model, cell, day
-ORDER BY pattern, provider, model, cell, day
+  SUM(sign * weight * costed), SUM(({_WEIGHTED}) * {_MICRO} * {_MICRO}),
+  standing, epoch
+{_ONCE} AND standing > 0
+GROUP BY pattern, provider, model, cell, day, standing, epoch
+ORDER BY pattern, provider, model, cell, day, standing, epoch
 """
 
 QUALITY = f"""
 SELECT snapshot_id, SUM(sign), SUM(sign * quality), SUM(sign * quality * quality),
   SUM(sign * correct)
-{_ONCE}
+{_ONCE} AND standing > 0
 GROUP BY snapshot_id
 ORDER BY snapshot_id
 """

@@ -27,16 +27,16 @@ SELECT pattern, provider, model, cell, day, {_sum("sign")}, {_sum("sign * qualit
        {_sum("sign * weight * weight * quality * quality")}, {_sum("sign * weight * correct")},
        {_sum("sign * weight * weight * correct")}, {_sum(f"sign * weight * ({_COST})")},
        {_sum("sign * weight * costed")},
-       {_sum(f"({_WEIGHTED}) * ({_MICRO}) * ({_MICRO})")}
-FROM evidence_ratings WHERE {_RANGE}
-GROUP BY pattern, provider, model, cell, day
-ORDER BY pattern, provider, model, cell, day
+       {_sum(f"({_WEIGHTED}) * ({_MICRO}) * ({_MICRO})")}, standing, epoch
+FROM evidence_ratings WHERE {_RANGE} AND standing > 0
+GROUP BY pattern, provider, model, cell, day, standing, epoch
+ORDER BY pattern, provider, model, cell, day, standing, epoch
 """
 
 QUALITY = f"""
 SELECT snapshot_id, {_sum("sign")}, {_sum("sign * quality")}, {_sum("sign * quality * quality")},
        {_sum("sign * correct")}
-FROM evidence_ratings WHERE {_RANGE} GROUP BY snapshot_id ORDER BY snapshot_id
+FROM evidence_ratings WHERE {_RANGE} AND standing > 0 GROUP BY snapshot_id ORDER BY snapshot_id
 """
 
 _OFFSET = "(second % 86400)"

@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from shared.domain.learning.sums import FULL_STANDING
 from shared.domain.records import Collection, Query, Record, Unit
 from shared.domain.times import Timestamp
 
@@ -50,6 +51,8 @@ class RoutingDecision(Record):
     session_id: str | None = None
     decided_by: str = ""
     decided_at: Timestamp
+    epoch: int = Field(default=0, ge=0)
+    """How many changes of this model in this pattern were known when it was decided."""
     revision: str = ""
     """The deployed revision of the code that decided; empty where there are none."""
 
@@ -69,8 +72,8 @@ class Feedback(Record):
     """A person's rating of a routing decision; `id` is `<request_id>:<user_id>`.
 
     `history` has the newest replaced ones, oldest first. `cost_nanousd` and `latency_ms` (None
-    where unknown), the cell and the tokens are what the evidence row of the standing rating says,
-    so that it can be taken back exactly.
+    where unknown), the cell, the tokens, the epoch and the standing are what the evidence row of
+    the standing rating says, so that it can be taken back exactly.
     """
 
     request_id: str
@@ -85,6 +88,8 @@ class Feedback(Record):
     latency_ms: int | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
+    epoch: int = 0
+    standing: int = Field(default=FULL_STANDING, ge=0, le=FULL_STANDING)
     rating: Rating
     history: list[Rating] = Field(default_factory=list)
     updated_at: Timestamp
@@ -154,7 +159,9 @@ class RatingEvidence:
     `day` is the day number of the rating. Cost in nano-dollars (1e-9 USD), 0 with `costed` 0 where
     unknown; likewise latency, and the tokens with `tokened`. `cell` is the prompt's neighbourhood
     within its pattern, empty where none was told. `weight` is 1 / propensity in units of
-    1 / WEIGHT_UNIT, 0 where chance had no part in the choice.
+    1 / WEIGHT_UNIT, 0 where chance had no part in the choice. `standing` is how many quarters of a
+    rating the row counts, 0 for one that is logged and counts for nothing; `epoch` is how many
+    changes of this model in this pattern were known when the request was decided.
     """
 
     at: Timestamp
@@ -179,6 +186,8 @@ class RatingEvidence:
     input_tokens: int = 0
     output_tokens: int = 0
     tokened: int = 0
+    standing: int = FULL_STANDING
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)

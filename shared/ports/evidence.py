@@ -18,9 +18,9 @@ class Analytics(Protocol):
         """
 
     async def rating_sums(self, workspace: str, after: int, upto: int) -> list[RatingSums]:
-        """Returns the sums of the ratings in (after, upto].
+        """Returns the sums of the ratings in (after, upto] that count (standing above 0).
 
-        By pattern, provider, model and day, in that order.
+        By pattern, provider, model, cell, day, standing and epoch, in that order.
         """
 
     async def outcome_sums(self, workspace: str, after: int, upto: int) -> list[OutcomeSums]:
@@ -30,7 +30,7 @@ class Analytics(Protocol):
         """
 
     async def quality_sums(self, workspace: str, after: int, upto: int) -> list[QualitySums]:
-        """Returns the sums of the ratings in (after, upto] by the snapshot that routed them."""
+        """Returns the sums of the ratings in (after, upto] that count, by what routed them."""
 
 
 EvidenceKind = Literal["ratings", "outcomes"]

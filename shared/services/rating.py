@@ -129,6 +129,7 @@ def standing(
         latency_ms=decision.latency_ms,
         input_tokens=decision.input_tokens,
         output_tokens=decision.output_tokens,
+        epoch=decision.epoch,
         rating=rating,
         history=[] if known is None else [*known.history, known.rating][-KEPT_RATINGS:],
         updated_at=rating.rated_at,
@@ -161,4 +162,6 @@ def evidence_of(feedback: Feedback, sign: int, at: Timestamp, propensity: float)
         input_tokens=feedback.input_tokens or 0,
         output_tokens=feedback.output_tokens or 0,
         tokened=int(feedback.input_tokens is not None and feedback.output_tokens is not None),
+        standing=feedback.standing,
+        epoch=feedback.epoch,
     )

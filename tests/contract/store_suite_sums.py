@@ -59,10 +59,11 @@ def grouped(rows, *names):
 
 
 def naive_ratings(rows):
-    """Returns RatingSums as tuples, by plain addition."""
+    """Returns RatingSums as tuples, by plain addition of what counts."""
+    keys = "pattern", "provider", "model", "cell", "day", "standing", "epoch"
     return [
         (
-            *names,
+            *key[:5],
             sum(one.sign for one in group),
             sum(one.sign * one.quality for one in group),
             sum(one.sign * one.quality**2 for one in group),
@@ -75,8 +76,9 @@ def naive_ratings(rows):
             sum(one.sign * one.output_tokens for one in group),
             sum(one.sign * one.tokened for one in group),
             *naive_weighted([one for one in group if one.weight]),
+            *key[5:],
         )
-        for names, group in grouped(rows, "pattern", "provider", "model", "cell", "day")
+        for key, group in grouped([one for one in rows if one.standing], *keys)
     ]
 
 
@@ -107,7 +109,7 @@ def naive_quality(rows):
             sum(one.sign * one.quality**2 for one in group),
             sum(one.sign * one.correct for one in group),
         )
-        for names, group in grouped(rows, "snapshot_id")
+        for names, group in grouped([one for one in rows if one.standing], "snapshot_id")
     ]
 
 

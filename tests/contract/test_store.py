@@ -41,6 +41,8 @@ RATINGS = st.lists(
         input_tokens=st.integers(0, 1000),
         output_tokens=st.integers(0, 1000),
         tokened=_FLAG,
+        standing=st.sampled_from([0, 2, 4]),
+        epoch=st.integers(0, 1),
     ),
     max_size=40,
 )

@@ -385,6 +385,8 @@ CREATE TABLE evidence_ratings (
     input_tokens bigint NOT NULL,
     output_tokens bigint NOT NULL,
     tokened bigint NOT NULL,
+    standing bigint NOT NULL,
+    epoch bigint NOT NULL,
     PRIMARY KEY (workspace, seq)
 );
 

@@ -384,6 +384,8 @@ CREATE TABLE evidence_ratings (
     input_tokens INTEGER NOT NULL,
     output_tokens INTEGER NOT NULL,
     tokened INTEGER NOT NULL,
+    standing INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
     PRIMARY KEY (workspace, seq)
 ) WITHOUT ROWID;
 

@@ -4,12 +4,13 @@ from typing import Generic, NamedTuple, TypeVar
 
 
 class RatingKey(NamedTuple):
-    """A group of ratings."""
+    """A group of ratings; `epoch` counts the changes of the model that were known (RatingSums)."""
 
     pattern: str
     provider: str
     model: str
     cell: str = ""
+    epoch: int = 0
 
 
 class OutcomeKey(NamedTuple):
@@ -98,7 +99,10 @@ F = TypeVar("F", RatingFigures, OutcomeFigures)
 
 
 class Evidence(NamedTuple, Generic[F]):
-    """One group's sums: `raw` as they are, `decayed` times the day's weight, `squares` of those."""
+    """One group's sums: `raw` as they are, `decayed` times the weight, `squares` times its square.
+
+    The weight is the day's, times the standing of the ratings.
+    """
 
     raw: F
     decayed: F

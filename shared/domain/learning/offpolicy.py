@@ -37,9 +37,7 @@ from shared.domain.learning.offpolicy_terms import (
     mean_reward,
     terms_of,
 )
-from shared.domain.learning.state import (
-    LearningState,
-)
+from shared.domain.learning.state import LearningState, without_epochs
 from shared.domain.learning.stats import t_quantile
 
 Chooser = Callable[[str, str], ModelId | None]
@@ -67,6 +65,7 @@ def compare(
     The proposed policy was learned from the same ratings, so its figures lean to the good side by
     as much as luck had a say in what was chosen; the fewer choices changed, the less.
     """
+    state = without_epochs(state)
     contexts = _contexts(state)
     whole = math.fsum(one.n for one in contexts)
     old, new = _taken(state, contexts, current), _taken(state, contexts, proposed)

@@ -22,7 +22,7 @@ from shared.domain.learning.standings import (
     observed,
     standing,
 )
-from shared.domain.learning.state import LearningState, pooled
+from shared.domain.learning.state import LearningState, pooled, without_epochs
 from shared.domain.learning.stats import welch, wilson
 
 Tier = Literal["HIGH", "MEDIUM", "LOW"]
@@ -111,12 +111,11 @@ def build_policy(state: LearningState, config: LearningConfig) -> RoutingPolicy:
         if standings:
             rows.append(_row(pattern, standings, config))
         groups.update(((pattern, found.id), observed(found)) for found in standings)
+    ratings = without_epochs(state).ratings
     cells = {
         (key.pattern, key.cell, found.id): observed(found)
-        for key in sorted(state.ratings)
-        if key.cell
-        and (found := standing(key, state.ratings[key]))
-        and (key.pattern, found.id) in groups
+        for key in sorted(ratings)
+        if key.cell and (found := standing(key, ratings[key])) and (key.pattern, found.id) in groups
     }
     return RoutingPolicy(
         default_model=config.default_model,

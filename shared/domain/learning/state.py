@@ -4,11 +4,13 @@ The loop's fold: state' = fold(state, sums of the new evidence). Addition of who
 associative and commutative, so neither the batches nor their order leave a trace, and a state
 rebuilt from the log is equal byte for byte. A take-back row (sign -1) repeats the day and figures
 of the row it takes back, so the two cancel exactly in the decayed sums too, and a group that comes
-to nothing vanishes.
+to nothing vanishes. A rating of less than full standing counts once in the raw sums, and with a
+part of its day's weight in the decayed ones.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from operator import add, attrgetter
 from typing import TypeVar
 
@@ -26,7 +28,7 @@ from shared.domain.learning.figures import (
     RatingKey,
     SquaredWeights,
 )
-from shared.domain.learning.sums import OutcomeSums, QualitySums, RatingSums
+from shared.domain.learning.sums import FULL_STANDING, OutcomeSums, QualitySums, RatingSums
 
 SECONDS_PER_DAY = 86400
 
@@ -155,11 +157,11 @@ def _added(
     for rating in ratings:
         day = rating.day
         days.add(day)
-        key = RatingKey(rating.pattern, rating.provider, rating.model, rating.cell)
+        key = RatingKey(rating.pattern, rating.provider, rating.model, rating.cell, rating.epoch)
         found = groups.get(key)
         if found is None:
             found = groups[key] = _Adding()
-        found.add(rating, weight(day, half_life))
+        found.add(rating, weight(day, half_life) * rating.standing // FULL_STANDING)
     return groups
 
 
@@ -225,10 +227,23 @@ def _put_logged(logged: dict[RatingKey, Logged], key: RatingKey, new: Logged) ->
 
 
 def pooled(state: LearningState) -> dict[RatingKey, Evidence[RatingFigures]]:
-    """Returns the ratings by (pattern, provider, model), all neighbourhoods together."""
+    """Returns the ratings by (pattern, provider, model): all neighbourhoods and epochs together."""
     groups: dict[RatingKey, Evidence[RatingFigures]] = {}
     for key, evidence in state.ratings.items():
-        whole = key._replace(cell="") if key.cell else key
-        known = groups.get(whole)
-        groups[whole] = evidence if known is None else combine(known, evidence)
+        place = key._replace(cell="", epoch=0) if key.cell or key.epoch else key
+        known = groups.get(place)
+        groups[place] = evidence if known is None else combine(known, evidence)
     return groups
+
+
+def without_epochs(state: LearningState) -> LearningState:
+    """Returns the state for readers who do not tell epochs apart: they are added together."""
+    if not any(key.epoch for key in chain(state.ratings, state.logged)):
+        return state
+    ratings: dict[RatingKey, Evidence[RatingFigures]] = {}
+    for key, evidence in state.ratings.items():
+        _put(ratings, key._replace(epoch=0), evidence)
+    logged: dict[RatingKey, Logged] = {}
+    for key, sums in state.logged.items():
+        _put_logged(logged, key._replace(epoch=0), sums)
+    return replace(state, ratings=ratings, logged=logged)

@@ -21,7 +21,7 @@ from shared.domain.learning.state import (
 )
 from shared.errors import CorruptData
 
-FORMAT = 2
+FORMAT = 3
 """Of the bytes, and of what the sums mean: a state of another format is folded anew."""
 
 
@@ -78,10 +78,10 @@ def _read(document: dict[str, Any]) -> LearningState:
         outcomes_watermark=int(document["outcomes_watermark"]),
         last_day=document["last_day"],
         ratings={
-            RatingKey(*row[:4]): _unspell(RatingFigures._make, row[4:])
+            RatingKey(*row[:5]): _unspell(RatingFigures._make, row[5:])
             for row in document["ratings"]
         },
-        logged={RatingKey(*row[:4]): _unspell_logged(row[4:]) for row in document["logged"]},
+        logged={RatingKey(*row[:5]): _unspell_logged(row[5:]) for row in document["logged"]},
         outcomes={
             OutcomeKey(*row[:4]): _unspell(OutcomeFigures._make, row[4:])
             for row in document["outcomes"]

@@ -16,6 +16,10 @@ MAX_COST = 10_000_000_000
 """Nano-dollars (10 dollars) that one request counts for in weighted sums, at most."""
 
 
+FULL_STANDING = 4
+"""What a rating that counts in full has for its standing: it is told in quarters."""
+
+
 def inverse_weight(propensity: float) -> int:
     """Returns 1 / propensity in units of 1 / WEIGHT_UNIT, 0 for a propensity of 0."""
     return min(MAX_WEIGHT, round(WEIGHT_UNIT / propensity)) if propensity > 0 else 0
@@ -23,7 +27,10 @@ def inverse_weight(propensity: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class RatingSums:
-    """The ratings of one (pattern, provider, model, cell) on one day.
+    """The ratings of one (pattern, provider, model, cell, standing, epoch) on one day.
+
+    `standing` is how many quarters of a rating each counts, 1..4: those of 0 are in no sum. `epoch`
+    is how many changes of the model in the pattern were known when the request was decided.
 
     Every figure is summed over rows times their sign. `quality` and `quality_squared` sum the 1..5
     score, `correct` the 0/1 flag; `cost_nanousd` sums over the `costed` rows only, `latency_ms`
@@ -63,6 +70,8 @@ class RatingSums:
     w_cost: int = 0
     w_costed: int = 0
     micro_cost_squared: int = 0
+    standing: int = FULL_STANDING
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +107,10 @@ class OutcomeSums:
 
 @dataclass(frozen=True, slots=True)
 class QualitySums:
-    """The ratings of what one snapshot routed (`snapshot_id` empty: the default policy)."""
+    """The ratings of what one snapshot routed (`snapshot_id` empty: the default policy).
+
+    Ratings of standing 0 are left out, all others count alike.
+    """
 
     snapshot_id: str
     n: int

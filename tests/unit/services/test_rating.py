@@ -118,6 +118,18 @@ def test_after_many_changes_of_mind_only_the_last_rating_counts(tmp_path):
     play(tmp_path, scenario)
 
 
+def test_the_epoch_of_the_decision_is_in_the_evidence_and_a_take_back_repeats_the_old_one(tmp_path):
+    async def scenario(system):
+        await routed(system, epoch=1)
+        await rate(system)
+        await routed(system, epoch=2)
+        await rate(system, quality=1)
+        kept = "SELECT sign, quality, standing, epoch FROM evidence_ratings ORDER BY seq"
+        assert rows(system, kept) == [(1, 5, 4, 1), (-1, 5, 4, 1), (1, 1, 4, 2)]
+
+    play(tmp_path, scenario)
+
+
 def test_two_users_ratings_both_stand(tmp_path):
     async def scenario(system):
         await routed(system)

@@ -44,6 +44,8 @@ rating_rows = st.builds(
     input_tokens=st.integers(0, 1000),
     output_tokens=st.integers(0, 1000),
     tokened=st.integers(0, 1),
+    standing=st.sampled_from([0, 1, 4]),
+    epoch=st.integers(0, 1),
 )
 
 

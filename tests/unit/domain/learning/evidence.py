@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from shared.domain.learning.config import LearningConfig
 from shared.domain.learning.state import SECONDS_PER_DAY, LearningState, fold
 from shared.domain.learning.sums import (
+    FULL_STANDING,
     MAX_COST,
     OutcomeSums,
     QualitySums,
@@ -29,6 +30,8 @@ def rating(
     cell: str = "",
     propensity: float = 0.0,
     output_tokens: int | None = None,
+    standing: int = FULL_STANDING,
+    epoch: int = 0,
 ) -> RatingSums:
     """Returns the sums of `times` equal ratings; without a propensity they carry no weight."""
     n = sign * times
@@ -62,6 +65,8 @@ def rating(
         w_cost=n * w * cost,
         w_costed=0 if cost_nanousd is None else n * w,
         micro_cost_squared=weighted * (cost // 1000) ** 2,
+        standing=standing,
+        epoch=epoch,
     )
 
 

@@ -16,10 +16,14 @@ from shared.domain.learning.figures import (
     QualityFigures,
     RatingKey,
 )
+from shared.domain.learning.standings import standing
 from shared.domain.learning.state import (
     SECONDS_PER_DAY,
     LearningState,
+    combine,
     fold,
+    pooled,
+    without_epochs,
 )
 from shared.domain.learning.state_json import from_json, to_json
 from shared.domain.learning.sums import RatingSums
@@ -43,6 +47,8 @@ ratings = st.builds(
     cell=st.sampled_from(["", "1"]),
     propensity=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
     output_tokens=st.none() | st.integers(0, 1000),
+    standing=st.integers(1, 4),
+    epoch=st.integers(0, 2),
 )
 outcomes = st.builds(
     outcome,
@@ -80,7 +86,7 @@ def negated(row):
     figures = {
         one.name: -getattr(row, one.name)
         for one in fields(row)
-        if one.name not in ("pattern", "provider", "model", "cell", "day")
+        if one.name not in ("pattern", "provider", "model", "cell", "day", "standing", "epoch")
     }
     return replace(row, **figures)
 
@@ -104,6 +110,46 @@ def test_rows_taken_back_leave_no_trace(batch, mistaken):
     with_mistakes = fold(plain, ratings=mistaken)
     corrected = fold(with_mistakes, ratings=[negated(row) for row in mistaken])
     assert to_json(replace(corrected, last_day=plain.last_day)) == to_json(plain)
+
+
+def test_a_rating_of_half_standing_weighs_half_and_counts_once():
+    full, half = state_of(ratings=[rating()]), state_of(ratings=[rating(standing=2)])
+    key = RatingKey("code", "p", "m")
+    assert half.ratings[key].raw == full.ratings[key].raw
+    assert [2 * one for one in half.ratings[key].decayed] == list(full.ratings[key].decayed)
+    assert 4 * half.ratings[key].squares.all == full.ratings[key].squares.all
+
+
+def test_logged_choices_weigh_by_the_standing_of_their_rating_too():
+    full = state_of(ratings=[rating(propensity=0.5)])
+    half = state_of(ratings=[rating(propensity=0.5, standing=2)])
+    key = RatingKey("code", "p", "m")
+    assert [2 * one for one in half.logged[key].once] == list(full.logged[key].once)
+    assert [4 * one for one in half.logged[key].twice] == list(full.logged[key].twice)
+
+
+def test_means_lean_to_those_of_more_standing_and_two_halves_are_worth_less_than_two():
+    state = state_of(ratings=[rating(quality=5, times=4), rating(quality=1, standing=1, times=4)])
+    [found] = [standing(key, one) for key, one in state.ratings.items()]
+    assert found.quality.mean == pytest.approx((4 * 5 + 1) / 5)
+    assert found.quality.n == pytest.approx(5**2 / (4 + 4 / 16))
+
+
+@given(batches)
+def test_epochs_are_kept_apart_and_read_together(batch):
+    state = folded(EMPTY, batch)
+    plain = folded(EMPTY, [[replace(row, epoch=0) for row in batch[0]], *batch[1:]])
+    assert without_epochs(state) == plain
+    assert without_epochs(plain) is plain
+    wholes = {key: one for key, one in pooled(state).items() if not one.is_nothing}
+    assert wholes == {key: one for key, one in pooled(plain).items() if not one.is_nothing}
+
+
+def test_one_epoch_of_a_model_can_be_told_from_the_other():
+    state = state_of(ratings=[rating(quality=5), rating(quality=1, epoch=1)])
+    first, second = RatingKey("code", "p", "m"), RatingKey("code", "p", "m", epoch=1)
+    assert [state.ratings[key].raw.quality for key in (first, second)] == [5, 1]
+    assert pooled(state) == {first: combine(state.ratings[first], state.ratings[second])}
 
 
 def test_group_that_comes_to_nothing_vanishes():
