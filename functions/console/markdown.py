@@ -17,6 +17,7 @@ TAGS = frozenset(
 """Everything that may be in it. No `img`: a picture from elsewhere would tell who reads."""
 
 ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}
+_BREAKS = frozenset({"softbreak", "hardbreak"})
 SCHEMES = frozenset({"http", "https", "mailto"})
 
 
@@ -32,6 +33,20 @@ def to_html(text: str) -> Markup:
         set_tag_attribute_values={"a": {"target": "_blank"}},
     )
     return Markup(clean)  # noqa: S704 -- the sanitizer has just made it safe
+
+
+def plain(text: str, length: int = 160) -> str:
+    """Returns the beginning of the text without marks, as one line of at most `length` characters.
+
+    It is for lists: only so much of the text is read as is shown.
+    """
+    words: list[str] = []
+    for block in _parser().parse(text[: 3 * length]):
+        parts = block.children or () if block.type == "inline" else (block,)
+        words += [" " if part.type in _BREAKS else part.content for part in parts]
+        words.append(" ")
+    line = " ".join("".join(words).split())
+    return line if len(line) <= length else f"{line[: length - 1].rstrip()}…"
 
 
 @cache

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, Response
 
+from functions.console.markdown import plain
 from shared.domain.times import Timestamp, from_text
 from shared.errors import WhetstoneError
 from shared.web.pages import PageCall
@@ -133,5 +134,5 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     made.globals.update(asset=asset_url, navigation=NAVIGATION, ago=ago)
-    made.filters.update(when=when, percent=percent, number=number, lines=lines)
+    made.filters.update(when=when, percent=percent, number=number, lines=lines, plain=plain)
     return made

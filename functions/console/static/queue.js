@@ -322,7 +322,7 @@
     edit: () => ask("edit"),
     skip: () => next(1),
     undo: () => undo(),
-    cluster: () => current && bulk({ scope: "cluster", entry_id: current.id }),
+    cluster: () => may && articleOf(current)?.querySelector("[data-do=cluster]") && bulk({ scope: "cluster", entry_id: current.id }),
     bulk: () => may && bulk(filter()),
     next: () => next(1),
     previous: () => next(-1),
@@ -331,7 +331,7 @@
     keys: () => dialogs.keys.showModal(),
     close,
   };
-  const KEYS = { a: "approve", r: "reject", v: "revise", e: "edit", s: "skip", u: "undo", j: "next", ArrowDown: "next", k: "previous", ArrowUp: "previous", d: "details", b: "bulk", "/": "search", "?": "keys", Enter: "start", Escape: "close" };
+  const KEYS = { a: "approve", r: "reject", v: "revise", e: "edit", s: "skip", u: "undo", j: "next", ArrowDown: "next", k: "previous", ArrowUp: "previous", d: "details", c: "cluster", b: "bulk", "/": "search", "?": "keys", Enter: "start", Escape: "close" };
   const DECIDING = new Set(["approve", "reject", "revise", "edit"]);
 
   document.addEventListener("keydown", (event) => {

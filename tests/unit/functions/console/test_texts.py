@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.console.diff import changes
-from functions.console.markdown import TAGS, to_html
+from functions.console.markdown import TAGS, plain, to_html
 
 ATTACKS = (
     "<script>alert(1)</script>",
@@ -65,3 +65,25 @@ def test_both_texts_can_be_read_from_their_difference(before, after):
     old = re.sub(r"<ins>.*?</ins>", "", shown, flags=re.DOTALL)
     assert unescape(re.sub(r"</?ins>", "", new)) == after
     assert unescape(re.sub(r"</?del>", "", old)) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("Above **€ 500** ask *the* `lead`.", "Above € 500 ask the lead."),
+        ("# Title\n\nFirst\nsecond  line", "Title First second line"),
+        ("1. one\n2. two\n\n| a | b |\n| --- | --- |\n| c | d |", "one two a b c d"),
+        ("max_instance_count stays", "max_instance_count stays"),
+        ("[the rule](https://a.example) <b>holds</b>", "the rule <b>holds</b>"),
+        ("```\ncode = 1\n```", "code = 1"),
+        ("", ""),
+    ],
+)
+def test_a_list_shows_the_beginning_of_a_text_without_its_marks(text, line):
+    assert plain(text) == line
+
+
+def test_a_long_text_is_cut_at_its_length_and_says_so():
+    line = plain("word " * 500, 40)
+    assert len(line) <= 40
+    assert line.endswith("word…")
