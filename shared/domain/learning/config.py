@@ -168,6 +168,34 @@ class BeliefConfig(Settings):
     )
 
 
+class DriftConfig(Settings):
+    """When a model counts as changed, and what becomes of what was known of it."""
+
+    false_alarm_rate: float = Field(
+        default=0.0001,
+        ge=0,
+        le=0.01,
+        description="False alarms that are expected for each rating, at most, while nothing "
+        "changes: 0.0001 is one in 10,000 ratings. 0 looks for no changes.",
+    )
+    min_change: Unit = Field(
+        default=0.05, description="Least change of the mean value, 0..1, that is told."
+    )
+    keep: float = Field(
+        default=8,
+        ge=0,
+        le=10_000,
+        description="How many ratings all those before a change count as together, at most.",
+    )
+    explore: Unit = Field(
+        default=0.5,
+        description="Least exploration rate of a pattern while a change in it is new.",
+    )
+    new_for_days: int = Field(
+        default=7, ge=0, le=365, description="How long a change is new, in days of evidence."
+    )
+
+
 class OffPolicyConfig(Settings):
     """When logged traffic says enough about another policy."""
 
@@ -212,6 +240,7 @@ class LearningConfig(Settings):
         description="What answers where nothing has qualified; null: the first candidate.",
     )
     beliefs: BeliefConfig = BeliefConfig()
+    drift: DriftConfig = DriftConfig()
     off_policy: OffPolicyConfig = OffPolicyConfig()
     trust: TrustConfig = TrustConfig()
     patterns: PatternConfig = PatternConfig()

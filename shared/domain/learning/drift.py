@@ -1,0 +1,240 @@
+"""Whether a model's ratings in a pattern still look like those before: one detector for each group.
+
+A fold over the group's rows in the order of the log, in constant memory. Each rating is ranked
+among all of the group so far, ties broken by a number that follows from the rating's own id. While
+nothing changes, these ranks are independent and uniform on (0, 1), whatever the model's quality is
+(conformal p-values: Vovk, Gammerman, Shafer, "Algorithmic Learning in a Random World", 2nd ed.,
+chapter 8). Bets against that, each with a mean of 1, are gathered as Shiryaev and Roberts did:
+
+    evidence' = (evidence + 1) * bet(rank)
+
+so `evidence` less the number of ratings is a martingale while nothing changes, and an alarm at
+1 / rate comes at most `rate` times for each rating, in any number of groups: an e-detector (Shin,
+Ramdas, Rinaldo, "E-detectors", 2022; for ranks: Vovk, Petej, Nouretdinov, Ahlberg, Carlsson,
+Gammerman, "Retrain or not retrain", 2021). Nothing was tuned for that, and no baseline needs to be
+known. Invariant: the same rows in the same order give the same alarms, bit for bit, in any batches:
+only additions, products and quotients of doubles are used.
+"""
+
+import hashlib
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from math import fsum
+from typing import Literal
+
+from shared.domain.feedback import RatingEvidence
+from shared.domain.learning.config import DriftConfig
+from shared.domain.learning.sums import FULL_STANDING
+
+Direction = Literal["fall", "rise"]
+
+SCORES = 5
+KINDS = 2 * SCORES
+"""Ratings differ by correctness and quality: `SCORES * correct + quality - 1`, 0..9."""
+
+TOP = 8
+"""Value of the best kind of rating in eighths: 4 for correct, 1 for each point above the first."""
+
+RECENT = 128
+"""Newest ratings that are remembered one by one, to tell where a change began."""
+
+LEAST_AFTER = 16
+"""Ratings since a change that its figures are taken over, at least."""
+
+FALLS = 0.75
+"""Share of the stakes that is on falls; the rest is on rises."""
+
+BREAKS = (0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)
+"""Shares of the ratings that are taken as the bad ones: any of them may be where it shows."""
+
+FACTORS = (2.5, 5.0)
+"""By how much the odds of a bad rating may have grown."""
+
+BETS = len(BREAKS) * len(FACTORS)
+
+
+def _pays(share: float, factor: float, *, bad: bool) -> float:
+    """Returns the likelihood ratio of "the odds of the lowest `share` have grown by `factor`".
+
+    Its mean over ranks that are uniform on (0, 1) is 1.
+    """
+    grown = factor * share / (1 - share + factor * share)
+    return grown / share if bad else (1 - grown) / (1 - share)
+
+
+PAYOFFS = tuple(
+    tuple(
+        _pays(share, factor, bad=place >= passed)
+        for place, share in enumerate(BREAKS)
+        for factor in FACTORS
+    )
+    for passed in range(len(BREAKS) + 1)
+)
+"""What every bet pays for a rank, by how many of `BREAKS` it has passed."""
+
+_VALUES = tuple(4 * (kind // SCORES) + kind % SCORES for kind in range(KINDS))
+_BELOW = tuple(
+    tuple(other for other in range(KINDS) if _VALUES[other] < value) for value in _VALUES
+)
+_EQUAL = tuple(
+    tuple(other for other in range(KINDS) if _VALUES[other] == value) for value in _VALUES
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Ratings as whole numbers: how many, and the sums that means are made of."""
+
+    n: int = 0
+    quality: int = 0
+    quality_squared: int = 0
+    correct: int = 0
+
+    @property
+    def value(self) -> float:
+        """The mean of correctness and (quality - 1) / 4, in 0..1; 0 where there are no ratings."""
+        return (4 * self.correct + self.quality - self.n) / (TOP * self.n) if self.n > 0 else 0.0
+
+
+def figures(kinds: list[int]) -> Figures:
+    """Returns the sums of ratings that were counted by kind."""
+    scores = [(count, kind % SCORES + 1, kind // SCORES) for kind, count in enumerate(kinds)]
+    return Figures(
+        n=sum(kinds),
+        quality=sum(count * score for count, score, _ in scores),
+        quality_squared=sum(count * score**2 for count, score, _ in scores),
+        correct=sum(count * correct for count, _, correct in scores),
+    )
+
+
+def evidence(wealth: list[float]) -> float:
+    """Returns what all bets in one direction have earned, by their mean."""
+    return fsum(wealth) / BETS
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A change that is proven at the stated rate of false alarms.
+
+    `place` and `day` are of the rating that proved it; `after` has the ratings since the change
+    most likely happened, `before` those up to there. `evidence` was needed to reach 1 / rate.
+    """
+
+    direction: Direction
+    place: int
+    day: int
+    before: Figures
+    after: Figures
+    evidence: float
+
+
+@dataclass(slots=True)
+class Watch:
+    """The detector of one (pattern, provider, model), since the start or the last change.
+
+    `kinds` counts the standing ratings by kind, `recent` spells the newest in order, a digit each.
+    `owed` counts ratings that were taken back and whose replacement is to come: that one is counted
+    but not bet on, as its rater and request have been. `falls` and `rises` have what each bet has
+    earned.
+    """
+
+    kinds: list[int] = field(default_factory=lambda: [0] * KINDS)
+    recent: str = ""
+    owed: int = 0
+    falls: list[float] = field(default_factory=lambda: [0.0] * BETS)
+    rises: list[float] = field(default_factory=lambda: [0.0] * BETS)
+
+    @property
+    def evidence(self) -> float:
+        """What speaks for any change; reaches x at most once in x ratings while there is none."""
+        return FALLS * evidence(self.falls) + (1 - FALLS) * evidence(self.rises)
+
+    @property
+    def leans(self) -> Direction:
+        """Which way the bets that have earned more say that it went."""
+        fell = FALLS * evidence(self.falls) >= (1 - FALLS) * evidence(self.rises)
+        return "fall" if fell else "rise"
+
+    def take(self, row: RatingEvidence, place: int, config: DriftConfig) -> Alarm | None:
+        """Takes in the group's next row, in place, and returns the alarm that it sets off, if any.
+
+        After an alarm the detector starts anew, without a memory of what was before.
+
+        Args:
+            row: a rating, or one that is taken back; of less than full standing it stakes less, and
+                of none it is passed over.
+            place: its place in the log; higher than that of any row before.
+            config: the rate of false alarms, and the least change that matters.
+        """
+        kind = SCORES * row.correct + row.quality - 1
+        if row.standing <= 0:
+            return None
+        if row.sign < 0:
+            self.owed += 1
+            self.kinds[kind] = max(0, self.kinds[kind] - 1)
+            return None
+        self.kinds[kind] += 1
+        if self.owed:
+            self.owed -= 1
+            return None
+        self.recent = (self.recent + str(kind))[-RECENT:]
+        rank, stake = self._rank(kind, row.feedback_id), row.standing / FULL_STANDING
+        self.falls = _earned(self.falls, rank, stake)
+        self.rises = _earned(self.rises, 1.0 - rank, stake)
+        if self.evidence * config.false_alarm_rate < 1.0:
+            return None
+        return self._proven(place, row.day, config)
+
+    def split(self) -> tuple[Figures, Figures]:
+        """Returns the ratings before and after the place where they differ most, among the newest.
+
+        The place is where (mean after - mean before)**2 n m / (n + m) is largest, which is the
+        likeliest for a step in the mean (Hinkley, "Inference about the change-point in a sequence
+        of random variables", Biometrika 57, 1970); exact, as it is formed from whole numbers. None
+        are after where there are too few.
+        """
+        count = sum(self.kinds)
+        total = sum(number * value for number, value in zip(self.kinds, _VALUES, strict=True))
+        best, summed = (0.0, 0), 0
+        for number, kind in enumerate(reversed(self.recent), start=1):
+            summed += _VALUES[int(kind)]
+            if LEAST_AFTER <= number < count:
+                gap = (summed * count - number * total) ** 2 / (number * (count - number))
+                best = max(best, (gap, number))
+        newest = best[1]
+        after = [self.recent[len(self.recent) - newest :].count(str(kind)) for kind in range(KINDS)]
+        before = [max(0, all_ - new) for all_, new in zip(self.kinds, after, strict=True)]
+        return figures(before), figures(after)
+
+    def _rank(self, kind: int, feedback_id: str) -> float:
+        below = sum([self.kinds[other] for other in _BELOW[kind]])
+        equal = sum([self.kinds[other] for other in _EQUAL[kind]])
+        return (below + tie(feedback_id) * equal) / sum(self.kinds)
+
+    def _proven(self, place: int, day: int, config: DriftConfig) -> Alarm | None:
+        """Returns the alarm and starts anew; only the bets start anew where the change is small.
+
+        Small changes would else pile up evidence and hide when a large one begins.
+        """
+        direction, found = self.leans, self.evidence
+        before, after = self.split()
+        change = after.value - before.value
+        self.falls, self.rises = [0.0] * BETS, [0.0] * BETS
+        if after.n == 0 or (-change if direction == "fall" else change) < config.min_change:
+            return None
+        self.kinds, self.recent, self.owed = [0] * KINDS, "", 0
+        return Alarm(direction, place, day, before, after, found)
+
+
+def _earned(wealth: list[float], rank: float, stake: float) -> list[float]:
+    """Returns what each bet has after one more rank, of which `stake` (0..1) of it was staked."""
+    pays = PAYOFFS[bisect_left(BREAKS, rank)]
+    if stake < 1.0:
+        pays = tuple([1.0 + stake * (one - 1.0) for one in pays])
+    return [(own + 1.0) * one for own, one in zip(wealth, pays, strict=True)]
+
+
+def tie(feedback_id: str) -> float:
+    """Returns a number in (0, 1) that only the rating's id decides, uniform over ids."""
+    digest = hashlib.sha256(feedback_id.encode()).digest()
+    return ((int.from_bytes(digest[:7], "big") >> 4) + 0.5) / (1 << 52)
