@@ -1,5 +1,11 @@
-mock_provider "google" { source = "./tests/mocks" }
-mock_provider "google-beta" {}
+mock_provider "google" {
+  source          = "./tests/mocks"
+  override_during = plan
+}
+mock_provider "google-beta" {
+  source          = "./tests/mocks"
+  override_during = plan
+}
 
 variables {
   project_id  = "example-project"
@@ -119,9 +125,12 @@ run "third_wrong_values" {
 run "fourth_wrong_values" {
   command = plan
   variables {
-    sizes = { submit = { concurrency = 0 } }
+    # roles without a sign-in
+    console = { roles = { "example.com" = "reviewer" } }
+    sizes   = { submit = { concurrency = 0 } }
   }
   expect_failures = [
+    var.console,
     var.sizes,
   ]
 }
@@ -129,9 +138,12 @@ run "fourth_wrong_values" {
 run "fifth_wrong_values" {
   command = plan
   variables {
-    sizes = { submit = { cpu = "0.5" } }
+    # a role that does not exist
+    console = { iap = true, roles = { "example.com" = "owner" } }
+    sizes   = { submit = { cpu = "0.5" } }
   }
   expect_failures = [
+    var.console,
     var.sizes,
   ]
 }
@@ -139,9 +151,14 @@ run "fifth_wrong_values" {
 run "sixth_wrong_values" {
   command = plan
   variables {
-    sizes = { submit = { memory = "lots" } }
+    # prod without protection, and with nobody to alert
+    environment         = "prod"
+    deletion_protection = false
+    sizes               = { submit = { memory = "lots" } }
   }
   expect_failures = [
+    var.deletion_protection,
+    var.alert_emails,
     var.sizes,
   ]
 }
@@ -149,59 +166,37 @@ run "sixth_wrong_values" {
 run "seventh_wrong_values" {
   command = plan
   variables {
-    sizes = { submit = { timeout_s = 9000 } }
+    # a trigger without a state
+    repository = { owner = "example" }
+    sizes      = { submit = { timeout_s = 9000 } }
   }
   expect_failures = [
+    var.state_bucket,
     var.sizes,
   ]
-}
-
-run "roles_without_a_sign_in" {
-  command = plan
-  variables {
-    console = { roles = { "example.com" = "reviewer" } }
-  }
-  expect_failures = [var.console]
-}
-
-run "a_role_that_does_not_exist" {
-  command = plan
-  variables {
-    console = { iap = true, roles = { "example.com" = "owner" } }
-  }
-  expect_failures = [var.console]
-}
-
-run "prod_without_protection" {
-  command = plan
-  variables {
-    environment         = "prod"
-    alert_emails        = ["oncall@example.com"]
-    deletion_protection = false
-  }
-  expect_failures = [var.deletion_protection]
-}
-
-run "prod_without_anybody_to_alert" {
-  command = plan
-  variables {
-    environment = "prod"
-  }
-  expect_failures = [var.alert_emails]
-}
-
-run "a_trigger_without_a_state" {
-  command = plan
-  variables {
-    repository = { owner = "example" }
-  }
-  expect_failures = [var.state_bucket]
 }
 
 run "bundles_that_lack_a_function" {
   command = plan
   variables {
     bundles_dir = "tests/fixtures/incomplete"
+  }
+  expect_failures = [terraform_data.bundles_fit]
+}
+
+run "bundles_for_another_store_and_too_few_connections" {
+  command = plan
+  variables {
+    store = "postgres"
+    sql   = { max_connections = 100 }
+  }
+  expect_failures = [terraform_data.bundles_fit, google_sql_database_instance.this]
+}
+
+run "bundles_for_another_analytics" {
+  command = plan
+  variables {
+    bundles_dir = "tests/fixtures/bigquery"
   }
   expect_failures = [terraform_data.bundles_fit]
 }

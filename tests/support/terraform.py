@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,22 +27,33 @@ _TIMEOUT_S = 600
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource of a state: where it is, and its values."""
+    """A resource of a plan: where it is (`module_key` is empty outside of one), and its values."""
 
     address: str
     type: str
     name: str
     key: Any
-    module_key: str | None
+    module_key: str
     values: dict[str, Any]
 
 
 class State:
-    """What Terraform would have made."""
+    """What Terraform would make, by the plan of a test's run."""
 
-    def __init__(self, content: dict[str, Any]) -> None:
-        self.outputs = {name: one["value"] for name, one in content["outputs"].items()}
-        self.resources = list(_resources(content["root_module"], None))
+    def __init__(self, plan: dict[str, Any]) -> None:
+        self.outputs = {name: one["after"] for name, one in plan["output_changes"].items()}
+        self.resources = [
+            Resource(
+                address=one["address"],
+                type=one["type"],
+                name=one["name"],
+                key=one.get("index"),
+                module_key=one.get("module_address", "").rpartition('["')[2].removesuffix('"]'),
+                values=one["change"]["after"],
+            )
+            for one in plan["resource_changes"]
+            if one["mode"] == "managed"
+        ]
 
     def of(self, type: str, name: str | None = None) -> list[Resource]:
         """Returns the resources of a type, in every module; those of one name where it is given."""
@@ -66,17 +76,6 @@ class State:
         """Returns the values of the only resource of this name."""
         (found,) = self.of(type, name)
         return found.values
-
-
-def _resources(module: dict[str, Any], key: str | None) -> Iterator[Resource]:
-    for one in module.get("resources", ()):
-        if one["mode"] == "managed":
-            yield Resource(
-                one["address"], one["type"], one["name"], one.get("index"), key, one["values"]
-            )
-    for child in module.get("child_modules", ()):
-        inner = child["address"].rpartition('["')[2].removesuffix('"]')
-        yield from _resources(child, inner)
 
 
 class Terraform:
@@ -124,14 +123,17 @@ class Terraform:
             check=False,
         )
 
-    def states(self, test_file: str) -> dict[str, State]:
-        """Returns what each run of a test file made, by the run's name."""
-        done = self.run("test", "-json", "-verbose", f"-filter={test_file}")
+    def plans(self, *test_files: str) -> dict[str, dict[str, Any]]:
+        """Returns what `State` reads of the plan of each run of test files, which must pass."""
+        done = self.run("test", "-json", "-verbose", *(f"-filter={one}" for one in test_files))
         lines = [json.loads(line) for line in done.stdout.splitlines()]
         problems = [line["@message"] for line in lines if line["@level"] == "error"]
         assert done.returncode == 0, problems
         return {
-            line["@testrun"]: State(line["test_state"])
+            line["@testrun"]: {key: line["test_plan"][key] for key in _OF_A_PLAN}
             for line in lines
-            if line["type"] == "test_state"
+            if line["type"] == "test_plan"
         }
+
+
+_OF_A_PLAN = ("resource_changes", "output_changes")

@@ -88,7 +88,7 @@ def made_topology(state: State) -> Topology:
 
 
 def test_topics_and_subscriptions_are_those_that_the_code_expects(state: State) -> None:
-    made, wanted = made_topology(state), topology(prefix="whetstone", attempts=5)
+    made, wanted = made_topology(state), topology(prefix="whetstone", attempts=10)
     assert {one.name: one for one in made.topics} == {one.name: one for one in wanted.topics}
     assert {one.name: one for one in made.subscriptions} == {
         one.name: one for one in wanted.subscriptions

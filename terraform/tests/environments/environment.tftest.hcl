@@ -1,6 +1,12 @@
 # Run with -var-file=environments/NAME.tfvars: what an environment says is taken as it is.
-mock_provider "google" { source = "./tests/mocks" }
-mock_provider "google-beta" {}
+mock_provider "google" {
+  source          = "./tests/mocks"
+  override_during = plan
+}
+mock_provider "google-beta" {
+  source          = "./tests/mocks"
+  override_during = plan
+}
 
 variables {
   bundles_dir = "tests/fixtures/firestore"
