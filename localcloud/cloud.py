@@ -33,6 +33,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 EDGE, SCHEDULE, ISSUER = "edge", "schedule", "issuer"
 
+ATTEMPTS = 60
+"""Tries of a delivery, a second apart (see `prepare`): who is away for less gets it all."""
+
 _BACKENDS = frozenset(("firestore", "postgres", "pubsub", "storage"))
 _READY_TIMEOUT_S = 10
 
@@ -194,8 +197,10 @@ class Cloud:
             "WHETSTONE_SECRETS": "env",
             "WHETSTONE_SCHEDULE": "inprocess",
             "WHETSTONE_DATA_DIR": str(self.folder),
+            "WHETSTONE_EVENTS__ATTEMPTS": str(ATTEMPTS),
             "WHETSTONE_GCP__PROJECT": PROJECT,
             "WHETSTONE_GCP__BUCKET": BUCKET,
+            "WHETSTONE_GCP__DOCUMENT_PACE_S": "0",
             "WHETSTONE_GCP__PUSH_AUDIENCE": AUDIENCE,
             "WHETSTONE_GCP__PUSH_SERVICE_ACCOUNTS": json.dumps([ACCOUNT]),
             "WHETSTONE_GCP__PUSH_ISSUER": self.plan.issuer_url,

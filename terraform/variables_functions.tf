@@ -80,9 +80,9 @@ variable "log_level" {
 }
 
 variable "event_attempts" {
-  description = "How often the delivery of an event is tried before it is a dead letter."
+  description = "How often the delivery of an event is tried before it is a dead letter; 10 tries take about 40 minutes."
   type        = number
-  default     = 5
+  default     = 10
   nullable    = false
 
   validation {

@@ -83,11 +83,12 @@ def _subscription(
         "ack_deadline_seconds": one.ack_deadline_s,
         "message_retention_duration": {"seconds": one.retention_s},
         "expiration_policy": {},
-        "retry_policy": {
+    }
+    if one.first_backoff_s is not None:
+        body["retry_policy"] = {
             "minimum_backoff": _duration(one.first_backoff_s),
             "maximum_backoff": _duration(one.longest_backoff_s),
-        },
-    }
+        }
     if one.function is not None:
         url = push_to[one.function].rstrip("/")
         push: dict[str, Any] = {"push_endpoint": f"{url}{one.path}"}

@@ -43,7 +43,8 @@ class Subscription:
     """A subscription that never expires.
 
     `function` and `path` say where it pushes; both None where it waits to be pulled.
-    `dead_letter_topic` None tries for as long as the message is kept.
+    `first_backoff_s` None leaves the pauses between tries to Pub/Sub. `dead_letter_topic` None
+    tries for as long as the message is kept.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Subscription:
     path: str | None
     ack_deadline_s: int = _ACK_DEADLINE_S
     retention_s: int = KEPT_S
-    first_backoff_s: float = 10.0
+    first_backoff_s: float | None = 10.0
     longest_backoff_s: float = 600.0
     dead_letter_topic: str | None = None
     attempts: int | None = None
@@ -85,7 +86,7 @@ def topology(
     *,
     prefix: str = "whetstone",
     attempts: int = FEWEST_ATTEMPTS,
-    first_backoff_s: float = 10.0,
+    first_backoff_s: float | None = 10.0,
     longest_backoff_s: float = 600.0,
 ) -> Topology:
     """Returns what Pub/Sub must have.
@@ -93,7 +94,7 @@ def topology(
     Args:
         prefix: of every name; letters first, so that Pub/Sub takes it.
         attempts: tries before a dead letter, 5 to 100.
-        first_backoff_s: the shortest pause between two tries.
+        first_backoff_s: the shortest pause between two tries; None leaves them to Pub/Sub.
         longest_backoff_s: the longest.
 
     Raises:
@@ -130,7 +131,7 @@ def topology(
 
 
 def _of_dead_letters(
-    prefix: str, consumer: FunctionName, first_backoff_s: float, longest_backoff_s: float
+    prefix: str, consumer: FunctionName, first_backoff_s: float | None, longest_backoff_s: float
 ) -> tuple[Subscription, Subscription]:
     """Returns the subscription that records a consumer's dead letters, and the one for people."""
     topic = dead_letter_topic_name(prefix, consumer)

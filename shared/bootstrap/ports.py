@@ -37,10 +37,6 @@ if TYPE_CHECKING:
     from shared.adapters.bus_inprocess import Consumer
 
 
-DOCUMENT_PACE_S = 1.0
-"""Seconds between two writes that one Firestore document bears for long."""
-
-
 class Ports(Deps):
     """What every use case is given, as the settings choose it.
 
@@ -177,7 +173,7 @@ def _options(chosen: Settings) -> Options:
     return Options(
         learning=chosen.learning,
         idempotency_hours=chosen.idempotency_hours,
-        numbering_pace_s=DOCUMENT_PACE_S if on_firestore else 0.0,
+        numbering_pace_s=chosen.gcp.document_pace_s if on_firestore else 0.0,
         snapshot_poll_s=chosen.serving.snapshot_poll_s,
         completion_timeout_s=chosen.serving.completion_timeout_s,
         completion_deadline_s=chosen.serving.completion_deadline_s,

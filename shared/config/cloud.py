@@ -26,6 +26,11 @@ class GcpSettings(Section):
         le=256,
         description="Over how many documents Firestore spreads one counter.",
     )
+    document_pace_s: float = Field(
+        default=1.0,
+        ge=0,
+        description="Seconds between two writes of what publications share; Firestore bears one.",
+    )
     bucket: str | None = Field(default=None, description="The Cloud Storage bucket of objects.")
     object_prefix: str = Field(
         default="", description="What the names of objects in the bucket begin with."

@@ -101,7 +101,7 @@ class LimitSettings(Section):
 class EventSettings(Section):
     """Delivery of events."""
 
-    attempts: int = Field(default=5, ge=1, le=100, description="Tries before a dead letter.")
+    attempts: int = Field(default=10, ge=1, le=100, description="Tries before a dead letter.")
     first_backoff_s: float = Field(
         default=1.0, gt=0, description="Seconds to the second try; doubles each time."
     )
