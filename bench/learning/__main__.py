@@ -17,6 +17,7 @@ PARTS = {
     "ten_models": "routing between ten models that answer exam questions (MMLU-Pro)",
     "two_models": "routing between a cheap and an expensive model (MMLU)",
     "off_policy": "what logged traffic says about another policy",
+    "crowd": "which answer is right where many workers vote",
 }
 """One line for each part: the module and what it shows."""
 
