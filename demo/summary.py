@@ -52,6 +52,7 @@ def _facts_table(stage: Stage, took_s: float) -> Table:
         "rollback": f"{rollback['same_as_before']:,} of {rollback['prompts']:,} prompts as before",
         "audit": f"{facts['audit']['checked']:,} records, "
         + ("the chain holds" if facts["audit"]["ok"] else "BROKEN"),
+        "waiting": f"{facts['waiting']} entries for you to decide, on the console's page Queue",
         "time": f"{took_s:.0f} s",
     }
     table = Table(show_header=False, box=None, pad_edge=False)

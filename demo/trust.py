@@ -1,6 +1,7 @@
 """Act 7: agents recommend, outcomes settle it, a run says whom to trust and what patterns hold."""
 
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,6 @@ TEAM = 3
 KIND = "bird-species"
 SPECIES = {"0": "species A", "1": "species B"}
 _SHOWN = 4
-_STATED = 0.5
 
 Json = dict[str, Any]
 
@@ -58,7 +58,12 @@ async def agents(stage: Stage) -> str:
     shown, unseen = pictures[::2], pictures[1::2]
     tasks = teams(shown, stage.rng("teams"))
     proposals = [(task, place) for task in tasks for place in task.places]
-    ids = await stage.each("recommendations", proposals, lambda one: _recommend(stage, *one))
+    sure = stated(tasks)
+    ids = await stage.each(
+        "recommendations",
+        proposals,
+        lambda one: _recommend(stage, *one, sure[one[0].name, one[1]]),
+    )
     made = dict(zip(((task.name, place) for task, place in proposals), ids, strict=True))
     await stage.each("outcomes", tasks, lambda task: _settle(stage, task, made))
     done = await run(stage, "run for trust")
@@ -84,7 +89,23 @@ async def agents(stage: Stage) -> str:
     return str(done["snapshot_id"])
 
 
-async def _recommend(stage: Stage, task: Task, place: int) -> str:
+def stated(tasks: Sequence[Task]) -> dict[tuple[str, int], float]:
+    """Returns how sure each agent says it is of each task: how often it was right before.
+
+    Laplace's rule of succession over its earlier pictures, so 0.5 at the first.
+    """
+    seen: Counter[int] = Counter()
+    right: Counter[int] = Counter()
+    found = {}
+    for task in tasks:
+        for place in task.places:
+            found[task.name, place] = round((right[place] + 1) / (seen[place] + 2), 2)
+            seen[place] += 1
+            right[place] += task.picture.labels[place] == task.picture.truth
+    return found
+
+
+async def _recommend(stage: Stage, task: Task, place: int, sure: float) -> str:
     body = {
         "agent_id": agent_id(place),
         "agent_name": f"Labeller {place + 1}",
@@ -92,7 +113,7 @@ async def _recommend(stage: Stage, task: Task, place: int) -> str:
         "workflow_id": stage.key(task.name),
         "recommendation_type": KIND,
         "content": f"The picture shows {SPECIES[task.picture.labels[place]]}.",
-        "confidence_score": _STATED,
+        "confidence_score": sure,
         "reasoning": "",
     }
     answer = await stage.machine.post("/v1/recommendations", body)

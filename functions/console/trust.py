@@ -129,6 +129,8 @@ def _calibration(history: AgentHistory) -> str:
             one.stated,
             one.approval_rate,
             size=min(1.0, one.n / 50),
+            low=one.low,
+            high=one.high,
         )
         for one in history.calibration
     ]
@@ -140,10 +142,12 @@ def _calibration(history: AgentHistory) -> str:
         "approved",
         dots,
         diagonal=True,
+        joined=True,
         named=False,
         whole=(0.0, 1.0),
         nothing="No recommendation has an outcome yet: send POST /v1/outcomes.",
-        note="On the dashed line confidence is borne out; below it the agent is too sure.",
+        note="On the dashed line confidence is borne out; below it the agent is too sure. "
+        "Each upright line is the interval (90 %).",
     ).draw()
 
 

@@ -55,6 +55,7 @@ def test_demo_on_its_own_server_tells_what_was_learned(tmp_path):
     assert facts["trust"]["agents"] == 39
     assert facts["trust"]["rho_unseen"] > 0.3
     assert facts["audit"]["ok"]
+    assert facts["waiting"] == 14
     assert "after learning" in page
     assert f"{facts['after']['accuracy']:.2%}" in page
 
@@ -71,6 +72,7 @@ def test_demo_may_be_played_again_on_a_server_that_runs(tmp_path):
     assert again["before"] == first["before"]
     assert again["after"] == first["after"]
     assert again["audit"]["ok"]
+    assert (first["waiting"], again["waiting"]) == (14, 14), "what waits is there once"
 
 
 def test_demo_makes_its_key_from_the_servers_data_folder(tmp_path):

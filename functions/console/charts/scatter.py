@@ -29,13 +29,18 @@ _LETTER, _LINE = 6.4, 13.0
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """A thing with two values; `group` chooses the look, `size` (0..1) how large it is."""
+    """A thing with two values; `group` chooses the look, `size` (0..1) how large it is.
+
+    `low` and `high` are the ends of the interval of `y`, where it has one.
+    """
 
     name: str
     x: float
     y: float
     group: int = 0
     size: float = 0.5
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,7 @@ class ScatterChart:
         groups: what each group is.
         frontier: draw the line through those of group 0 that none is above and left of.
         diagonal: draw where both values are equal.
+        joined: draw the curve through the dots, from the left.
         named: write the names beside the dots where there is room.
         whole: both axes show at least this range.
         nothing: what is said where there are no dots.
@@ -67,6 +73,7 @@ class ScatterChart:
     groups: Sequence[str] = ()
     frontier: bool = False
     diagonal: bool = False
+    joined: bool = False
     named: bool = True
     whole: tuple[float, float] | None = None
     nothing: str = "There is nothing to draw yet."
@@ -95,6 +102,11 @@ class ScatterChart:
         if self.frontier:
             path = " ".join(f"{x.at(one.x):g},{y.at(one.y):g}" for one in unbeaten(self.dots))
             drawing += shape("polyline", points=path, class_="frontier")
+        if self.joined:
+            ordered = sorted(self.dots, key=lambda one: one.x)
+            path = " ".join(f"{x.at(one.x):g},{y.at(one.y):g}" for one in ordered)
+            drawing += shape("polyline", points=path, class_=f"line {colour(0)}")
+        drawing += "".join(_whisker(one, x, y) for one in self.dots)
         drawing += "".join(self._dot(one, x, y) for one in self.dots) + self._names(x, y)
         return figure(
             self.title,
@@ -110,10 +122,16 @@ class ScatterChart:
         left, top = x.at(dot.x), y.at(dot.y)
         words = (
             f"{dot.name}: {worded(dot.x, self.x_unit)} ({self.x_axis}), "
-            f"{worded(dot.y, self.y_unit)} ({self.y_axis})"
+            f"{self._upwards(dot)} ({self.y_axis})"
         )
         look, radius = f"dot {colour(dot.group)}", round(3 + 5 * dot.size, 1)
         return shape("circle", words, cx=left, cy=top, r=radius, class_=look)
+
+    def _upwards(self, dot: Dot) -> str:
+        words = worded(dot.y, self.y_unit)
+        if dot.low is None or dot.high is None:
+            return words
+        return f"{words}, {worded(dot.low, self.y_unit)} to {worded(dot.high, self.y_unit)}"
 
     def _names(self, x: Scale, y: Scale) -> str:
         """Returns the dots' names beside them; those that would cover another are left out."""
@@ -137,10 +155,15 @@ class ScatterChart:
 
     def _table(self) -> Table:
         head = ["", self.x_axis, self.y_axis]
-        rows = [
-            [one.name, worded(one.x, self.x_unit), worded(one.y, self.y_unit)] for one in self.dots
-        ]
+        rows = [[one.name, worded(one.x, self.x_unit), self._upwards(one)] for one in self.dots]
         return Table(head, rows)
+
+
+def _whisker(dot: Dot, x: Scale, y: Scale) -> str:
+    if dot.low is None or dot.high is None:
+        return ""
+    left, low, high = x.at(dot.x), y.at(dot.low), y.at(dot.high)
+    return shape("line", x1=left, x2=left, y1=low, y2=high, class_="whisker thin")
 
 
 def unbeaten(dots: Sequence[Dot]) -> list[Dot]:

@@ -3,7 +3,7 @@
 import random
 
 from demo.dataset import Picture
-from demo.trust import TEAM, teams
+from demo.trust import TEAM, stated, teams
 
 PICTURES = [Picture("1", "1", "1011000"), Picture("2", "0", "1010101")]
 
@@ -25,3 +25,17 @@ def test_tasks_have_names_of_their_own_and_the_seed_decides_who_meets():
     assert len({task.name for task in one}) == len(one)
     assert one == same
     assert one != other
+
+
+def test_agents_are_as_sure_as_they_were_right_before():
+    tasks = teams([PICTURES[0], PICTURES[0]], random.Random(1))
+    sure = stated(tasks)
+    first, later = {}, {}
+    for task in tasks:
+        for place in task.places:
+            (later if place in first else first)[place] = sure[task.name, place]
+    assert set(first.values()) == {0.5}
+    labels = PICTURES[0].labels
+    assert {place for place, one in later.items() if one == 0.67} == {
+        place for place, label in enumerate(labels) if label == "1"
+    }

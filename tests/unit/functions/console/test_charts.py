@@ -199,6 +199,25 @@ def test_a_span_goes_from_its_start_to_its_end() -> None:
     assert three > 0
 
 
+def test_a_calibration_curve_joins_its_dots_from_the_left_with_their_intervals() -> None:
+    dots = [
+        charts.Dot("many", 0.9, 0.6, low=0.5, high=0.7),
+        charts.Dot("few", 0.3, 0.4, low=0.1, high=0.8),
+        charts.Dot("unknown", 0.5, 0.5),
+    ]
+    chart = charts.ScatterChart("T", "share", "stated", "share", "kept", dots, joined=True)
+    root = parsed(chart.draw())
+    curve = values(root, "polyline", "points")[0].split()
+    assert [float(one.split(",")[0]) for one in curve] == sorted(
+        float(one) for one in values(root, "circle", "cx")
+    )
+    whiskers = root.findall(".//line[@class='whisker thin']")
+    assert len(whiskers) == 2
+    assert all(float(one.attrib["y1"]) > float(one.attrib["y2"]) for one in whiskers)
+    assert cells(root)[0] == ["many", "90 %", "60 %, 50 % to 70 %"]
+    assert cells(root)[2] == ["unknown", "50 %", "50 %"]
+
+
 def test_both_times_of_a_span_are_times_in_the_table_and_snapshots_are_marked() -> None:
     spans = [charts.Span("a", DAY.format(1), DAY.format(11))]
     markers = [charts.Marker(DAY.format(day), f"snapshot {day}") for day in (5, 20)]
