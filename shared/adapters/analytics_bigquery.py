@@ -84,7 +84,7 @@ class BigQueryAnalytics:
     async def rating_sums(self, workspace: str, after: int, upto: int) -> list[RatingSums]:
         """See Analytics."""
         rows = await self._ask(RATINGS, "ratings", workspace, after, upto)
-        return [RatingSums(*row) for row in rows]
+        return [RatingSums._make(row) for row in rows]
 
     async def outcome_sums(self, workspace: str, after: int, upto: int) -> list[OutcomeSums]:
         """See Analytics."""

@@ -28,7 +28,7 @@ class SqliteAnalytics:
     async def rating_sums(self, workspace: str, after: int, upto: int) -> list[RatingSums]:
         """See Analytics."""
         return [
-            RatingSums(*row)
+            RatingSums._make(row)
             for row in await self._fetch(sums_statements.RATINGS, (workspace, after, upto))
         ]
 

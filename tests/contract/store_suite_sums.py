@@ -45,7 +45,7 @@ class SumsSuite(Suite):
 
         found = asyncio.run(scenario())
         rated, settled = ratings[after:upto], outcomes[after:upto]
-        assert [astuple(one) for one in found[0]] == naive_ratings(rated)
+        assert [tuple(one) for one in found[0]] == naive_ratings(rated)
         assert [astuple(one) for one in found[1]] == naive_outcomes(settled)
         assert [astuple(one) for one in found[2]] == naive_quality(rated)
 

@@ -11,9 +11,10 @@ part of its day's weight in the decayed ones.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from operator import add, attrgetter
+from operator import add
 from typing import TypeVar
 
+from shared.domain.learning.adding import added
 from shared.domain.learning.config import LearningConfig
 from shared.domain.learning.decay import weight
 from shared.domain.learning.figures import (
@@ -28,7 +29,7 @@ from shared.domain.learning.figures import (
     RatingKey,
     SquaredWeights,
 )
-from shared.domain.learning.sums import FULL_STANDING, OutcomeSums, QualitySums, RatingSums
+from shared.domain.learning.sums import OutcomeSums, QualitySums, RatingSums
 
 SECONDS_PER_DAY = 86400
 
@@ -88,21 +89,24 @@ def fold(
         days.add(state.last_day)
     by_model, by_agent, by_snapshot = dict(state.ratings), dict(state.outcomes), dict(state.quality)
     logged = dict(state.logged)
-    for key, added in _added(ratings, half_life, days).items():
-        _put(by_model, key, added.evidence())
-        _put_logged(logged, key, added.logged())
+    new, newest = added(ratings, half_life)
+    for key, sums in new.items():
+        _put(by_model, key, sums.evidence)
+        _put_logged(logged, key, sums.logged)
+    if new:
+        days.add(newest)
     for outcome in outcomes:
         days.add(outcome.day)
         group = OutcomeKey(
             outcome.agent_id, outcome.recommendation_type, outcome.agreed, outcome.confident
         )
         _put(by_agent, group, _outcome_evidence(outcome, weight(outcome.day, half_life)))
-    for sums in quality:
-        total = QualityFigures(sums.n, sums.quality, sums.quality_squared, sums.correct)
-        merged = _plus(by_snapshot.get(sums.snapshot_id, QualityFigures()), total)
-        by_snapshot[sums.snapshot_id] = merged
+    for one in quality:
+        total = QualityFigures(one.n, one.quality, one.quality_squared, one.correct)
+        merged = _plus(by_snapshot.get(one.snapshot_id, QualityFigures()), total)
+        by_snapshot[one.snapshot_id] = merged
         if not any(merged):
-            del by_snapshot[sums.snapshot_id]
+            del by_snapshot[one.snapshot_id]
     return LearningState(
         half_life_days=half_life,
         ratings_watermark=max(state.ratings_watermark, ratings_watermark),
@@ -113,56 +117,6 @@ def fold(
         outcomes=by_agent,
         quality=by_snapshot,
     )
-
-
-class _Adding:
-    """Sums of one group's new ratings, in place: a first run may read a row for each rating."""
-
-    __slots__ = ("decayed", "once", "raw", "squares", "twice")
-
-    def __init__(self) -> None:
-        self.raw = [0] * len(RatingFigures._fields)
-        self.decayed = [0] * len(RatingFigures._fields)
-        self.once = [0] * len(LoggedFigures._fields)
-        self.twice = [0] * len(LoggedFigures._fields)
-        self.squares = 0
-
-    def add(self, sums: RatingSums, w: int) -> None:
-        figures, ww = _RATED(sums), w * w
-        self.raw = list(map(add, self.raw, figures))
-        self.decayed = [total + w * one for total, one in zip(self.decayed, figures, strict=True)]
-        self.squares += ww * sums.n
-        weighted = _LOGGED(sums)
-        if any(weighted):
-            self.once = [total + w * one for total, one in zip(self.once, weighted, strict=True)]
-            self.twice = [total + ww * one for total, one in zip(self.twice, weighted, strict=True)]
-
-    def evidence(self) -> Evidence[RatingFigures]:
-        squares = SquaredWeights(self.squares, self.squares)
-        return Evidence(RatingFigures._make(self.raw), RatingFigures._make(self.decayed), squares)
-
-    def logged(self) -> Logged:
-        return Logged(LoggedFigures._make(self.once), LoggedFigures._make(self.twice))
-
-
-_RATED = attrgetter(*RatingFigures._fields)
-_LOGGED = attrgetter(*LoggedFigures._fields)
-
-
-def _added(
-    ratings: Iterable[RatingSums], half_life: float, days: set[int]
-) -> dict[RatingKey, _Adding]:
-    """Returns the sums of new ratings by group, and adds their days to `days`."""
-    groups: dict[RatingKey, _Adding] = {}
-    for rating in ratings:
-        day = rating.day
-        days.add(day)
-        key = RatingKey(rating.pattern, rating.provider, rating.model, rating.cell, rating.epoch)
-        found = groups.get(key)
-        if found is None:
-            found = groups[key] = _Adding()
-        found.add(rating, weight(day, half_life) * rating.standing // FULL_STANDING)
-    return groups
 
 
 def _outcome_evidence(sums: OutcomeSums, w: int) -> Evidence[OutcomeFigures]:

@@ -5,6 +5,7 @@ leave no trace.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 WEIGHT_UNIT = 256
 """A weight of 1 (a choice that was certain) as a whole number: weights are rounded to 1/256."""
@@ -15,7 +16,6 @@ MAX_WEIGHT = 1 << 20
 MAX_COST = 10_000_000_000
 """Nano-dollars (10 dollars) that one request counts for in weighted sums, at most."""
 
-
 FULL_STANDING = 4
 """What a rating that counts in full has for its standing: it is told in quarters."""
 
@@ -25,8 +25,7 @@ def inverse_weight(propensity: float) -> int:
     return min(MAX_WEIGHT, round(WEIGHT_UNIT / propensity)) if propensity > 0 else 0
 
 
-@dataclass(frozen=True, slots=True)
-class RatingSums:
+class RatingSums(NamedTuple):
     """The ratings of one (pattern, provider, model, cell, standing, epoch) on one day.
 
     `standing` is how many quarters of a rating each counts, 1..4: those of 0 are in no sum. `epoch`
@@ -40,7 +39,7 @@ class RatingSums:
     the rows with a weight w, of 1 (`weighted`), w, w squared, and w and its square (`ww`) times the
     figure named. `w_cost` and `w_costed` are over the rows whose cost is known, and so is
     `micro_cost_squared`, the cost in whole micro-dollars squared; a cost above MAX_COST counts as
-    that, so that the sums fit 64 bits.
+    that, so that the sums fit 64 bits. A tuple, because a first run makes hundreds of thousands.
     """
 
     pattern: str

@@ -1,7 +1,5 @@
 """The policy changes only on proof, and then to the cheapest model whose value holds up."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -174,7 +172,7 @@ def test_newer_ratings_outweigh_older_ones():
 def test_time_alone_changes_nothing(elapsed):
     """The same evidence, all of it longer ago; and beside another pattern's new one."""
     rows = [rating(times=10), rating(quality=3, day=DAY - 20, times=7)]
-    moved = [replace(row, day=row.day - elapsed % 2000) for row in rows]
+    moved = [row._replace(day=row.day - elapsed % 2000) for row in rows]
     now, then = figures(only_row(*rows), "m"), figures(only_row(*moved), "m")
     for name in ("n_effective", "mean_quality", "quality_lower", "correctness_lower", "value"):
         assert getattr(now, name) == pytest.approx(getattr(then, name), abs=2e-6)
