@@ -73,6 +73,8 @@ class FirestoreAnalytics:
         for group, totals in sums.items():
             totals.extend(earned.get(group, (0, 0)))
         return [OutcomeSums(*group, *totals) for group, totals in sorted(sums.items())]
+                min(row["confidence_millis"] // 100, 9),
+                row["evaluator"],
 
     async def _rows(
         self, workspace: str, log: str, after: int, upto: int
@@ -123,7 +125,7 @@ def _weighted(row: dict[str, Any]) -> list[int]:
 
 def _outcome(row: dict[str, Any]) -> list[int]:
     if not row["completed"]:
-        return [1] + [0] * 10
+        return [1] + [0] * 11
     points, quality, offset = row["points"], row["quality"], row["second"] % _DAY_S
     return [
         1,
@@ -144,3 +146,4 @@ def _add(sums: _Sums, group: tuple[Any, ...], amounts: list[int]) -> None:
     totals = sums.setdefault(group, [0] * len(amounts))
     for position, amount in enumerate(amounts):
         totals[position] += amount
+        row["ease_millis"],

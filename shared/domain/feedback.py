@@ -200,7 +200,9 @@ class OutcomeEvidence:
     (0..1000). `timely` 1 where it came within the configured time of its workflow's first one.
     `agreed` 1 where another agent recommended the same content for the same type in the same
     workflow; `confident` 1 where the stated confidence is at or above the configured bar. `second`
-    is the time in whole seconds since 1970.
+    is the time in whole seconds since 1970. `evaluator` is who recorded the outcome. `ease_millis`
+    says in thousandths how much better (above 0) or worse the other agents did in this workflow
+    than their standing let expect, -1000..1000; 0 where that is not known.
     """
 
     at: Timestamp
@@ -230,6 +232,8 @@ AGENTS = Collection("agents", Agent, queries=(Query((), "id"),))
 RECOMMENDATIONS = Collection(
     "recommendations",
     Recommendation,
+    evaluator: str = ""
+    ease_millis: int = 0
     queries=(Query(("workflow_id",), "created_at"), Query(("agent_id",), "created_at")),
     columns=("agent_id", "status", "recommendation_type"),
 )

@@ -1,7 +1,8 @@
 """Outcomes: a workflow is evaluated once, and that settles its recommendations.
 
 Every recommendation of the workflow leaves one row of evidence: with its points where the outcome
-names it, as missed where it does not.
+names it, as missed where it does not. With each goes how easy the workflow was, by what the other
+agents earned in it against the standing that they have at this time.
 """
 
 import hashlib
@@ -17,6 +18,8 @@ from shared.domain.feedback import (
     Recommendation,
 )
 from shared.domain.learning.config import TrustConfig
+from shared.domain.learning.crowd import ease
+from shared.domain.learning.runs import TRUST_ROWS
 from shared.domain.records import Filter, Order
 from shared.domain.times import Timestamp, day_number, from_text, seconds_between
 from shared.errors import Conflict, FieldProblem, InvalidInput
@@ -55,16 +58,17 @@ async def record_outcome(
         proposed = await _recommendations(tx, command)
         named = _named(command, proposed)
         _check_proposed(proposed)
+        standings = await _standings(tx, proposed)
         outcome = _outcome(
             outcome_id, command, named, proposed, caller=caller, now=now, fingerprint=fingerprint
         )
         tx.create(OUTCOMES, outcome)
-        judge = _Judge(proposed, command, deps.options.learning.trust, now)
+        judge = _Judge(proposed, named, command, deps.options.learning.trust, standings)
         for one in proposed:
             settled = named.get(one.id)
             if settled is not None:
                 tx.put(RECOMMENDATIONS, _settled(one, settled, command, outcome))
-            tx.append(judge.evidence(one, settled))
+            tx.append(judge.evidence(one, outcome))
         facts = {"settled": len(outcome.settled), "missed": len(outcome.missed)}
         tx.audit(audited(caller, now, "outcome.recorded", command.workflow_id, **facts))
         tx.emit(event(deps, caller, now, "outcome.recorded", command.workflow_id, **facts))
@@ -115,6 +119,23 @@ async def _recommendations(tx: Transaction, command: RecordOutcome) -> list[Reco
         detail = f"has more than {room} recommendations, too many to settle at once"
         raise InvalidInput.field("/workflow_id", detail)
     return found
+
+
+_Standings = Mapping[tuple[str, str], float]
+"""By agent and type the share, 0..1, that it is believed to get right, where outcomes tell."""
+
+
+async def _standings(tx: Transaction, proposed: list[Recommendation]) -> _Standings:
+    """Returns what is known of the workflow's agents; nothing where there is only one."""
+    places = sorted({_place(one) for one in proposed})
+    if len(places) == 1:
+        return {}
+    rows = await tx.get_many(TRUST_ROWS, [":".join(place) for place in places])
+    return {
+        place: float(str(row.card["accuracy"]))
+        for place, row in zip(places, rows, strict=True)
+        if row is not None and row.n > 0
+    }
 
 
 def _named(
@@ -177,36 +198,38 @@ class _Judge:
 
     Args:
         proposed: all of its recommendations, oldest first.
+        named: those that the outcome settles, by id.
         command: the outcome.
         trust: says what is timely and what is confident.
-        now: when the outcome came in.
+        standings: what the agents are believed to get right.
     """
 
     def __init__(
         self,
         proposed: list[Recommendation],
+        named: Mapping[str, SettledRecommendation],
         command: RecordOutcome,
         trust: TrustConfig,
-        now: Timestamp,
+        standings: _Standings,
     ) -> None:
         self._proposed = proposed
+        self._named = named
         self._command = command
         self._trust = trust
-        self._now = now
+        self._standings = standings
         self._agents: dict[tuple[str, str], set[str]] = defaultdict(set)
         for one in proposed:
             self._agents[one.recommendation_type, one.content_hash].add(one.agent_id)
 
-    def evidence(
-        self, one: Recommendation, settled: SettledRecommendation | None
-    ) -> OutcomeEvidence:
-        """Returns the row of one recommendation, of a missed one where `settled` is None."""
+    def evidence(self, one: Recommendation, outcome: Outcome) -> OutcomeEvidence:
+        """Returns the row of one recommendation, of a missed one where it is not named."""
+        settled, now = self._named.get(one.id), outcome.recorded_at
         waited_s = seconds_between(self._proposed[0].created_at, one.created_at)
         agents = self._agents[one.recommendation_type, one.content_hash]
         return OutcomeEvidence(
-            at=self._now,
-            day=day_number(self._now),
-            second=int(from_text(self._now).timestamp()),
+            at=now,
+            day=day_number(now),
+            second=int(from_text(now).timestamp()),
             recommendation_id=one.id,
             workflow_id=one.workflow_id,
             agent_id=one.agent_id,
@@ -218,7 +241,25 @@ class _Judge:
             agreed=int(len(agents) > 1),
             confident=int(one.confidence_score >= self._trust.confident_at),
             confidence_millis=round(one.confidence_score * 1000),
+            evaluator=outcome.recorded_by,
+            ease_millis=round(self._ease(one) * 1000),
         )
+
+    def _ease(self, one: Recommendation) -> float:
+        """Returns how easy the workflow was for the other agents, see crowd.ease; -1..1."""
+        surprises = [
+            _POINTS[settled.status] / _POINTS["approved"] - standing
+            for other in self._proposed
+            if other.agent_id != one.agent_id
+            and other.recommendation_type == one.recommendation_type
+            and (settled := self._named.get(other.id)) is not None
+            and (standing := self._standings.get(_place(other))) is not None
+        ]
+        return ease(sum(surprises), len(surprises))
+
+
+def _place(one: Recommendation) -> tuple[str, str]:
+    return one.agent_id, one.recommendation_type
 
 
 def _answer(outcome: Outcome) -> OutcomeRecorded:

@@ -3,7 +3,8 @@
 import hashlib
 
 from shared.domain.access import Caller, IdempotencyKey
-from shared.domain.feedback import AGENTS, RECOMMENDATIONS, Agent, Recommendation
+from shared.domain.feedback import AGENTS, OUTCOMES, RECOMMENDATIONS, Agent, Recommendation
+from shared.errors import Conflict
 from shared.messages.submitting import RecommendationSubmitted, SubmitRecommendation
 from shared.ports import Transaction
 from shared.services.deps import Deps
@@ -13,12 +14,21 @@ from shared.services.unit import audited, once, writable
 async def submit_recommendation(
     deps: Deps, caller: Caller, command: SubmitRecommendation, key: IdempotencyKey | None
 ) -> RecommendationSubmitted:
-    """Stores a recommendation, and its agent where it was not known."""
+    """Stores a recommendation, and its agent where it was not known.
+
+    Raises:
+        Conflict: an outcome has settled the workflow: nothing would ever settle this one.
+    """
     await writable(deps, caller.workspace)
     recommendation_id = deps.ids.new("rec")
     now = deps.clock.now_text()
 
     async def work(tx: Transaction) -> RecommendationSubmitted:
+        settled = await tx.get(OUTCOMES, command.workflow_id)
+        if settled is not None:
+            detail = f"workflow {settled.id} was settled at {settled.recorded_at}"
+            facts = {"outcome_id": settled.outcome_id}
+            raise Conflict(f"{detail} and takes no more recommendations", facts=facts)
         agent = await tx.get(AGENTS, command.agent_id)
         seen = _seen(agent, command, now)
         if seen is not agent:

@@ -104,6 +104,8 @@ OUTCOME = OutcomeEvidence(
     agreed=0,
     confident=1,
     confidence_millis=800,
+    evaluator="ann",
+    ease_millis=-125,
 )
 
 

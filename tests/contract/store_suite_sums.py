@@ -116,8 +116,12 @@ def naive_quality(rows):
 def naive_outcomes(rows):
     """Returns OutcomeSums as tuples, by plain addition."""
     sums = []
-    names = ("agent_id", "recommendation_type", "agreed", "confident", "day")
-    for values, group in grouped(rows, *names):
+    groups = defaultdict(list)
+    for one in rows:
+        flags, band = (one.agreed, one.confident), min(one.confidence_millis // 100, 9)
+        place = one.agent_id, one.recommendation_type, *flags, band, one.evaluator, one.day
+        groups[place].append(one)
+    for values, group in sorted(groups.items()):
         done = [one for one in group if one.completed]
         earned = [one.second for one in done if one.points > 0]
         offsets = [(one.second % 86_400, one.points) for one in done]
@@ -140,3 +144,4 @@ def naive_outcomes(rows):
             )
         )
     return sums
+                sum(one.ease_millis for one in done),

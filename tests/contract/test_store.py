@@ -63,6 +63,8 @@ OUTCOMES = st.lists(
         agreed=_FLAG,
         confident=_FLAG,
         confidence_millis=st.integers(0, 1000),
+        evaluator=_NAME,
+        ease_millis=st.integers(-1000, 1000),
     ),
     max_size=40,
 )

@@ -460,6 +460,8 @@ BEGIN
         EXECUTE format(
             'CREATE POLICY own_workspace ON %I USING (workspace = current_setting(''whetstone.workspace'', true))', walled);
     END LOOP;
+    evaluator text COLLATE "C" NOT NULL,
+    ease_millis bigint NOT NULL,
     FOREACH expiring IN ARRAY ARRAY[
         'outbox', 'sign_in_codes', 'idempotency_keys', 'consumed_events', 'ticks', 'metric_points'
     ]

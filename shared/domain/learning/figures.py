@@ -14,12 +14,14 @@ class RatingKey(NamedTuple):
 
 
 class OutcomeKey(NamedTuple):
-    """A group of outcomes; `agreed` and `confident` are 0 or 1."""
+    """A group of outcomes; `agreed` and `confident` are 0 or 1, `band` is 0..9."""
 
     agent_id: str
     recommendation_type: str
     agreed: int
     confident: int
+    band: int = 0
+    evaluator: str = ""
 
 
 class RatingFigures(NamedTuple):
@@ -75,6 +77,7 @@ class OutcomeFigures(NamedTuple):
     time: int = 0
     time_squared: int = 0
     time_points: int = 0
+    ease: int = 0
 
 
 class SquaredWeights(NamedTuple):

@@ -97,9 +97,7 @@ def fold(
         days.add(newest)
     for outcome in outcomes:
         days.add(outcome.day)
-        group = OutcomeKey(
-            outcome.agent_id, outcome.recommendation_type, outcome.agreed, outcome.confident
-        )
+        group = _outcome_key(outcome)
         _put(by_agent, group, _outcome_evidence(outcome, weight(outcome.day, half_life)))
     for one in quality:
         total = QualityFigures(one.n, one.quality, one.quality_squared, one.correct)
@@ -149,6 +147,7 @@ def _plus(one: V, other: V) -> V:
     return type(one)._make(map(add, one, other))
 
 
+        sums.ease,
 def combine(one: Evidence[F], other: Evidence[F]) -> Evidence[F]:
     """Returns the sums over both; also merges groups for reading (all of an agent, of a type)."""
     firsts = [second for second in (one.first_second, other.first_second) if second]
@@ -158,6 +157,10 @@ def combine(one: Evidence[F], other: Evidence[F]) -> Evidence[F]:
         _plus(one.squares, other.squares),
         min(firsts, default=0),
         max(one.last_second, other.last_second),
+def _outcome_key(sums: OutcomeSums) -> OutcomeKey:
+    return OutcomeKey._make(getattr(sums, name) for name in OutcomeKey._fields)
+
+
     )
 
 

@@ -21,7 +21,7 @@ from shared.domain.learning.state import (
 )
 from shared.errors import CorruptData
 
-FORMAT = 3
+FORMAT = 4
 """Of the bytes, and of what the sums mean: a state of another format is folded anew."""
 
 
@@ -83,7 +83,7 @@ def _read(document: dict[str, Any]) -> LearningState:
         },
         logged={RatingKey(*row[:5]): _unspell_logged(row[5:]) for row in document["logged"]},
         outcomes={
-            OutcomeKey(*row[:4]): _unspell(OutcomeFigures._make, row[4:])
+            OutcomeKey(*row[:6]): _unspell(OutcomeFigures._make, row[6:])
             for row in document["outcomes"]
         },
         quality={row[0]: QualityFigures._make(row[1:]) for row in document["quality"]},

@@ -75,11 +75,12 @@ class RatingSums(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OutcomeSums:
-    """The outcomes of one agent, recommendation type, `agreed` and `confident` flag on one day.
+    """The outcomes of one agent, type, `agreed`, `confident`, band and evaluator on one day.
 
-    `attempted` counts all rows; every other figure sums over the `completed` ones only. `points`
-    has 2 for approved and 1 for partial; `quality` is in tenths (0..1000); `confidence_millis` is
-    the stated confidence in thousandths. `offset`, `offset_squared` and `offset_points` sum the
+    `band` is the tenth that the stated confidence lies in, 0..9. `attempted` counts all rows; every
+    other figure sums over the `completed` ones only. `points` has 2 for approved and 1 for partial;
+    `quality` is in tenths (0..1000); `confidence_millis` is the stated confidence in thousandths,
+    `ease` the workflow's ease likewise. `offset`, `offset_squared` and `offset_points` sum the
     second within the day (0..86399), its square and its product with the points. `first_second` and
     `last_second` are the earliest and the latest completed row that earned points (0 where none).
     """
@@ -88,6 +89,8 @@ class OutcomeSums:
     recommendation_type: str
     agreed: int
     confident: int
+    band: int
+    evaluator: str
     day: int
     attempted: int
     completed: int
@@ -97,6 +100,7 @@ class OutcomeSums:
     quality_squared: int
     timely: int
     confidence_millis: int
+    ease: int
     offset: int
     offset_squared: int
     offset_points: int

@@ -3,7 +3,9 @@ import asyncio
 import pytest
 
 from shared.domain.access import IdempotencyKey
-from shared.domain.feedback import OUTCOMES, RECOMMENDATIONS
+from shared.domain.feedback import AGENTS, OUTCOMES, RECOMMENDATIONS
+from shared.domain.learning.runs import TRUST_ROWS, TrustRow
+from shared.domain.learning.trust import TrustCard
 from shared.errors import Conflict, InvalidInput
 from shared.messages.rating import RecordOutcome
 from shared.services import outcomes
@@ -210,5 +212,69 @@ def test_an_outcome_of_a_workflow_without_recommendations_is_refused_and_blocks_
         assert refused.value.problems[0].pointer == "/workflow_id"
         one = await recommended(system)
         assert (await settle(system, named(one))).settled == [one]
+
+    play(tmp_path, scenario)
+
+
+EASE = "SELECT agent_id, evaluator, ease_millis FROM evidence_outcomes ORDER BY seq"
+
+
+async def trusted(system, agent_id, accuracy, n=20):
+    card = TrustCard(
+        agent_id=agent_id, recommendation_type="discount", n=n, accuracy=accuracy, overall=accuracy
+    )
+    row = TrustRow(
+        id=f"{agent_id}:discount",
+        agent_id=agent_id,
+        recommendation_type="discount",
+        overall=accuracy,
+        n=n,
+        snapshot_id="snap_1",
+        card=card.model_dump(mode="json"),
+        updated_at=system.clock.now_text(),
+    )
+
+    async def write(tx):
+        tx.put(TRUST_ROWS, row)
+
+    await system.store.transact(WORKSPACE, write)
+
+
+def test_where_trusted_agents_fail_the_workflow_is_taken_to_be_hard(tmp_path):
+    async def scenario(system):
+        for agent_id in ("a1", "a2"):
+            await trusted(system, agent_id, 0.9)
+        ids = [
+            await recommended(system, agent_id, content=agent_id) for agent_id in ("a1", "a2", "a3")
+        ]
+        await settle(system, *(named(one, "rejected") for one in ids))
+        eases = {row[0]: row[2] for row in rows(system, EASE)}
+        assert eases == {"a1": -300, "a2": -300, "a3": -450}
+        assert {row[1] for row in rows(system, EASE)} == {ADMIN.subject}
+
+    play(tmp_path, scenario)
+
+
+def test_nothing_is_said_of_a_workflow_whose_other_agents_are_unknown_or_unsettled(tmp_path):
+    async def scenario(system):
+        await trusted(system, "a2", 0.9)
+        await trusted(system, "a3", 0.5, n=0)
+        first = await recommended(system, "a1", content="A")
+        await recommended(system, "a2", content="B")
+        third = await recommended(system, "a3", content="C")
+        await settle(system, named(first, "rejected"), named(third, "rejected"))
+        assert {row[2] for row in rows(system, EASE)} == {0}
+
+    play(tmp_path, scenario)
+
+
+def test_a_recommendation_for_a_settled_workflow_is_refused_and_leaves_nothing(tmp_path):
+    async def scenario(system):
+        answer = await settle(system, named(await recommended(system, "a1")))
+        with pytest.raises(Conflict, match="workflow wf-1 was settled at") as refused:
+            await recommended(system, "late")
+        assert refused.value.facts == {"outcome_id": answer.outcome_id}
+        assert await system.store.get(WORKSPACE, AGENTS, "late") is None
+        assert await recommended(system, "late", workflow_id="wf-2")
 
     play(tmp_path, scenario)

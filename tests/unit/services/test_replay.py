@@ -84,6 +84,8 @@ outcomes = st.lists(
         agreed=st.integers(0, 1),
         confident=st.integers(0, 1),
         confidence_millis=st.integers(0, 1000),
+        evaluator=st.sampled_from(["ann", "ben"]),
+        ease_millis=st.integers(-1000, 1000),
     ),
     max_size=15,
 )

@@ -83,6 +83,8 @@ def outcome(
     agreed: int = 0,
     confident: int = 0,
     confidence_millis: int = 700,
+    evaluator: str = "ann",
+    ease: int = 0,
     times: int = 1,
 ) -> OutcomeSums:
     """Returns the sums of `times` equal outcomes; one not completed counts as attempted only."""
@@ -93,6 +95,8 @@ def outcome(
         recommendation_type=kind,
         agreed=agreed,
         confident=confident,
+        band=min(confidence_millis // 100, 9),
+        evaluator=evaluator,
         day=day,
         attempted=times,
         completed=done,
@@ -102,6 +106,7 @@ def outcome(
         quality_squared=done * quality**2,
         timely=done * timely,
         confidence_millis=done * confidence_millis,
+        ease=done * ease,
         offset=done * offset,
         offset_squared=done * offset**2,
         offset_points=done * offset * points,

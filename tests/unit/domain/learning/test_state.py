@@ -71,6 +71,10 @@ batches = st.tuples(
 )
 
 
+GROUP = OutcomeKey("a", "t", 0, 0, 7, "ann")
+"""Where `outcome()` is added."""
+
+
 def folded(state, batch, watermark=0):
     return fold(
         state,
@@ -202,7 +206,7 @@ def test_times_are_sums_of_seconds_since_1970():
         outcomes=[outcome(day=10, offset=5, points=2), outcome(day=12, offset=7, points=1)]
     )
     x = [10 * SECONDS_PER_DAY + 5, 12 * SECONDS_PER_DAY + 7]
-    evidence = state.outcomes[OutcomeKey("a", "t", 0, 0)]
+    evidence = state.outcomes[GROUP]
     assert evidence.raw.time == sum(x)
     assert evidence.raw.time_squared == sum(one * one for one in x)
     assert evidence.raw.time_points == 2 * x[0] + x[1]
@@ -210,13 +214,13 @@ def test_times_are_sums_of_seconds_since_1970():
 
 
 def test_time_of_an_outcome_without_points_confirms_nothing():
-    evidence = state_of(outcomes=[outcome(points=0)]).outcomes[OutcomeKey("a", "t", 0, 0)]
+    evidence = state_of(outcomes=[outcome(points=0)]).outcomes[GROUP]
     assert (evidence.first_second, evidence.last_second) == (0, 0)
 
 
 def test_left_out_recommendation_counts_as_attempted_only():
-    evidence = state_of(outcomes=[outcome(completed=0)]).outcomes[OutcomeKey("a", "t", 0, 0)]
-    assert evidence.raw == (1, *[0] * 10)
+    evidence = state_of(outcomes=[outcome(completed=0)]).outcomes[GROUP]
+    assert evidence.raw == (1, *[0] * 11)
 
 
 def test_last_day_is_that_of_the_newest_evidence():
