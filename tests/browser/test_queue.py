@@ -312,6 +312,18 @@ def test_decisions_that_nobody_can_have_thought_about_get_a_gentle_note(console)
     expect(page.locator("#caution")).to_contain_text("faster than these texts can be read")
 
 
+def test_many_quick_decisions_that_are_all_the_same_get_a_gentle_note(console):
+    fill(console, 21)
+    page = console.page(clock=True)
+    begin(page)
+    for number in range(20):
+        expect(topic(page)).to_have_text(f"Topic {number}")
+        expect(page.locator("#caution")).to_be_hidden()
+        page.clock.run_for(2_000)
+        page.keyboard.press("a")
+    expect(page.locator("#caution")).to_contain_text("all the same, and quick")
+
+
 def test_a_viewer_looks_and_decides_nothing(console):
     ids = fill(console, 1)
     page = console.page("eve", role="viewer")

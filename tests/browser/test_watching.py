@@ -2,6 +2,8 @@
 
 import os
 import re
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import expect
@@ -99,6 +101,18 @@ def test_pointing_at_a_chart_tells_the_value_in_the_viewers_zone(full):
     chart = page.locator("figure", has_text="Decisions per model")
     chart.locator("svg > rect[data-tip]").first.hover()
     expect(chart.locator(".plot-tip")).to_have_text(re.compile(r"(local|other)/\w+: \d, from \d+ "))
+
+
+def test_times_are_in_the_viewers_zone(full):
+    page = full.page(role="admin")
+    for path in ("/monitor/audit", "/learning", "/patterns", "/knowledge"):
+        page.goto(full.url + path)
+        shown = page.locator("main time[datetime]:not([data-ago])")
+        stamps = shown.evaluate_all("all => all.map(one => [one.dateTime, one.textContent])")
+        assert stamps, path
+        for stamp, words in stamps:
+            moment = datetime.fromisoformat(stamp).astimezone(ZoneInfo("Europe/Berlin"))
+            assert f"{moment:%H:%M}" in words, path
 
 
 def test_every_chart_has_the_same_values_as_a_table(full):

@@ -149,12 +149,17 @@ class Console:
         self._contexts.append(context)
         return context
 
-    def page(self, subject: str = "ada", role: Role = "reviewer", **options: Any) -> Page:
+    def page(
+        self, subject: str = "ada", role: Role = "reviewer", *, clock: bool = False, **options: Any
+    ) -> Page:
         """Returns the queue as somebody sees it who has just signed in.
 
-        What the page's console says is in `errors`; so is every breach of the policy.
+        With `clock` its time moves only when a test says so. What the page's console says is in
+        `errors`; so is every breach of the policy.
         """
         page = self.context(**options).new_page()
+        if clock:
+            page.clock.install()
         page.on("console", lambda told: self._note(told.type, told.text))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.goto(self.link(subject, role))
