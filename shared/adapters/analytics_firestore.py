@@ -64,6 +64,8 @@ class FirestoreAnalytics:
                 row["recommendation_type"],
                 row["agreed"],
                 row["confident"],
+                min(row["confidence_millis"] // 100, 9),
+                row["evaluator"],
                 row["day"],
             )
             _add(sums, group, _outcome(row))
@@ -73,8 +75,6 @@ class FirestoreAnalytics:
         for group, totals in sums.items():
             totals.extend(earned.get(group, (0, 0)))
         return [OutcomeSums(*group, *totals) for group, totals in sorted(sums.items())]
-                min(row["confidence_millis"] // 100, 9),
-                row["evaluator"],
 
     async def _rows(
         self, workspace: str, log: str, after: int, upto: int
@@ -136,6 +136,7 @@ def _outcome(row: dict[str, Any]) -> list[int]:
         quality * quality,
         row["timely"],
         row["confidence_millis"],
+        row["ease_millis"],
         offset,
         offset * offset,
         offset * points,
@@ -146,4 +147,3 @@ def _add(sums: _Sums, group: tuple[Any, ...], amounts: list[int]) -> None:
     totals = sums.setdefault(group, [0] * len(amounts))
     for position, amount in enumerate(amounts):
         totals[position] += amount
-        row["ease_millis"],

@@ -58,16 +58,16 @@ ORDER BY snapshot_id
 
 _OFFSET = "MOD(second, 86400)"
 _EARNED = "CASE WHEN completed = 1 AND points > 0 THEN second END"
+_BAND = "LEAST(CAST(FLOOR(confidence_millis / 100) AS INT64), 9)"
 OUTCOMES = f"""
 SELECT agent_id, recommendation_type, agreed, confident, {_BAND} AS band, evaluator, day,
   COUNT(*), SUM(completed),
   SUM(completed * points), SUM(completed * points * points), SUM(completed * quality),
   SUM(completed * quality * quality), SUM(completed * timely), SUM(completed * confidence_millis),
+  SUM(completed * ease_millis),
   SUM(completed * {_OFFSET}), SUM(completed * {_OFFSET} * {_OFFSET}),
   SUM(completed * {_OFFSET} * points), COALESCE(MIN({_EARNED}), 0), COALESCE(MAX({_EARNED}), 0)
 {_ONCE}
 GROUP BY agent_id, recommendation_type, agreed, confident, band, evaluator, day
 ORDER BY agent_id, recommendation_type, agreed, confident, band, evaluator, day
-_BAND = "LEAST(CAST(FLOOR(confidence_millis / 100) AS INT64), 9)"
 """
-  SUM(completed * ease_millis),

@@ -41,22 +41,22 @@ FROM evidence_ratings WHERE {_RANGE} AND standing > 0 GROUP BY snapshot_id ORDER
 
 _OFFSET = "(second % 86400)"
 _EARNED = "CASE WHEN completed = 1 AND points > 0 THEN second END"
+_BAND = "CASE WHEN confidence_millis < 1000 THEN confidence_millis / 100 ELSE 9 END"
 OUTCOMES = f"""
 SELECT agent_id, recommendation_type, agreed, confident, {_BAND} AS band, evaluator, day,
        COUNT(*), {_sum("completed")},
        {_sum("completed * points")}, {_sum("completed * points * points")},
        {_sum("completed * quality")}, {_sum("completed * quality * quality")},
        {_sum("completed * timely")}, {_sum("completed * confidence_millis")},
+       {_sum("completed * ease_millis")},
        {_sum(f"completed * {_OFFSET}")}, {_sum(f"completed * {_OFFSET} * {_OFFSET}")},
        {_sum(f"completed * {_OFFSET} * points")},
        COALESCE(MIN({_EARNED}), 0), COALESCE(MAX({_EARNED}), 0)
-_BAND = "CASE WHEN confidence_millis < 1000 THEN confidence_millis / 100 ELSE 9 END"
 FROM evidence_outcomes WHERE {_RANGE}
 GROUP BY agent_id, recommendation_type, agreed, confident, band, evaluator, day
 ORDER BY agent_id, recommendation_type, agreed, confident, band, evaluator, day
 """
 
-       {_sum("completed * ease_millis")},
 HEAD = """
 SELECT (SELECT COALESCE(MAX(seq), 0) FROM evidence_ratings WHERE workspace = ?),
        (SELECT COALESCE(MAX(seq), 0) FROM evidence_outcomes WHERE workspace = ?)

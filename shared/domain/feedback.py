@@ -219,6 +219,8 @@ class OutcomeEvidence:
     agreed: int
     confident: int
     confidence_millis: int
+    evaluator: str = ""
+    ease_millis: int = 0
 
 
 ROUTING_DECISIONS = Collection(
@@ -232,8 +234,6 @@ AGENTS = Collection("agents", Agent, queries=(Query((), "id"),))
 RECOMMENDATIONS = Collection(
     "recommendations",
     Recommendation,
-    evaluator: str = ""
-    ease_millis: int = 0
     queries=(Query(("workflow_id",), "created_at"), Query(("agent_id",), "created_at")),
     columns=("agent_id", "status", "recommendation_type"),
 )

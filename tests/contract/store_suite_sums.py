@@ -136,6 +136,7 @@ def naive_outcomes(rows):
                 sum(one.quality**2 for one in done),
                 sum(one.timely for one in done),
                 sum(one.confidence_millis for one in done),
+                sum(one.ease_millis for one in done),
                 sum(offset for offset, _ in offsets),
                 sum(offset**2 for offset, _ in offsets),
                 sum(offset * points for offset, points in offsets),
@@ -144,4 +145,3 @@ def naive_outcomes(rows):
             )
         )
     return sums
-                sum(one.ease_millis for one in done),

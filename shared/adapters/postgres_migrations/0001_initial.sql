@@ -407,6 +407,8 @@ CREATE TABLE evidence_outcomes (
     agreed bigint NOT NULL,
     confident bigint NOT NULL,
     confidence_millis bigint NOT NULL,
+    evaluator text COLLATE "C" NOT NULL,
+    ease_millis bigint NOT NULL,
     PRIMARY KEY (workspace, seq)
 );
 
@@ -460,8 +462,6 @@ BEGIN
         EXECUTE format(
             'CREATE POLICY own_workspace ON %I USING (workspace = current_setting(''whetstone.workspace'', true))', walled);
     END LOOP;
-    evaluator text COLLATE "C" NOT NULL,
-    ease_millis bigint NOT NULL,
     FOREACH expiring IN ARRAY ARRAY[
         'outbox', 'sign_in_codes', 'idempotency_keys', 'consumed_events', 'ticks', 'metric_points'
     ]

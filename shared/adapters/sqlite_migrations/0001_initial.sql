@@ -406,6 +406,8 @@ CREATE TABLE evidence_outcomes (
     agreed INTEGER NOT NULL,
     confident INTEGER NOT NULL,
     confidence_millis INTEGER NOT NULL,
+    evaluator TEXT NOT NULL,
+    ease_millis INTEGER NOT NULL,
     PRIMARY KEY (workspace, seq)
 ) WITHOUT ROWID;
 
@@ -459,8 +461,6 @@ FROM performance;
 CREATE VIEW agent_recommendations AS
 SELECT workspace, id AS recommendation_id, agent_id, doc ->> 'agent_name' AS agent_name, workflow_id,
        doc ->> 'correlation_id' AS correlation_id, recommendation_type, doc ->> 'content' AS content,
-    evaluator TEXT NOT NULL,
-    ease_millis INTEGER NOT NULL,
        doc ->> 'confidence_score' AS confidence_score, status, doc ->> 'quality_score' AS quality_score, created_at,
        doc ->> 'settled_at' AS settled_at
 FROM recommendations;

@@ -131,6 +131,7 @@ def _outcome_evidence(sums: OutcomeSums, w: int) -> Evidence[OutcomeFigures]:
         start * sums.completed + sums.offset,
         start * start * sums.completed + 2 * start * sums.offset + sums.offset_squared,
         start * sums.points + sums.offset_points,
+        sums.ease,
     )
     ww = w * w
     squares = SquaredWeights(
@@ -140,6 +141,10 @@ def _outcome_evidence(sums: OutcomeSums, w: int) -> Evidence[OutcomeFigures]:
     return Evidence(raw, decayed, squares, sums.first_second, sums.last_second)
 
 
+def _outcome_key(sums: OutcomeSums) -> OutcomeKey:
+    return OutcomeKey._make(getattr(sums, name) for name in OutcomeKey._fields)
+
+
 V = TypeVar("V", RatingFigures, LoggedFigures, OutcomeFigures, SquaredWeights, QualityFigures)
 
 
@@ -147,7 +152,6 @@ def _plus(one: V, other: V) -> V:
     return type(one)._make(map(add, one, other))
 
 
-        sums.ease,
 def combine(one: Evidence[F], other: Evidence[F]) -> Evidence[F]:
     """Returns the sums over both; also merges groups for reading (all of an agent, of a type)."""
     firsts = [second for second in (one.first_second, other.first_second) if second]
@@ -157,10 +161,6 @@ def combine(one: Evidence[F], other: Evidence[F]) -> Evidence[F]:
         _plus(one.squares, other.squares),
         min(firsts, default=0),
         max(one.last_second, other.last_second),
-def _outcome_key(sums: OutcomeSums) -> OutcomeKey:
-    return OutcomeKey._make(getattr(sums, name) for name in OutcomeKey._fields)
-
-
     )
 
 
