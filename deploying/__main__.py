@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from deploying.canary import Plan
+from deploying.handing_over import HandedOver, hand_over, take_over
 from deploying.judging import KINDS, Limits
 from deploying.measuring import API
 from deploying.options import Commands, Duration, F, deployment, where
@@ -61,6 +62,7 @@ _environment = click.option(
 )
 _state = click.option("--state-bucket", required=True, help="The bucket of Terraform's state.")
 _bundles = click.option("--bundles", default="", help="Options of scripts/bundle, in quotes.")
+_commit = click.option("--commit", required=True, help="The commit's full hash.")
 _url = click.option("--url", help="Where the system answers; Terraform is asked unless given.")
 _key = click.option("--key", envvar="WHETSTONE_API_KEY", help="An API key; WHETSTONE_API_KEY.")
 
@@ -111,6 +113,32 @@ def check(*, bundles: bool, **options: Any) -> None:  # noqa: ANN401
 def plan_(**options: Any) -> None:  # noqa: ANN401
     """Have Terraform say what would change, and keep that as a plan."""
     deployment(options).terraform.plan()
+
+
+@deploy.command("hand-over")
+@where
+@_environment
+@_state
+@_commit
+@click.option("--build", required=True, help="A name of its own for this plan: the build's id.")
+def hand_over_(commit: str, build: str, **options: Any) -> None:  # noqa: ANN401
+    """Keep the plan, and ask for the build that applies it, which may wait for an approval."""
+    one = deployment(options)
+    place = f"gs://{options['state_bucket']}/plans/{build}"
+    hand_over(one.gcloud, one.terraform, place, commit, f"{options['name']}-release")
+
+
+@deploy.command("take-over")
+@where
+@_environment
+@_state
+@_commit
+@click.option("--plan", "address", required=True, help="Where the other build has put it.")
+@click.option("--digest", required=True, help="Its hash.")
+def take_over_(commit: str, address: str, digest: str, **options: Any) -> None:  # noqa: ANN401
+    """Fetch a plan that was handed over, exactly as it was made, ready to apply."""
+    one = deployment(options)
+    take_over(one.gcloud, one.terraform, HandedOver(address, digest, commit))
 
 
 @deploy.command("apply")

@@ -40,6 +40,11 @@ class Gcloud:
         """Returns what a command prints. Raises as `read`."""
         return self._run(list(arguments)).strip()
 
+    def fetch(self, *arguments: str) -> None:
+        """Runs a command that brings something here, also in a dry run. Raises as `read`."""
+        self.say(f"running: gcloud {' '.join(arguments)}")
+        self._run(list(arguments))
+
     def change(self, *arguments: str) -> None:
         """Runs a command that changes something. Raises as `read`."""
         self.say(f"{'would run' if self.dry_run else 'running'}: gcloud {' '.join(arguments)}")

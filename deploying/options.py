@@ -41,7 +41,13 @@ def where(command: F) -> F:
     """Adds the options that say where."""
     for option in (
         click.option("--dry-run", is_flag=True, help="Tell what would be changed, change nothing."),
-        click.option("--name", default="whetstone", show_default=True, help="Of all resources."),
+        click.option(
+            "--name",
+            default="whetstone",
+            show_default=True,
+            envvar="DEPLOY_NAME",
+            help="Of all resources.",
+        ),
         click.option(
             "--region", required=True, envvar="CLOUDSDK_RUN_REGION", help="Of the functions."
         ),

@@ -77,7 +77,7 @@ def _terraform() -> str:
     said = _run([program, "version", "-json"])
     have = json.loads(said)["terraform_version"]
     wanted = re.search(r'required_version = "([^"]+)"', _terraform_settings())
-    least, below = re.findall(r"\d+\.\d+", wanted[1] if wanted else ">= 1.9, < 2.0")
+    least, below = re.findall(r"\d+\.\d+", wanted[1] if wanted else ">= 1.11, < 2.0")
     if _number(least) <= _number(have) < _number(below):
         return ""
     return f"terraform is {have}, and {least} or newer below {below} is needed"

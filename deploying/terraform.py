@@ -13,6 +13,9 @@ from deploying.preflight import DIST, ROOT
 FOLDER = ROOT / "terraform"
 PLAN = DIST / "plan.tfplan"
 
+LOCK = FOLDER / ".terraform.lock.hcl"
+"""The checksums of the providers, which `terraform init` writes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Terraform:
@@ -40,13 +43,30 @@ class Terraform:
         Raises:
             DeployError: terraform fails; its own output says why.
         """
-        self._run(
-            "init", "-input=false", "-reconfigure", f"-backend-config=bucket={self.state_bucket}"
-        )
+        self.initialise()
         given = {"project_id": self.project, "region": self.region}
         variables = [f"-var={name}={value}" for name, value in given.items() if value]
         file = Path("environments") / f"{self.environment}.tfvars"
         self._run("plan", "-input=false", f"-var-file={file}", *variables, f"-out={PLAN}")
+
+    def initialise(self, *, exactly: bool = False) -> None:
+        """Gets the providers and connects to the state.
+
+        Args:
+            exactly: only the providers that `LOCK` names.
+
+        Raises:
+            DeployError: terraform fails; its own output says why.
+        """
+        bucket = f"-backend-config=bucket={self.state_bucket}"
+        more = ["-lockfile=readonly"] if exactly else []
+        self._run("init", "-input=false", "-reconfigure", *more, bucket)
+
+    def show(self) -> str:
+        """Returns `PLAN` in words. Raises as `plan`."""
+        if not PLAN.exists():
+            raise DeployError("there is no plan; run: scripts/deploy plan")
+        return self._process("show", "-no-color", str(PLAN), capture=True).stdout
 
     def apply(self) -> None:
         """Does what `PLAN` says. Raises as `plan`."""

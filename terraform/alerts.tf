@@ -2,13 +2,14 @@
 # looks for the section.
 
 locals {
-  runbook  = var.runbook_url != "" ? var.runbook_url : "https://github.com/${var.repository.owner}/${var.repository.name}/blob/${var.repository.branch}/docs/operations-runbook.md"
+  runbook  = var.runbook_url != "" ? var.runbook_url : "${local.repository_url}/blob/${var.repository.branch}/docs/operations-runbook.md"
   channels = [for one in google_monitoring_notification_channel.email : one.id]
 
   # --- rules of our own, by their severity in shared/domain/alerts.py; a test compares them ----------
   rules = {
     quality_regression = { severity = "CRITICAL", about = "Rated quality fell after a training run" }
     agent_disabled     = { severity = "CRITICAL", about = "An agent's trust fell below the threshold" }
+    drift              = { severity = "WARNING", about = "A model's ratings in a pattern have fallen" }
     dead_letters       = { severity = "CRITICAL", about = "Events were given up after all tries" }
     oldest_pending     = { severity = "WARNING", about = "The oldest entry has waited too long for a decision" }
     error_rate         = { severity = "CRITICAL", about = "Requests are answered with 5xx" }

@@ -1,4 +1,5 @@
-# Images of the functions, and delivery: Cloud Build runs cloudbuild.yaml for each push where a repository is given.
+# Images of the functions, and delivery: where a repository is given, Cloud Build plans each push and releases what is
+# approved.
 
 resource "google_artifact_registry_repository" "functions" {
   location      = var.region
@@ -59,10 +60,15 @@ locals {
     [for role in ["embedder", "schedule_reader"] : "projects/${var.project_id}/roles/${replace(var.name, "-", "_")}_${role}"],
   )
 
+  # A function is deployed to run as an account only by who may act as it; the same holds for the release's build,
+  # which runs as the deployer and is asked for by it.
   deployed_as = local.delivers ? merge(
     { for name, one in google_service_account.function : name => one.name },
     { for name, one in google_service_account.caller : name => one.name },
+    { deployer = google_service_account.deployer[0].name },
   ) : {}
+
+  repository_url = "https://github.com/${var.repository.owner}/${var.repository.name}"
 }
 
 resource "google_service_account" "deployer" {
@@ -70,7 +76,7 @@ resource "google_service_account" "deployer" {
 
   account_id   = "${var.name}-deployer"
   display_name = "Whetstone: deploys"
-  description  = "Runs cloudbuild.yaml"
+  description  = "Runs cloudbuild.yaml and cloudbuild-release.yaml"
 
   depends_on = [google_project_service.this]
 }
@@ -127,7 +133,6 @@ resource "google_project_iam_member" "deployer_grants" {
   }
 }
 
-# A function is deployed to run as an account only by who may act as it.
 resource "google_service_account_iam_member" "deployer_acts_as" {
   for_each = local.deployed_as
 
@@ -136,11 +141,20 @@ resource "google_service_account_iam_member" "deployer_acts_as" {
   member             = google_service_account.deployer[0].member
 }
 
+locals {
+  substitutions = {
+    _NAME         = var.name
+    _ENVIRONMENT  = var.environment
+    _REGION       = var.region
+    _STATE_BUCKET = var.state_bucket
+  }
+}
+
 resource "google_cloudbuild_trigger" "deploy" {
   count = local.delivers ? 1 : 0
 
   name            = "${var.name}-deploy"
-  description     = "Tests, bundles, plan, apply, canary, promote or back"
+  description     = "Tests, bundles, plan; then asks for the release of that plan"
   location        = var.region
   service_account = google_service_account.deployer[0].id
   filename        = "cloudbuild.yaml"
@@ -154,13 +168,38 @@ resource "google_cloudbuild_trigger" "deploy" {
     }
   }
 
-  substitutions = {
-    _ENVIRONMENT  = var.environment
-    _REGION       = var.region
-    _STATE_BUCKET = var.state_bucket
+  substitutions = merge(local.substitutions, {
+    _BUNDLES = "--store=${var.store} --analytics=${var.analytics} --embedder=${var.embedder}"
+  })
+
+  depends_on = [google_project_iam_member.deployer]
+}
+
+# Asked for by the build above, with the plan to apply: Cloud Build asks for an approval only before a build begins.
+resource "google_cloudbuild_trigger" "release" {
+  count = local.delivers ? 1 : 0
+
+  name            = "${var.name}-release"
+  description     = "Applies one plan, then canary, promote or back"
+  location        = var.region
+  service_account = google_service_account.deployer[0].id
+
+  source_to_build {
+    uri       = local.repository_url
+    ref       = "refs/heads/${var.repository.branch}"
+    repo_type = "GITHUB"
   }
 
-  # In prod somebody looks at what is going to be deployed before it is.
+  git_file_source {
+    path      = "cloudbuild-release.yaml"
+    uri       = local.repository_url
+    revision  = "refs/heads/${var.repository.branch}"
+    repo_type = "GITHUB"
+  }
+
+  substitutions = local.substitutions
+
+  # In prod somebody reads the plan before it is applied. Who may approve is in UNMANAGED.md.
   approval_config {
     approval_required = var.environment == "prod"
   }

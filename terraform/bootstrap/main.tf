@@ -84,6 +84,18 @@ resource "google_storage_bucket" "state" {
     }
   }
 
+  # Plans that builds hand over (scripts/deploy hand-over): one that has waited longer is stale anyway.
+  lifecycle_rule {
+    action {
+      type = "Delete"
+    }
+    condition {
+      age            = 30
+      matches_prefix = ["plans/"]
+      with_state     = "LIVE"
+    }
+  }
+
   soft_delete_policy {
     retention_duration_seconds = 2592000
   }

@@ -410,7 +410,7 @@ run "firestore" {
 
   # --- delivery ---
   assert {
-    condition     = length(google_cloudbuild_trigger.deploy) + length(google_service_account.deployer) + length(google_project_iam_member.deployer) == 0
+    condition     = length(google_cloudbuild_trigger.deploy) + length(google_cloudbuild_trigger.release) + length(google_service_account.deployer) + length(google_project_iam_member.deployer) == 0
     error_message = "There is an account that may deploy, and nothing that uses it."
   }
 }

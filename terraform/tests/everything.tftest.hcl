@@ -98,8 +98,12 @@ run "everything_with_postgres" {
 
   # --- prod waits for an approval ---
   assert {
-    condition     = google_cloudbuild_trigger.deploy[0].approval_config[0].approval_required
-    error_message = "prod is deployed without anybody looking."
+    condition     = google_cloudbuild_trigger.release[0].approval_config[0].approval_required
+    error_message = "A plan is applied to prod without anybody having read it."
+  }
+  assert {
+    condition     = length(google_cloudbuild_trigger.deploy[0].approval_config) == 0
+    error_message = "Somebody is asked before there is a plan to read."
   }
 
   # --- a budget ---

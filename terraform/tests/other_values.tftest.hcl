@@ -172,8 +172,24 @@ run "other_values" {
     error_message = "The trigger runs something else, or for another branch."
   }
   assert {
-    condition     = !google_cloudbuild_trigger.deploy[0].approval_config[0].approval_required
+    condition     = !google_cloudbuild_trigger.release[0].approval_config[0].approval_required
     error_message = "dev waits for an approval."
+  }
+  assert {
+    condition = (
+      google_cloudbuild_trigger.release[0].name == "grindstone-release" && google_cloudbuild_trigger.release[0].git_file_source[0].path == "cloudbuild-release.yaml"
+      && google_cloudbuild_trigger.release[0].source_to_build[0].uri == "https://github.com/example/whetstone" && google_cloudbuild_trigger.release[0].source_to_build[0].ref == "refs/heads/trunk"
+      && length(google_cloudbuild_trigger.release[0].github) == 0 && google_cloudbuild_trigger.release[0].substitutions["_NAME"] == "grindstone"
+    )
+    error_message = "The release is of something else, or starts by itself."
+  }
+  assert {
+    condition     = google_service_account_iam_member.deployer_acts_as["deployer"].service_account_id == google_service_account.deployer[0].name
+    error_message = "The build that plans may not ask for the build that applies."
+  }
+  assert {
+    condition     = google_cloudbuild_trigger.deploy[0].substitutions["_BUNDLES"] == "--store=firestore --analytics=store --embedder=none"
+    error_message = "The build makes bundles for another store, analytics or embedder."
   }
   assert {
     condition     = google_cloudbuild_trigger.deploy[0].substitutions["_STATE_BUCKET"] == "example-state" && google_cloudbuild_trigger.deploy[0].substitutions["_ENVIRONMENT"] == "dev"

@@ -100,6 +100,7 @@ def cloud(tmp_path, monkeypatch, monitoring):
     monkeypatch.setattr(deploying, "DIST", tmp_path)
     monkeypatch.setattr(deploying, "RECORD", tmp_path / "canary.jsonl")
     monkeypatch.setattr("deploying.terraform.DIST", tmp_path)
+    monkeypatch.setattr("deploying.terraform.FOLDER", tmp_path)
     monkeypatch.setattr("deploying.terraform.PLAN", tmp_path / "plan.tfplan")
     return found
 

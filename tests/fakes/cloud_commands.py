@@ -25,11 +25,14 @@ _GCLOUD = {
     "services list": {"--enabled", "--available"},
     "secrets list": {"--filter"},
     "secrets versions list": {"--filter"},
+    "storage cp": {"--recursive"},
+    "builds triggers run": {"--region", "--substitutions", "--branch", "--sha", "--tag"},
 }
 _TERRAFORM = {
-    "init": {"-input", "-reconfigure", "-backend-config"},
+    "init": {"-input", "-reconfigure", "-backend-config", "-lockfile"},
     "plan": {"-input", "-var-file", "-var", "-out"},
     "apply": {"-input"},
+    "show": {"-no-color", "-json"},
     "output": {"-json"},
     "version": {"-json"},
 }
@@ -52,6 +55,8 @@ def new_cloud(names: list[str]) -> dict:
         "deploys": [],
         "ignores_pins": False,
         "outputs": {},
+        "triggers": {"whetstone-release": {"approval": True}},
+        "builds": [],
         "calls": [],
     }
 
@@ -131,10 +136,37 @@ def _update_traffic(cloud: dict, words: list[str], flags: dict[str, str]) -> Non
         service["tags"][tag] = revision
 
 
+def _copy(source: str, target: str) -> None:
+    """Copies between this machine and the objects, which are files beside the cloud's."""
+    objects = Path(os.environ[STATE]).parent / "objects"
+    there = [
+        objects / one.removeprefix("gs://") if one.startswith("gs://") else Path(one)
+        for one in (source, target)
+    ]
+    if not there[0].exists():
+        _refuse(f"The following URLs matched no objects or files: {source}")
+    there[1].parent.mkdir(parents=True, exist_ok=True)
+    there[1].write_bytes(there[0].read_bytes())
+
+
+def _run_trigger(cloud: dict, words: list[str], flags: dict[str, str]) -> dict:
+    """Makes a build, which waits where the trigger asks for an approval."""
+    trigger = cloud["triggers"].get(words[0]) or _refuse(f"NOT_FOUND: trigger {words[0]}")
+    given = dict(one.split("=", 1) for one in flags["--substitutions"].split(","))
+    waits = trigger["approval"]
+    build = {"status": "PENDING" if waits else "QUEUED", "substitutions": given}
+    cloud["builds"].append({**build, "sha": flags["--sha"], "trigger": words[0]})
+    return {"metadata": {"build": build}}
+
+
 def _gcloud(cloud: dict, arguments: list[str]) -> object:
     command, words, flags = _split(arguments, _GCLOUD, _WIDE)
     if command == "run services update-traffic":
         return _update_traffic(cloud, words, flags)
+    if command == "storage cp":
+        return _copy(*words)
+    if command == "builds triggers run":
+        return _run_trigger(cloud, words, flags)
     name = words[0] if words else ""
     answers = {
         "run services list": [_described(one, kept) for one, kept in cloud["services"].items()],
@@ -148,24 +180,41 @@ def _gcloud(cloud: dict, arguments: list[str]) -> object:
     return answers[command]
 
 
+def _deploy(cloud: dict) -> None:
+    """Makes a revision of each service that is to be deployed."""
+    for name in cloud["deploys"]:
+        service = cloud["services"][f"whetstone-{name}"]
+        number = len(service["revisions"]) + 1
+        service["revisions"].append(f"whetstone-{name}-{number:05}-aaa")
+        if cloud["ignores_pins"]:
+            service["spec"] = [{"latestRevision": True, "percent": 100}]
+    cloud["deploys"] = []
+
+
+def _initialise(lock: Path, *, readonly: bool) -> None:
+    if not lock.exists():
+        if readonly:
+            _refuse("Provider dependency changes detected")
+        lock.write_text("checksums")
+
+
 def _terraform(cloud: dict, arguments: list[str]) -> object:
+    folder = "".join(one.removeprefix("-chdir=") for one in arguments if one.startswith("-chdir="))
     arguments = [one for one in arguments if not one.startswith("-chdir=")]
-    command, _, flags = _split(arguments, _TERRAFORM, set())
+    command, words, flags = _split(arguments, _TERRAFORM, set())
     match command:
+        case "init":
+            _initialise(Path(folder) / ".terraform.lock.hcl", readonly="-lockfile" in flags)
         case "version":
             return {"terraform_version": "1.11.4"}
         case "output":
             return {name: {"value": one} for name, one in cloud["outputs"].items()}
         case "plan":
             Path(flags["-out"]).write_text("plan")
+        case "show":
+            return f"what {Path(words[0]).read_text()} would do"
         case "apply":
-            for name in cloud["deploys"]:
-                service = cloud["services"][f"whetstone-{name}"]
-                number = len(service["revisions"]) + 1
-                service["revisions"].append(f"whetstone-{name}-{number:05}-aaa")
-                if cloud["ignores_pins"]:
-                    service["spec"] = [{"latestRevision": True, "percent": 100}]
-            cloud["deploys"] = []
+            _deploy(cloud)
     return None
 
 

@@ -19,6 +19,10 @@ run "the_state_is_kept_in_versions_and_cannot_become_public" {
     error_message = "The state could be destroyed with its bucket."
   }
   assert {
+    condition     = alltrue([for rule in google_storage_bucket.state.lifecycle_rule : one(rule.condition).with_state == "ARCHIVED" || one(rule.condition).matches_prefix == tolist(["plans/"])])
+    error_message = "A rule would delete the state itself."
+  }
+  assert {
     condition     = output.state_bucket == "example-project-whetstone-state"
     error_message = "The state's bucket has another name than the environments expect."
   }

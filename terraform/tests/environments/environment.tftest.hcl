@@ -20,7 +20,7 @@ run "can_be_planned" {
     error_message = "The environment is not what its file says."
   }
   assert {
-    condition     = var.environment != "prod" || (var.deletion_protection && length(google_cloudbuild_trigger.deploy) == 1 && google_storage_bucket.this["audit"].retention_policy[0].is_locked)
-    error_message = "prod is not protected, has no locked trail, or is not deployed by Cloud Build."
+    condition     = var.environment != "prod" || (var.deletion_protection && try(google_cloudbuild_trigger.release[0].approval_config[0].approval_required, false) && google_storage_bucket.this["audit"].retention_policy[0].is_locked)
+    error_message = "prod is not protected, has no locked trail, or is not released by Cloud Build after an approval."
   }
 }

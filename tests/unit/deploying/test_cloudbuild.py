@@ -1,8 +1,9 @@
-"""cloudbuild.yaml: of Cloud Build's form, in a safe order, and its steps run with a stub cloud."""
+"""Both builds: of Cloud Build's form, in a safe order, and their steps run with a stub cloud."""
 
 import json
 import os
 import re
+import shutil
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,59 +18,79 @@ from shared.config import VERSION
 from tests.fakes.cloud_commands import STATE, install, new_cloud, shares
 
 ROOT = Path(__file__).resolve().parents[3]
-BUILD = yaml.safe_load((ROOT / "cloudbuild.yaml").read_text("utf-8"))
-STEPS = {one["id"]: one for one in BUILD["steps"]}
-BUILT_IN = {"PROJECT_ID"}
+FILES = ("cloudbuild.yaml", "cloudbuild-release.yaml")
+PLANS, RELEASES = BUILDS = [yaml.safe_load((ROOT / name).read_text("utf-8")) for name in FILES]
+STEPS = {one["id"]: one for one in [*RELEASES["steps"], *PLANS["steps"]]}
+BUILT_IN = {"PROJECT_ID", "COMMIT_SHA", "BUILD_ID"}
 LONGEST_BUILD_S = 24 * 3600
 DEFAULT_STEP = "600s"
+COMMIT, BUILD = "c0ffee" * 6 + "c0de", "b1"
+
+both = pytest.mark.parametrize("build", BUILDS, ids=FILES)
 
 
-def test_it_is_of_the_form_that_cloud_build_reads():
+@both
+def test_it_is_of_the_form_that_cloud_build_reads(build):
     schema = json.loads((Path(__file__).parent / "cloudbuild.schema.json").read_text())
-    wrong = [one.message for one in jsonschema_rs.validator_for(schema).iter_errors(BUILD)]
+    wrong = [one.message for one in jsonschema_rs.validator_for(schema).iter_errors(build)]
     assert wrong == []
 
 
-def test_every_step_waits_for_steps_before_it():
-    known = {"-"}
-    for one in BUILD["steps"]:
+@both
+def test_every_step_waits_for_steps_before_it_and_the_last_for_all(build):
+    known, waits = {"-"}, {}
+    for one in build["steps"]:
         assert set(one["waitFor"]) <= known
         known.add(one["id"])
+        before = set(one["waitFor"]) - {"-"}
+        waits[one["id"]] = before.union(*(waits[step] for step in before))
+    assert waits[build["steps"][-1]["id"]] | {build["steps"][-1]["id"], "-"} == known
 
 
-def test_nothing_is_applied_before_the_tests_and_no_canary_before_the_apply():
-    def before(step: str) -> set[str]:
-        waits = set(STEPS[step]["waitFor"]) - {"-"}
-        return waits.union(*map(before, waits))
+def test_nothing_is_planned_before_the_tests_and_applied_but_in_the_build_that_is_approved():
+    planned, released = ([one["id"] for one in build["steps"]] for build in BUILDS)
+    assert planned[-5:] == ["check", "test", "bundle", "plan", "hand-over"]
+    assert released[-4:] == ["take-over", "apply", "canary", "verify"]
+    trigger = (ROOT / "terraform/build.tf").read_text("utf-8")
+    first, _, second = trigger.partition('resource "google_cloudbuild_trigger" "release"')
+    assert '"cloudbuild.yaml"' in first
+    assert "approval_config" not in first
+    assert '"cloudbuild-release.yaml"' in second
+    assert "approval_config" in second
 
-    assert before("verify") == set(STEPS) - {"verify"}
-    assert {"check", "test", "bundle", "plan"} <= before("apply")
-    assert "apply" in before("canary")
 
-
-def test_every_script_and_target_that_is_named_exists():
+@both
+def test_every_script_and_target_that_is_named_exists(build):
     targets = set(re.findall(r"(?m)^([a-z][a-z-]*):", (ROOT / "Makefile").read_text("utf-8")))
-    for one in BUILD["steps"]:
+    for one in build["steps"]:
         for script in re.findall(r"scripts/[a-z-]+", one["script"]):
             assert os.access(ROOT / script, os.X_OK), script
         assert set(re.findall(r"(?m)^make ([a-z-]+)", one["script"])) <= targets
 
 
-def test_every_substitution_is_declared_and_used_and_those_of_the_trigger_are_known():
-    text = "\n".join([*(one["script"] for one in BUILD["steps"]), *BUILD["options"]["env"]])
-    used = set(re.findall(r"\$\{?(_[A-Z_]+)", text))
-    assert used == set(BUILD["substitutions"])
+@both
+def test_every_substitution_is_declared_and_used(build):
+    text = "\n".join([*(one["script"] for one in build["steps"]), *build["options"]["env"]])
+    assert set(re.findall(r"\$\{?(_[A-Z_]+)", text)) == set(build["substitutions"])
     assert set(re.findall(r"\$\{?([A-Z][A-Z_]+)", text)) <= BUILT_IN
+
+
+def test_what_the_triggers_and_the_first_build_give_is_declared():
     trigger = (ROOT / "terraform/build.tf").read_text("utf-8")
-    assert set(re.findall(r"(?m)^\s+(_[A-Z_]+)\s+=", trigger)) <= used
+    given = set(re.findall(r"(?m)^\s+(_[A-Z_]+)\s+=", trigger))
+    assert given - {"_BUNDLES"} <= PLANS["substitutions"].keys() & RELEASES["substitutions"].keys()
+    assert "_BUNDLES" in given & PLANS["substitutions"].keys()
 
 
-def test_the_longest_canary_fits_its_step_and_the_steps_fit_the_build():
-    substitutions = BUILD["substitutions"]
-    longest = 2 * seconds(substitutions["_CANARY_TIME"]) + 2 * seconds("10m")
+@both
+def test_the_steps_fit_the_build(build):
+    whole = sum(seconds(one.get("timeout", DEFAULT_STEP)) for one in build["steps"])
+    assert whole <= seconds(build["timeout"]) <= LONGEST_BUILD_S
+
+
+def test_the_longest_canary_fits_its_step():
+    longest = 2 * seconds(RELEASES["substitutions"]["_CANARY_TIME"]) + 2 * seconds("10m")
     assert longest <= seconds(STEPS["canary"]["timeout"])
-    whole = sum(seconds(one.get("timeout", DEFAULT_STEP)) for one in BUILD["steps"])
-    assert whole <= seconds(BUILD["timeout"]) <= LONGEST_BUILD_S
 
 
 class Front:
@@ -108,44 +129,132 @@ def front():
     found.close()
 
 
-def run(step: str, folder: Path, cloud: Path) -> None:
-    substitutions = {**BUILD["substitutions"], "_STATE_BUCKET": "state"}
-    environment = {
-        **substitutions,
-        STATE: str(cloud),
-        "PATH": f"{folder}:/usr/bin:/bin",
-        "HOME": str(folder),
-        "CLOUDSDK_CORE_PROJECT": "p",
-        "CLOUDSDK_RUN_REGION": substitutions["_REGION"],
-    }
-    done = subprocess.run(
-        ["bash", "-c", STEPS[step]["script"]],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
+class Checkout:
+    """A checkout of its own in which steps run, so that they write into no other's folders."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder, self.root = folder, folder / "workspace"
+        cloud = new_cloud(["serve"])
+        public = {"serve": {"public": True}, "publish": {"public": False}}
+        cloud["outputs"] = {"url": url, "functions": public}
+        self.file = install(folder, cloud)
+        make = folder / "make"
+        make.write_text(f'#!/bin/sh\necho "$@" >> "{folder}/made"\n')
+        make.chmod(0o755)
+        self.fresh()
+
+    def fresh(self) -> None:
+        """Checks out anew, as each build does."""
+        shutil.rmtree(self.root, ignore_errors=True)
+        for name in ("deploying", "scripts"):
+            shutil.copytree(ROOT / name, self.root / name)
+        (self.root / "terraform").mkdir()
+        for name in (".venv", "shared"):
+            (self.root / name).symlink_to(ROOT / name)
+
+    def bundles(self, content: str) -> None:
+        dist = self.root / "dist"
+        dist.mkdir(exist_ok=True)
+        (dist / "serve.zip").write_text(content)
+        (dist / "bundles.json").write_text("{}")
+
+    def cloud(self) -> dict:
+        return json.loads(self.file.read_text())
+
+    def asked(self) -> dict:
+        (build,) = self.cloud()["builds"]
+        return build
+
+    def step(self, name: str, **given: str) -> subprocess.CompletedProcess[str]:
+        substitutions = {**RELEASES["substitutions"], **PLANS["substitutions"], **given}
+        environment = {
+            **substitutions,
+            "_STATE_BUCKET": "state",
+            STATE: str(self.file),
+            "PATH": f"{self.folder}:/usr/bin:/bin",
+            "HOME": str(self.folder),
+            "CLOUDSDK_CORE_PROJECT": "p",
+            "CLOUDSDK_RUN_REGION": substitutions["_REGION"],
+            "DEPLOY_NAME": substitutions["_NAME"],
+            "COMMIT_SHA": COMMIT,
+            "BUILD_ID": BUILD,
+            **given,
+        }
+        return subprocess.run(
+            ["bash", "-c", STEPS[name]["script"]],
+            cwd=self.root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    def steps(self, *names: str, **given: str) -> None:
+        for name in names:
+            done = self.step(name, **given)
+            assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def checkout(tmp_path, front):
+    return Checkout(tmp_path, front.url)
+
+
+def test_the_steps_of_both_builds_run_as_they_are_written(checkout):
+    checkout.steps("environment", "check", "test", "bundle")
+    checkout.bundles("code")
+    checkout.steps("plan", "hand-over")
+    asked = checkout.asked()
+    assert (asked["status"], asked["trigger"]) == ("PENDING", "whetstone-release")
+    assert asked["sha"] == COMMIT
+    objects = checkout.folder / "objects/state/plans/b1"
+    assert (objects / "plan.txt").read_text() == "what plan would do\n"
+    checkout.fresh()
+    checkout.steps(
+        "environment", "take-over", "apply", "canary", "verify", **asked["substitutions"]
     )
-    assert done.returncode == 0, done.stderr
-
-
-def test_the_steps_run_as_they_are_written(tmp_path, front):
-    cloud = new_cloud(["serve"])
-    public = {"serve": {"public": True}, "publish": {"public": False}}
-    cloud["outputs"] = {"url": front.url, "functions": public}
-    file = install(tmp_path, cloud)
-    make = tmp_path / "make"
-    make.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/made"\n')
-    make.chmod(0o755)
-    for step in ("environment", "check", "test", "bundle", "plan", "apply", "canary", "verify"):
-        run(step, tmp_path, file)
-    made = (tmp_path / "made").read_text().split("\n")
-    assert made == ["env", "check", "test-fast", "bundle ARGS=", ""]
-    after = json.loads(file.read_text())
+    assert (checkout.root / "dist/serve.zip").read_text() == "code"
+    assert (checkout.root / "terraform/.terraform.lock.hcl").read_text() == "checksums"
+    made = (checkout.folder / "made").read_text().split("\n")
+    assert made == ["env", "check", "test-fast", "bundle ARGS=", "env", ""]
+    after = checkout.cloud()
     done = [" ".join(word for word in call if not word.startswith("-")) for call in after["calls"]]
-    order = ["terraform init", "terraform plan", "gcloud run services update-traffic"]
+    order = [
+        "terraform init",
+        "terraform plan",
+        "gcloud builds triggers run",
+        "gcloud run services update-traffic",
+        "terraform apply",
+    ]
     places = [next(i for i, one in enumerate(done) if one.startswith(word)) for word in order]
-    applied = next(i for i, one in enumerate(done) if one.startswith("terraform apply"))
-    assert [*places, applied] == sorted([*places, applied])
+    assert places == sorted(places)
+    assert any("-lockfile=readonly" in call for call in after["calls"])
     assert shares(after["services"]["whetstone-serve"]) == {"whetstone-serve-00001-aaa": 100}
+
+
+@pytest.mark.parametrize("what", ["plan", "commit"])
+def test_a_plan_that_is_not_the_approved_one_is_not_applied(checkout, what):
+    checkout.bundles("code")
+    checkout.steps("plan", "hand-over")
+    asked = dict(checkout.asked()["substitutions"])
+    checkout.fresh()
+    if what == "plan":
+        archive = checkout.folder / "objects/state/plans/b1/plan.tar"
+        archive.write_bytes(archive.read_bytes().replace(b"code", b"evil"))
+        said = "is not what was planned: its hash is another one"
+    else:
+        asked["COMMIT_SHA"] = "dead" * 10
+        said = f"was not planned of {'dead' * 10}"
+    done = checkout.step("take-over", **asked)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert not (checkout.root / "dist/plan.tfplan").exists()
+    assert checkout.step("apply").returncode == 1
+
+
+def test_without_a_plan_nothing_is_handed_over(checkout):
+    done = checkout.step("hand-over")
+    assert done.returncode == 1
+    assert "there is no plan; run: scripts/deploy plan" in done.stderr
+    assert checkout.cloud()["builds"] == []
