@@ -4,13 +4,21 @@ Outcomes become scores in 0..1 here; the queue and the boost read them. Every sc
 `prior_strength` imagined outcomes at 0.5 (the mean of a beta posterior; Gelman et al., "Bayesian
 Data Analysis", 3rd ed., section 2.4), so that little evidence says little. Old outcomes fade like
 all evidence, and fading alone moves nothing.
+
+Who fails where everyone fails has shown little: accuracy is judged after the workflows' ease is
+taken off (see crowd.ease), and every outcome counts by how reliable its evaluator is (evaluators).
+What a new agent may do is what a neutral card says: boost 0, priority NORMAL, not disabled.
 """
 
 import math
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Literal
 
 from shared.domain.learning.base import Figure, Learned
+from shared.domain.learning.calibration import Band, Calibration, calibration
 from shared.domain.learning.config import LearningConfig, TrustConfig
+from shared.domain.learning.evaluators import FULL, Outcomes, reliabilities, weighed
 from shared.domain.learning.figures import (
     Evidence,
     OutcomeFigures,
@@ -38,13 +46,16 @@ being right decides, the rest sets apart those who are equally right.
 _MAX_QUALITY_SD = 500.0
 """The largest standard deviation that qualities in 0..1000 tenths can have."""
 _TREND_DAYS = 30
+_TOLD = 0.05
+"""Ease and evaluators that change less are not worth a word."""
+
 _POINTS_FULL = 2
 
 
 class Trend(Learned):
     """Change of the approval rate per 30 days, with its two-sided interval.
 
-    The figures are None where too little is known to fit a line.     `direction` is other than
+    The figures are None where too little is known to fit a line. `direction` is other than
     stable only where the interval leaves out 0.
     """
 
@@ -59,8 +70,12 @@ class TrustCard(Learned):
     """An agent's trust in one recommendation type (`ALL_TYPES`: over all of them).
 
     `approval_rate` (partial counts half), its two-sided 90 % interval, `mean_quality` (0..100) and
-    `mean_confidence` are as observed and None before any outcome; the scores are shrunk to 0.5. `n`
-    counts completed recommendations, `n_effective` what they are worth after decay.
+    `mean_confidence` are as observed, by outcomes weighed as `n_effective` says, and None before
+    any; the scores are shrunk to 0.5. `n` counts completed recommendations, `n_effective` what they
+    are worth after decay and by their evaluators, who count `evaluator_weight` (0..1) on average.
+    `ease` says how much easier (above 0) its workflows were than what others do: it is taken off
+    the approval rate in `accuracy`. `calibration` is on the overall card only. `why` says the
+    score in a sentence.
     """
 
     agent_id: str
@@ -73,6 +88,8 @@ class TrustCard(Learned):
     approval_high: Figure = 1.0
     mean_quality: Figure | None = None
     mean_confidence: Figure | None = None
+    ease: Figure = 0.0
+    evaluator_weight: Figure = 1.0
     accuracy: Figure = NEUTRAL
     consistency: Figure = NEUTRAL
     timeliness: Figure = NEUTRAL
@@ -82,6 +99,8 @@ class TrustCard(Learned):
     boost: Figure = 0.0
     priority: Priority = "NORMAL"
     disabled: bool = False
+    calibration: Calibration = Calibration()
+    why: str = "Neutral: none of its recommendations has an outcome that was learned from yet."
 
 
 def neutral(agent_id: str, recommendation_type: str = ALL_TYPES) -> TrustCard:
@@ -91,12 +110,53 @@ def neutral(agent_id: str, recommendation_type: str = ALL_TYPES) -> TrustCard:
 
 def build_cards(state: LearningState, config: LearningConfig) -> list[TrustCard]:
     """Returns each agent's overall card and then one per type, in order of agent and type."""
-    groups: dict[tuple[str, str], Evidence[OutcomeFigures]] = {}
+    plain: _Groups = {}
+    groups: _Groups = {}
+    counts = reliabilities(state.outcomes)
     for key in sorted(state.outcomes):
+        evidence = state.outcomes[key]
+        heard = weighed(evidence, counts.get(key.evaluator, FULL))
         for kind in (ALL_TYPES, key.recommendation_type):
-            name, evidence = (key.agent_id, kind), state.outcomes[key]
-            groups[name] = combine(groups[name], evidence) if name in groups else evidence
-    return [card(*name, groups[name], config.trust) for name in sorted(groups)]
+            _add(plain, (key.agent_id, kind), evidence)
+            _add(groups, (key.agent_id, kind), heard)
+    curves = calibrations(state.outcomes, counts)
+    cards = []
+    for name in sorted(groups):
+        completed = plain[name].decayed.completed
+        weight = groups[name].decayed.completed / (FULL * completed) if completed > 0 else 1.0
+        curve = curves.get(name[0], Calibration()) if name[1] == ALL_TYPES else Calibration()
+        cards.append(card(*name, groups[name], config.trust, weight, curve))
+    return cards
+
+
+_Groups = dict[tuple[str, str], Evidence[OutcomeFigures]]
+
+
+def _add(groups: _Groups, name: tuple[str, str], evidence: Evidence[OutcomeFigures]) -> None:
+    groups[name] = combine(groups[name], evidence) if name in groups else evidence
+
+
+def calibrations(outcomes: Outcomes, counts: Mapping[str, int]) -> dict[str, Calibration]:
+    """Returns each agent's curve of stated confidence; `counts` as of reliabilities."""
+    bands: dict[str, dict[int, Evidence[OutcomeFigures]]] = defaultdict(dict)
+    for key in sorted(outcomes):
+        heard, of = weighed(outcomes[key], counts.get(key.evaluator, FULL)), bands[key.agent_id]
+        of[key.band] = combine(of[key.band], heard) if key.band in of else heard
+    return {
+        agent: calibration(
+            {place: _band(one) for place, one in of.items() if one.decayed.completed > 0}
+        )
+        for agent, of in bands.items()
+    }
+
+
+def _band(evidence: Evidence[OutcomeFigures]) -> Band:
+    sums = evidence.decayed
+    return Band(
+        effective_size(sums.completed, evidence.squares.completed),
+        sums.confidence_millis / sums.completed / 1000,
+        sums.points / (_POINTS_FULL * sums.completed),
+    )
 
 
 def card(
@@ -104,11 +164,22 @@ def card(
     recommendation_type: str,
     evidence: Evidence[OutcomeFigures],
     config: TrustConfig,
+    weight: float = 1.0,
+    curve: Calibration = Calibration(),  # noqa: B008 - immutable
 ) -> TrustCard:
-    """Returns the trust that one group of outcomes has earned."""
+    """Returns the trust that one group of outcomes has earned.
+
+    Args:
+        agent_id: whose.
+        recommendation_type: of which type; ALL_TYPES for all.
+        evidence: the group, weighed by its evaluators.
+        config: the rules.
+        weight: what its outcomes count on average by their evaluators, 0..1.
+        curve: the agent's calibration.
+    """
     sums, prior = evidence.decayed, config.prior_strength
-    attempts = effective_size(sums.attempted, evidence.squares.all)
-    n = effective_size(sums.completed, evidence.squares.completed)
+    attempts = effective_size(sums.attempted, evidence.squares.all) * weight
+    n = effective_size(sums.completed, evidence.squares.completed) * weight
     reliability = _shrunk(_share(sums.completed, sums.attempted), attempts, prior)
     if n == 0:
         scores = _overall(NEUTRAL, NEUTRAL, NEUTRAL, reliability)
@@ -116,14 +187,15 @@ def card(
             update={"attempted": evidence.raw.attempted, **scores}
         )
     approval = sums.points / (_POINTS_FULL * sums.completed)
-    accuracy = _shrunk(approval, n, prior)
+    ease = sums.ease / sums.completed / 1000
+    accuracy = _shrunk(min(1.0, max(0.0, approval - ease)), n, prior)
     consistency = _shrunk(1 - _quality_sd(sums) / _MAX_QUALITY_SD, n, prior)
     scores = _overall(
         accuracy, consistency, _shrunk(_share(sums.timely, sums.completed), n, prior), reliability
     )
     low, high = wilson(approval * n, n, 0.95)
     boost = accuracy - NEUTRAL
-    return TrustCard(
+    found = TrustCard(
         agent_id=agent_id,
         recommendation_type=recommendation_type,
         attempted=evidence.raw.attempted,
@@ -134,12 +206,33 @@ def card(
         approval_high=high,
         mean_quality=sums.quality / sums.completed / 10,
         mean_confidence=sums.confidence_millis / sums.completed / 1000,
-        **scores,
+        ease=ease,
+        evaluator_weight=weight,
         trend=trend(evidence, config),
         boost=boost,
         priority=_priority(boost, config),
         disabled=scores["overall"] < config.disable_below and n >= config.min_n,
-    )
+        calibration=curve,
+    ).model_copy(update=scores)
+    return found.model_copy(update={"why": explained(found, config)})
+
+
+def explained(found: TrustCard, config: TrustConfig) -> str:
+    """Returns a card's score and what it rests on, in words."""
+    said = [f"{found.approval_rate or 0:.0%} of {found.n} with an outcome were approved"]
+    if abs(found.ease) >= _TOLD:
+        kind = "easier" if found.ease > 0 else "harder"
+        said.append(f"in workflows that were {kind} than usual by {abs(found.ease):.0%}")
+    if found.evaluator_weight <= 1 - _TOLD:
+        said.append(f"told by evaluators who count {found.evaluator_weight:.0%}")
+    where = f" in {found.recommendation_type}" if found.recommendation_type else ""
+    grounds = ", ".join(said)
+    text = f"Trusted {found.overall:.2f}{where} ({NEUTRAL} is neutral): {grounds}"
+    if found.disabled:
+        return f"{text}; below {config.disable_below:g}, so it is disabled."
+    if found.n_effective < config.min_n:
+        return f"{text}; that is still little, so the score stays near neutral."
+    return f"{text}; {found.trend.direction}."
 
 
 def _share(part: int, whole: int) -> float:

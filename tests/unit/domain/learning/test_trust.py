@@ -193,3 +193,45 @@ def test_few_outcomes_have_no_trend():
     trend = card_of(*history([0, 0, 0, 0, 1, 1, 1, 1, 1], seed=1)).trend
     assert trend.direction == "stable"
     assert trend.per_30_days is None
+
+
+def test_who_fails_where_others_fail_too_loses_less_trust():
+    alone = state_of(outcomes=[outcome(times=20), outcome(points=0, times=10)])
+    hard = state_of(outcomes=[outcome(times=20), outcome(points=0, times=10, ease=-600)])
+    plain, eased = (build_cards(one, LearningConfig())[0] for one in (alone, hard))
+    assert plain.approval_rate == eased.approval_rate
+    assert eased.accuracy > plain.accuracy + 0.1
+    assert eased.ease == -0.2
+    assert "in workflows that were harder than usual by 20%" in eased.why
+    assert "workflows" not in plain.why
+
+
+def test_who_succeeds_where_everyone_does_earns_less():
+    easy = state_of(outcomes=[outcome(times=20, ease=300)])
+    plain = state_of(outcomes=[outcome(times=20)])
+    accuracies = [build_cards(one, LearningConfig())[0].accuracy for one in (easy, plain)]
+    assert accuracies[0] < accuracies[1]
+
+
+def test_every_card_says_in_a_sentence_what_its_score_rests_on():
+    state = state_of(
+        outcomes=[outcome(agent="a", times=3), outcome(agent="b", points=0, quality=0, times=30)]
+    )
+    cards = {one.agent_id: one for one in build_cards(state, LearningConfig())}
+    assert cards["a"].why.endswith("that is still little, so the score stays near neutral.")
+    assert cards["b"].why.startswith("Trusted 0.")
+    assert cards["b"].why.endswith("below 0.3, so it is disabled.")
+    assert neutral("c").why.startswith("Neutral")
+
+
+def test_the_overall_card_has_the_agents_calibration():
+    state = state_of(
+        outcomes=[
+            outcome(confidence_millis=950, points=0, times=30),
+            outcome(confidence_millis=950, times=30),
+        ]
+    )
+    overall, of_type = build_cards(state, LearningConfig())
+    assert overall.calibration.error == pytest.approx(0.45)
+    assert overall.calibration.calibrated(0.95) < 0.6
+    assert of_type.calibration.bands == ()
