@@ -33,12 +33,7 @@ def report(options: Options) -> list[str]:
 
 def gaps(learner: Whetstone, world: World) -> list[float]:
     """Returns how much better the first model is believed to be, for each test task."""
-    beliefs = learner.policy.beliefs
-    return [
-        beliefs.of(task.pattern, "", world.models[0]).value
-        - beliefs.of(task.pattern, "", world.models[1]).value
-        for task in world.test
-    ]
+    return [learner.belief(task, 0).value - learner.belief(task, 1).value for task in world.test]
 
 
 def _apgr(scores: list[float], world: World, places: range | list[int]) -> float:

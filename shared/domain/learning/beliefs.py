@@ -1,21 +1,30 @@
 """What is believed of each model where evidence is thin: every estimate leans on the one above it.
 
-    neighbourhood -> pattern -> model -> prior
+    (neighbourhood +) pattern -> model -> prior
 
 The value of a model in a pattern is thought to be the model's own standing plus what the pattern is
 like (the additive model of two-way layouts; Gelman et al., "Bayesian Data Analysis", 3rd ed.,
 chapters 5 and 15), and the group's own ratings take over as they come: with n ratings of mean y,
-believed is (n y + k a) / (n + k), where a is the additive prior and k its strength in ratings.
+believed is (n y + k a) / (n + k), where a is the additive prior and k its strength in ratings. What
+a neighbourhood makes better or worse is learned over all patterns together and added (`cells`).
 Invariant: little evidence never moves a belief far, and none leaves it where its parent is.
 """
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 from shared.domain.learning.base import Figure, Learned
+from shared.domain.learning.cells import (
+    Belief,
+    CellBelief,
+    CellKey,
+    GroupKey,
+    Observed,
+    cell_beliefs,
+)
 from shared.domain.learning.config import BeliefConfig, ModelId
 
 _ROUNDS = 6
@@ -31,30 +40,12 @@ _STRENGTHS = 5.0, 2000.0
 """Bounds of a strength that is estimated."""
 
 
-class Observed(NamedTuple):
-    """A group's ratings: effective number, mean value 0..1, variance of one, tokens an answer."""
-
-    n: float
-    value: float
-    variance: float
-    output_tokens: float | None
-
-
-class Belief(NamedTuple):
-    """What is believed: value 0..1, the standard deviation of that, tokens of an answer."""
-
-    value: float
-    spread: float
-    output_tokens: float | None
-
-
 class GroupBelief(Learned):
-    """What is believed of a model in a pattern, and there in a neighbourhood (`cell` "": all)."""
+    """What is believed of a model in a pattern, all neighbourhoods together."""
 
     pattern: str
     provider: str
     model: str
-    cell: str = ""
     value: Figure
     spread: Figure
     output_tokens: Figure | None
@@ -88,14 +79,22 @@ class Beliefs(Learned):
     models: tuple[ModelBelief, ...] = ()
     effects: tuple[tuple[str, Figure], ...] = ()
     groups: tuple[GroupBelief, ...] = ()
+    cells: tuple[CellBelief, ...] = ()
 
     @cached_property
-    def _groups(self) -> dict[tuple[str, str, ModelId], Belief]:
+    def _groups(self) -> dict[tuple[str, ModelId], Belief]:
         return {
-            (one.pattern, one.cell, ModelId(one.provider, one.model)): Belief(
+            (one.pattern, ModelId(one.provider, one.model)): Belief(
                 one.value, one.spread, one.output_tokens
             )
             for one in self.groups
+        }
+
+    @cached_property
+    def _cells(self) -> dict[str, tuple[CellBelief, dict[ModelId, float]]]:
+        return {
+            one.cell: (one, {ModelId(provider, model): own for provider, model, own in one.models})
+            for one in self.cells
         }
 
     @cached_property
@@ -112,18 +111,24 @@ class Beliefs(Learned):
         return known is None or known.n < self.new_until
 
     def of(self, pattern: str, cell: str, model: ModelId) -> Belief:
-        """Returns the belief of the nearest level that has seen the model."""
-        found = self._groups.get((pattern, cell, model)) or self._groups.get((pattern, "", model))
-        if found is not None:
+        """Returns the belief of the nearest level that has seen the model, moved by its cell."""
+        found = self._groups.get((pattern, model)) or self._unseen(pattern, model)
+        known = self._cells.get(cell)
+        if known is None:
             return found
+        shared, models = known
+        tokens = found.output_tokens
+        return Belief(
+            _in_range(found.value + models.get(model, shared.value)),
+            found.spread,
+            None if tokens is None else tokens * shared.length,
+        )
+
+    def _unseen(self, pattern: str, model: ModelId) -> Belief:
         effect, known = self._effects.get(pattern, 0.0), self._models.get(model)
         value, spread = (known.value, known.spread) if known else (self.value, self.spread)
         tokens = known.output_tokens if known else None
-        return Belief(min(1.0, max(0.0, value + effect)), spread, tokens)
-
-
-GroupKey = tuple[str, ModelId]
-CellKey = tuple[str, str, ModelId]
+        return Belief(_in_range(value + effect), spread, tokens)
 
 
 def build_beliefs(
@@ -135,60 +140,90 @@ def build_beliefs(
 
     Args:
         groups: the ratings by pattern and model, all neighbourhoods together; n above 0.
-        cells: those by pattern, neighbourhood and model; none where prompts have no neighbourhoods.
+        cells: those by pattern, neighbourhood and model, of groups that are in `groups`; none where
+            prompts have no neighbourhoods.
         config: the prior and the strengths.
     """
     if not groups:
         spread = math.sqrt(_SPREAD_PRIOR / config.prior_weight)
         return Beliefs(value=config.prior_value, spread=spread, new_until=config.new_until)
-    order = sorted(groups)
-    total = math.fsum(groups[key].n for key in order)
-    variance = _pooled_variance([groups[key] for key in order])
-    fit = _backfitted([(key, groups[key]) for key in order], total, config)
-    strength = config.strength or _estimated_strength(groups, fit, variance)
-    weights = _sums((model, groups[pattern, model].n) for pattern, model in order)
-    tokens = _token_means([(key[1], groups[key]) for key in order])
-    spreads = {
-        model: math.sqrt(variance / (weight + config.prior_weight))
-        for model, weight in weights.items()
-    }
-    found: dict[CellKey, Belief] = {}
-    for pattern, model in order:
-        parent = Belief(fit.prior(pattern, model), spreads[model], tokens[model])
-        found[pattern, "", model] = _updated(groups[pattern, model], parent, strength, variance)
-    for key in sorted(cells):
-        parent = found[key[0], "", key[2]]
-        found[key] = _updated(cells[key], parent, config.neighbourhood_strength, variance)
+    rows = [(key, groups[key]) for key in sorted(groups)]
+    variance = _pooled_variance([one for _, one in rows])
+    fit = _backfitted(rows, config)
+    strength = config.strength or _estimated_strength(rows, fit, variance)
+    models = _model_beliefs(rows, fit, config, variance)
+    found = _group_beliefs(rows, fit, models, strength, variance)
     return Beliefs(
         value=fit.grand,
         spread=math.sqrt(variance / config.prior_weight),
         strength=strength,
         new_until=config.new_until,
-        models=tuple(
-            ModelBelief(
-                provider=model.provider,
-                model=model.model,
-                n=weights[model],
-                value=fit.models[model],
-                spread=math.sqrt(spreads[model] ** 2 + variance / strength),
-                output_tokens=tokens[model],
-            )
-            for model in sorted(weights)
-        ),
+        models=tuple(models[model].shown(model, variance / strength) for model in sorted(models)),
         effects=tuple(sorted(fit.effects.items())),
         groups=tuple(
             GroupBelief(
                 pattern=pattern,
                 provider=model.provider,
                 model=model.model,
-                cell=cell,
-                value=found[pattern, cell, model].value,
-                spread=found[pattern, cell, model].spread,
-                output_tokens=found[pattern, cell, model].output_tokens,
+                value=one.value,
+                spread=one.spread,
+                output_tokens=one.output_tokens,
             )
-            for pattern, cell, model in sorted(found)
+            for (pattern, model), one in found.items()
         ),
+        cells=cell_beliefs(cells, found, config.neighbourhood_strength),
     )
+
+
+class _Parent(NamedTuple):
+    """A model's ratings in all patterns: how many, what it is worth, how sure that is, tokens."""
+
+    n: float
+    value: float
+    spread: float
+    output_tokens: float | None
+
+    def shown(self, model: ModelId, elsewhere: float) -> ModelBelief:
+        """Returns the belief for patterns without ratings; `elsewhere` is their variance."""
+        return ModelBelief(
+            provider=model.provider,
+            model=model.model,
+            n=self.n,
+            value=self.value,
+            spread=math.sqrt(self.spread**2 + elsewhere),
+            output_tokens=self.output_tokens,
+        )
+
+
+Rows = Sequence[tuple[GroupKey, Observed]]
+
+
+def _model_beliefs(
+    rows: Rows, fit: "_Fit", config: BeliefConfig, variance: float
+) -> dict[ModelId, _Parent]:
+    sizes = _sums((model, one.n) for (_, model), one in rows)
+    tokens = _token_means([(model, one) for (_, model), one in rows])
+    return {
+        model: _Parent(
+            n, fit.models[model], math.sqrt(variance / (n + config.prior_weight)), tokens[model]
+        )
+        for model, n in sizes.items()
+    }
+
+
+def _group_beliefs(
+    rows: Rows,
+    fit: "_Fit",
+    models: Mapping[ModelId, _Parent],
+    strength: float,
+    variance: float,
+) -> dict[GroupKey, Belief]:
+    found = {}
+    for (pattern, model), seen in rows:
+        above = models[model]
+        parent = Belief(fit.prior(pattern, model), above.spread, above.output_tokens)
+        found[pattern, model] = _updated(seen, parent, strength, variance)
+    return found
 
 
 def _updated(seen: Observed, parent: Belief, strength: float, variance: float) -> Belief:
@@ -198,7 +233,7 @@ def _updated(seen: Observed, parent: Belief, strength: float, variance: float) -
     """
     whole = seen.n + strength
     lean = strength / whole
-    value = min(1.0, max(0.0, (seen.n * seen.value + strength * parent.value) / whole))
+    value = _in_range((seen.n * seen.value + strength * parent.value) / whole)
     spread = math.sqrt(variance / whole + (lean * parent.spread) ** 2)
     tokens = parent.output_tokens
     if seen.output_tokens is not None:
@@ -219,14 +254,15 @@ class _Fit(NamedTuple):
     effects: dict[str, float]
 
     def prior(self, pattern: str, model: ModelId) -> float:
-        return min(1.0, max(0.0, self.models[model] + self.effects[pattern]))
+        return _in_range(self.models[model] + self.effects[pattern])
 
 
-def _backfitted(rows: list[tuple[GroupKey, Observed]], total: float, config: BeliefConfig) -> _Fit:
+def _backfitted(rows: Rows, config: BeliefConfig) -> _Fit:
     """Fits value = model + effect of the pattern, in turns (Breiman, Friedman, JASA 80, 1985).
 
     Models lean on the grand mean by `prior_weight`, effects on 0 by _EFFECT_STRENGTH.
     """
+    total = math.fsum(one.n for _, one in rows)
     seen = math.fsum(one.n * one.value for _, one in rows)
     grand = (seen + config.prior_weight * config.prior_value) / (total + config.prior_weight)
     models = {model: grand for (_, model), _ in rows}
@@ -244,7 +280,7 @@ def _backfitted(rows: list[tuple[GroupKey, Observed]], total: float, config: Bel
     return _Fit(grand, models, effects)
 
 
-def _estimated_strength(groups: Mapping[GroupKey, Observed], fit: _Fit, variance: float) -> float:
+def _estimated_strength(rows: Rows, fit: _Fit, variance: float) -> float:
     """Returns the strength that the groups' own scatter about the additive prior speaks for.
 
     The method of moments (DerSimonian, Laird, "Meta-analysis in clinical trials", Controlled
@@ -252,15 +288,13 @@ def _estimated_strength(groups: Mapping[GroupKey, Observed], fit: _Fit, variance
     and the strength is variance / t**2, within _STRENGTHS.
     """
     low, high = _STRENGTHS
-    sizes = [groups[key].n for key in sorted(groups)]
+    sizes = [one.n for _, one in rows]
     total = math.fsum(sizes)
-    free = len(groups) - len(fit.models) - len(fit.effects) + 1
+    free = len(rows) - len(fit.models) - len(fit.effects) + 1
     if total <= 0 or free <= 0:
         return 100.0
-    scatter = math.fsum(
-        groups[key].n * (groups[key].value - fit.prior(*key)) ** 2 for key in sorted(groups)
-    )
-    scale = (total - math.fsum(n * n for n in sizes) / total) * free / len(groups)
+    scatter = math.fsum(one.n * (one.value - fit.prior(*key)) ** 2 for key, one in rows)
+    scale = (total - math.fsum(n * n for n in sizes) / total) * free / len(rows)
     between = (scatter - free * variance) / scale if scale > 0 else 0.0
     return min(high, max(low, variance / between)) if between > 0 else high
 
@@ -277,6 +311,10 @@ def _token_means(rows: list[tuple[ModelId, Observed]]) -> dict[ModelId, float | 
     sizes = _sums((model, n) for model, n, _ in known)
     sums = _sums((model, n * (tokens or 0.0)) for model, n, tokens in known)
     return {model: sums[model] / sizes[model] if model in sizes else None for model, _ in rows}
+
+
+def _in_range(value: float) -> float:
+    return min(1.0, max(0.0, value))
 
 
 K = TypeVar("K")

@@ -143,17 +143,15 @@ class BeliefConfig(Settings):
         description="How many ratings a model's standing elsewhere is worth in a pattern; "
         "null: estimated from the evidence.",
     )
-    neighbourhoods: int = Field(
-        default=0,
-        ge=0,
-        le=64,
-        description="Into how many neighbourhoods each pattern's prompts are divided; 0: none.",
+    neighbourhoods: bool = Field(
+        default=True,
+        description="Whether prompts of words, of some and of many figures are told apart.",
     )
     neighbourhood_strength: float = Field(
-        default=200,
+        default=100,
         gt=0,
         le=100_000,
-        description="How many ratings a model's standing in a pattern is worth in a neighbourhood.",
+        description="How many ratings what a neighbourhood does to all models is worth for one.",
     )
     new_until: float = Field(
         default=15,

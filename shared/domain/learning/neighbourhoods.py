@@ -1,24 +1,27 @@
-"""Neighbourhoods: prompts of one pattern that share words come to the same cell.
+"""Neighbourhoods: prompts that are alike whatever they are about, by how much of them is figures.
 
-Min-wise hashing (Broder, "On the resemblance and containment of documents", 1997): the cell of a
-prompt is its smallest word hash modulo the number of cells, so that two prompts meet with a
-probability that grows with the share of words that they have in common. Needs no training and no
-model, is the same on every machine, and a cell's sums add up like any others. Whether cells tell
-models apart is for the evidence to say: what is believed of one starts from its pattern.
+A question that is asked in numbers is calculated, one that is asked in words is recalled or argued,
+in every subject; models differ in which of the two they are better at. Needs no training and no
+model, is the same on every machine, and a neighbourhood's sums add up like any others. What it says
+of a model is for the evidence to tell, see `cells`.
 """
 
-import re
-from zlib import crc32
-
-_WORD = re.compile(r"[^\W\d_]{4,}")
 _READ = 2000
 """Characters that are read: the task stands at the start."""
 
+_DIGITS = "0123456789"
+_SOME, _MANY = 0.005, 0.05
+"""Shares of digits from which a prompt is mixed, and from which it is figures."""
 
-def cell_of(prompt: str, count: int) -> str:
-    """Returns the cell of a prompt, "0" to str(count - 1), or "" where `count` is below 2."""
-    if count < 2:  # noqa: PLR2004 - one cell divides nothing
+WORDS, MIXED, FIGURES = "words", "mixed", "figures"
+
+
+def cell_of(prompt: str, *, told_apart: bool) -> str:
+    """Returns the neighbourhood of a prompt: words, mixed or figures; "" where none are told."""
+    if not told_apart:
         return ""
-    words = set(_WORD.findall(prompt[:_READ].lower()))
-    smallest = min([crc32(word.encode()) for word in words], default=0)
-    return str(smallest * 0x9E3779B1 % 0x7FFFFFFF % count)
+    text = prompt[:_READ]
+    digits = sum(map(text.count, _DIGITS))
+    if digits < _SOME * len(text) or not digits:
+        return WORDS
+    return MIXED if digits < _MANY * len(text) else FIGURES

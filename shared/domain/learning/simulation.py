@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+from shared.domain.learning.cells import Belief
 from shared.domain.learning.config import LearningConfig, ModelId
 from shared.domain.learning.decision import odds
 from shared.domain.learning.gains import Point
@@ -214,8 +215,13 @@ class Whetstone:
             self._kept[kind] = self._place[greedy]
         return self._kept[kind]
 
+    def belief(self, task: Task, place: int) -> Belief:
+        """Returns what is believed of a model's answer to a task."""
+        beliefs = self._policy.beliefs
+        return beliefs.of(task.pattern, self._cell(task), self._world.models[place])
+
     def _cell(self, task: Task) -> str:
-        return cell_of(task.prompt, self._config.beliefs.neighbourhoods)
+        return cell_of(task.prompt, told_apart=self._config.beliefs.neighbourhoods)
 
     def _costs(self, task: Task, cell: str, size: int) -> dict[ModelId, float]:
         costs = {}

@@ -85,7 +85,7 @@ def choose(
     found, complexity = classify(prompt)
     pattern = command.pattern or found
     learning = deps.options.learning
-    cell = cell_of(prompt, learning.beliefs.neighbourhoods)
+    cell = cell_of(prompt, told_apart=learning.beliefs.neighbourhoods)
     explores = view.settings.exploring and not command.critical
     rate = learning.exploration_rate if explores else 0.0
     choice = odds_for(view, allowed, pattern, cell, tokens, rate).draw(deps.ids.uniform())

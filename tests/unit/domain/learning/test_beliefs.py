@@ -71,14 +71,46 @@ def test_a_hard_pattern_is_hard_for_a_model_that_was_not_tried_there():
     assert beliefs.of("law", "", B).spread > beliefs.of("code", "", B).spread
 
 
+def two_patterns(n, words, figures):
+    """Returns the ratings of A by pattern, and by pattern and neighbourhood."""
+    cells = {
+        (pattern, cell, A): seen(n, value)
+        for pattern in ("code", "math")
+        for cell, value in (("words", words), ("figures", figures))
+    }
+    return {(pattern, A): seen(2 * n, (words + figures) / 2) for pattern in ("code", "math")}, cells
+
+
 def test_a_neighbourhood_starts_from_its_pattern_and_needs_evidence_of_its_own():
-    pattern = {("code", A): seen(1000, 0.6)}
-    few = build_beliefs(pattern, {("code", "1", A): seen(2, 1.0)}, CONFIG)
-    many = build_beliefs(pattern, {("code", "1", A): seen(5000, 0.95)}, CONFIG)
-    parent = few.of("code", "", A).value
-    assert few.of("code", "1", A).value == pytest.approx(parent, abs=0.01)
-    assert many.of("code", "1", A).value > 0.9
-    assert many.of("code", "2", A) == many.of("code", "", A)
+    few = build_beliefs(*two_patterns(1, 1.0, 0.0), CONFIG)
+    many = build_beliefs(*two_patterns(5000, 0.9, 0.3), CONFIG)
+    whole = few.of("code", "", A).value
+    assert few.of("code", "words", A).value == pytest.approx(whole, abs=0.05)
+    assert many.of("code", "words", A).value == pytest.approx(0.9, abs=0.01)
+    assert many.of("code", "figures", A).value == pytest.approx(0.3, abs=0.01)
+    assert many.of("code", "mixed", A) == many.of("code", "", A)
+
+
+def test_what_a_neighbourhood_does_is_learned_over_all_patterns():
+    beliefs = build_beliefs(*two_patterns(5000, 0.9, 0.3), CONFIG)
+    assert beliefs.of("law", "words", A).value > beliefs.of("law", "", A).value + 0.2
+
+
+def test_a_model_that_was_not_tried_in_a_neighbourhood_is_moved_as_all_are():
+    groups, cells = two_patterns(5000, 0.9, 0.3)
+    groups["code", B] = seen(5000, 0.5)
+    beliefs = build_beliefs(groups, cells, CONFIG)
+    assert beliefs.of("code", "figures", B).value < beliefs.of("code", "", B).value - 0.2
+
+
+def test_answers_of_a_neighbourhood_are_as_long_as_they_were_against_the_patterns():
+    groups = {("code", A): seen(2000, 0.5, 200.0)}
+    cells = {("code", "words", A): seen(1000, 0.5, 100.0)}
+    cells["code", "figures", A] = seen(1000, 0.5, 300.0)
+    beliefs = build_beliefs(groups, cells, CONFIG)
+    assert beliefs.of("code", "words", A).output_tokens == pytest.approx(105, abs=1)
+    assert beliefs.of("code", "figures", A).output_tokens == pytest.approx(295, abs=1)
+    assert beliefs.of("code", "", A).output_tokens == pytest.approx(200, abs=1)
 
 
 def test_strength_can_be_estimated_from_how_much_patterns_differ():
@@ -106,12 +138,12 @@ def test_answers_of_a_new_pattern_are_thought_as_long_as_the_models_elsewhere():
 
 def test_policy_carries_beliefs_of_patterns_and_neighbourhoods():
     rows = [
-        rating(model="a", times=40, cell="1"),
+        rating(model="a", times=40, cell="words"),
         rating(model="a", times=40, correct=0, quality=1),
     ]
     policy = build_policy(state_of(ratings=rows), LearningConfig())
-    assert [one.cell for one in policy.beliefs.groups] == ["", "1"]
-    whole, cell = (policy.beliefs.of("code", where, A).value for where in ("", "1"))
+    assert [one.cell for one in policy.beliefs.cells] == ["words"]
+    whole, cell = (policy.beliefs.of("code", where, A).value for where in ("", "words"))
     assert cell > whole
     assert policy.by_pattern["code"].ranking[0].n == 80
 
