@@ -11,6 +11,7 @@ _PARTS = {
     "bare",
     "baseline",
     "billing",
+    "cost",
     "growth_rows",
     "growth_stores",
     "load",
