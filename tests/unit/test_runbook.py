@@ -19,9 +19,16 @@ ALERTS = "".join(path.read_text("utf-8") for path in (ROOT / "terraform").glob("
 CLOUD = sorted({*re.findall(r'runbook = "(\w+)"', ALERTS)} - {*RULES})
 """Alerts of Cloud Monitoring that are no rule of ours."""
 
-GENERAL = ("Any alert", "Backup", "Restore")
+GENERAL = ("Any alert", "Backup", "Restore", "Routine tasks", "Incident template")
 
-SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", TEXT, re.DOTALL | re.MULTILINE))
+BLOCK = re.compile(r"^```markdown\n.*?^```$", re.DOTALL | re.MULTILINE)
+"""What is to be copied has headings of its own."""
+
+PLAIN = BLOCK.sub(lambda found: found[0].replace("\n#", "\n\0#"), TEXT)
+SECTIONS = {
+    name: text.replace("\0", "")
+    for name, text in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PLAIN, re.DOTALL | re.MULTILINE)
+}
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -42,6 +49,23 @@ def test_every_alert_of_the_cloud_has_a_section(alert):
 def test_there_is_no_section_of_a_rule_that_is_gone():
     assert CLOUD
     assert set(SECTIONS) == {*GENERAL, *RULES, *CLOUD}
+
+
+def test_there_are_tasks_for_every_week_month_and_quarter():
+    tasks = re.split(r"\*\*Every (week|month|quarter)\*\*", SECTIONS["Routine tasks"])
+    assert tasks[1::2] == ["week", "month", "quarter"]
+    for table in tasks[2::2]:
+        rows = [line.split("|")[1:-1] for line in table.strip().splitlines()[2:]]
+        assert len(rows) >= 5
+        assert all(len(row) == 3 and all(map(str.strip, row)) for row in rows)
+
+
+def test_the_incident_template_asks_for_what_a_review_needs():
+    template = SECTIONS["Incident template"].partition("```markdown\n")[2]
+    for part in ("Effect", "Timeline", "What stopped it", "Cause", "What changes", "Evidence"):
+        assert f"## {part}" in template, part
+    for fact in ("Severity", "Began, noticed, mitigated, over", "Noticed by"):
+        assert fact in template, fact
 
 
 def test_every_command_exists():
