@@ -20,6 +20,7 @@ from shared.adapters.analytics_sqlite import SqliteAnalytics
 from shared.adapters.blobs_folder import FolderBlobs
 from shared.adapters.bus_inprocess import InProcessBus, Retries
 from shared.adapters.clock_system import SystemClock
+from shared.adapters.evidence_sqlite import SqliteEvidence
 from shared.adapters.ids_sortable import SortableIds
 from shared.adapters.index_sqlite import SqliteKnowledgeIndex
 from shared.adapters.store_sqlite import SqliteStore
@@ -46,6 +47,7 @@ def make_deps(root: Path) -> Deps:
     return Deps(
         store=store,
         analytics=SqliteAnalytics(store.path),
+        evidence_log=SqliteEvidence(store.path),
         blobs=FolderBlobs(root / "blobs"),
         bus=InProcessBus(store, clock, {}, Retries()),
         index=SqliteKnowledgeIndex(root / "index"),

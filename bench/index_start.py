@@ -25,6 +25,7 @@ from shared.adapters.blobs_folder import FolderBlobs
 from shared.adapters.blobs_gcs import GcsBlobs
 from shared.adapters.bus_inprocess import InProcessBus, Retries
 from shared.adapters.clock_system import SystemClock
+from shared.adapters.evidence_sqlite import SqliteEvidence
 from shared.adapters.ids_sortable import SortableIds
 from shared.adapters.index_blobs import StoredIndex
 from shared.adapters.index_sqlite import SqliteKnowledgeIndex
@@ -144,6 +145,7 @@ def make_deps(root: Path, blobs: Blobs, index: StoredIndex) -> Deps:
     return Deps(
         store=store,
         analytics=SqliteAnalytics(store.path),
+        evidence_log=SqliteEvidence(store.path),
         blobs=blobs,
         bus=InProcessBus(store, clock, {}, Retries()),
         index=index,

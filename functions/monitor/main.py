@@ -28,6 +28,7 @@ from shared.services import (
     alerting,
     burying,
     checking,
+    drifting,
     guarding,
     monitoring,
     performing,
@@ -148,7 +149,7 @@ async def sweep(call: Call) -> Swept:  # noqa: ARG001 -- for all workspaces
 async def check(call: Call) -> ChecksRun:  # noqa: ARG001 -- for all workspaces
     """Look at every alert rule of every workspace, raise alerts and resolve them."""
     recent = TRAFFIC.look(total(telemetry.route_traffic().values()))
-    return await checking.check(bootstrap.deps(), recent, (guarding.check_quality,))
+    return await checking.check(bootstrap.deps(), recent, (drifting.look, guarding.check_quality))
 
 
 @app.endpoint("POST", "/jobs/backup", needs=SYSTEM)

@@ -8,6 +8,9 @@ from shared.messages.events import Event
 from shared.messages.learning import (
     AgentDetail,
     AgentView,
+    DriftChangeView,
+    DriftPage,
+    DriftView,
     Insights,
     LearningStatus,
     Patterns,
@@ -25,7 +28,14 @@ from shared.messages.training import (
     StartRun,
     TrustInitialized,
 )
-from shared.services import learning_status, requesting, rolling_back, training, trusting
+from shared.services import (
+    drift_status,
+    learning_status,
+    requesting,
+    rolling_back,
+    training,
+    trusting,
+)
 from shared.services.consuming import handle_once
 from shared.services.requesting import RunsRequested
 from shared.web.app import Api
@@ -64,6 +74,18 @@ async def view_run(call: Call, run_id: str) -> RunView:
 async def learning_status_now(call: Call) -> LearningStatus:
     """Read where learning stands: last and next run, evidence that waits, tiers, holds."""
     return await learning_status.status(bootstrap.deps(), call.caller)
+
+
+@app.endpoint("GET", "/v1/learning/drift", needs=READER)
+async def list_drift(call: Call, query: DriftPage) -> Page[DriftView]:
+    """List where each model stands: as it was, changed, or looking so without proof."""
+    return await drift_status.drift(bootstrap.deps(), call.caller, query)
+
+
+@app.endpoint("GET", "/v1/learning/drift/changes", needs=READER)
+async def list_changes(call: Call, query: PageParams) -> Page[DriftChangeView]:
+    """List the changes of models that were proven, newest first, each with its figures."""
+    return await drift_status.changes(bootstrap.deps(), call.caller, query)
 
 
 @app.endpoint("GET", "/v1/learning/snapshots", needs=READER)

@@ -33,18 +33,8 @@ def feed(chosen: Settings) -> EvidenceFeed | None:
             assert_never(never)
 
 
-def log(chosen: Settings, store: Callable[[], Store]) -> EvidenceLog | None:
-    """Returns the rows of the store's evidence; None where nobody keeps a copy of them."""
-    match chosen.chosen.analytics:
-        case "store":
-            return None
-        case "bigquery":
-            return _log(chosen, store())
-        case never:
-            assert_never(never)
-
-
-def _log(chosen: Settings, store: Store) -> EvidenceLog:
+def log(chosen: Settings, store: Store) -> EvidenceLog:
+    """Returns the rows of the store's evidence."""
     match chosen.chosen.store:
         case "firestore":
             return _firestore(store)

@@ -84,9 +84,9 @@ class Ports(Deps):
         return evidence.analytics(self._chosen, lambda: self._records[1])
 
     @cached_property
-    def evidence_log(self) -> EvidenceLog | None:
-        """The rows of the evidence, where a copy of them is summed up elsewhere."""
-        return evidence.log(self._chosen, lambda: self.store)
+    def evidence_log(self) -> EvidenceLog:
+        """The rows of the evidence."""
+        return evidence.log(self._chosen, self.store)
 
     @cached_property
     def evidence_feed(self) -> EvidenceFeed | None:

@@ -13,6 +13,7 @@ from shared.domain.operations import AlertRule, Severity
 RuleName = Literal[
     "quality_regression",
     "agent_disabled",
+    "drift",
     "dead_letters",
     "oldest_pending",
     "error_rate",
@@ -48,6 +49,12 @@ RULES: Mapping[RuleName, Rule] = {
         0.10,
         "relative fall, 0..1",
         "Rated quality fell after a training run, by more than chance explains.",
+    ),
+    "drift": Rule(
+        "warning",
+        0.05,
+        "fall of the value, 0..1",
+        "A model's ratings in a pattern fell from what they were, by more than chance explains.",
     ),
     "agent_disabled": Rule(
         "critical",

@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.domain import access, entries, feedback, operations
 from shared.domain.knowledge import publication
-from shared.domain.learning import runs
+from shared.domain.learning import changes, runs
 from shared.domain.records import Collection
 
 ALL: tuple[Collection[Any], ...] = (
@@ -36,6 +36,9 @@ ALL: tuple[Collection[Any], ...] = (
     runs.PERFORMANCE,
     runs.TRUST_ROWS,
     runs.PATTERN_ROWS,
+    changes.DRIFT_GROUPS,
+    changes.DRIFT_CHANGES,
+    changes.DRIFT_HEADS,
     operations.IDEMPOTENCY,
     operations.CONSUMED,
     operations.DELIVERIES,

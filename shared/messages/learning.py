@@ -5,6 +5,8 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from shared.domain.access import LearningMode
+from shared.domain.learning.changes import DriftStatus
+from shared.domain.learning.drift import Direction
 from shared.domain.learning.patterns import Category, PatternCard
 from shared.domain.learning.trust import TrustCard
 from shared.domain.times import Timestamp
@@ -130,3 +132,61 @@ class Insights(Answer):
     snapshot_id: str | None
     created_at: Timestamp | None
     insights: dict[str, JsonValue]
+
+
+class DriftPage(PageParams):
+    """Which models."""
+
+    status: DriftStatus | None = Field(default=None, description="Only those that stand so.")
+
+
+class RatedFigures(Answer):
+    """Ratings as means: `value` is that of correctness and (quality - 1) / 4; null without any."""
+
+    ratings: int
+    value: float | None
+    quality: float | None
+    correctness: float | None
+
+
+class DriftView(Answer):
+    """Where a model stands in a pattern: as it was, changed, or looking so without proof.
+
+    `now` are the ratings since its last change, divided where they differ most into `before` and
+    `after`. `epoch` counts its changes. `evidence_of_a_fall` reaches x at most once in x ratings
+    while nothing changes; a change is told from `needed` on (null where none are looked for).
+    `fallen_from` is what it has not recovered from.
+    """
+
+    pattern: str
+    provider: str
+    model: str
+    status: DriftStatus
+    words: str
+    epoch: int
+    now: RatedFigures
+    before: RatedFigures
+    after: RatedFigures
+    fallen_from: RatedFigures | None
+    evidence_of_a_fall: float
+    needed: float | None
+    updated_at: Timestamp
+
+
+class DriftChangeView(Answer):
+    """A change that was proven, by the rating at `place` of the log on `day`."""
+
+    change_id: str
+    pattern: str
+    provider: str
+    model: str
+    direction: Direction
+    epoch: int
+    place: int
+    day: str
+    before: RatedFigures
+    after: RatedFigures
+    evidence: float
+    needed: float
+    words: str
+    noticed_at: Timestamp

@@ -51,8 +51,8 @@ class Options:
 class Deps:
     """The ports of one running system, and what this process remembers of each workspace.
 
-    `embedder` is None where search goes by words alone; `evidence_log` and `evidence_feed` are None
-    where evidence is summed up in the store. `archive` reads whole workspaces, `backups` is where
+    `embedder` is None where search goes by words alone; `evidence_feed` is None where evidence is
+    summed up in the store. `archive` reads whole workspaces, `backups` is where
     their copies go (None where no place is set).
 
     `settings_seen` has its settings and when they were read, `snapshots_seen` what is current (see
@@ -64,6 +64,7 @@ class Deps:
 
     store: Store
     analytics: Analytics
+    evidence_log: EvidenceLog
     blobs: Blobs
     bus: Bus
     index: KnowledgeIndex
@@ -75,7 +76,6 @@ class Deps:
     options: Options
     embedder: Embedder | None = None
     schedule: Schedule | None = None
-    evidence_log: EvidenceLog | None = None
     evidence_feed: EvidenceFeed | None = None
     archive: Archive | None = None
     backups: Blobs | None = None

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from shared.domain.access import WorkspaceSettings
 from shared.domain.learning.config import ModelId
+from shared.domain.learning.epochs import Changed, Name
 from shared.domain.learning.evaluation import evaluate
 from shared.domain.learning.explain import Change, changes, insights
 from shared.domain.learning.routing import RoutingPolicy
@@ -20,6 +21,7 @@ from shared.domain.learning.state import LearningState, fold
 from shared.domain.learning.state_json import to_json
 from shared.domain.learning.sums import OutcomeSums, QualitySums, RatingSums
 from shared.services.deps import Deps
+from shared.services.drifting import changes_after
 from shared.services.foreseeing import foresee
 from shared.services.snapshots import info_of, open_snapshot, open_state
 from shared.services.unit import settings_of
@@ -27,11 +29,12 @@ from shared.services.unit import settings_of
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Evidence in a range of the log, as sums, and where the range ends."""
+    """Evidence in a range of the log, as sums, and where the range ends; changes as they are."""
 
     ratings: list[RatingSums]
     outcomes: list[OutcomeSums]
     quality: list[QualitySums]
+    changes: list[tuple[Name, Changed]]
     ratings_upto: int
     outcomes_upto: int
 
@@ -80,12 +83,13 @@ async def plan(deps: Deps, workspace: str, head: LearningHead) -> Plan:
 async def read_since(deps: Deps, workspace: str, base: LearningState) -> Read:
     """Returns the evidence after the state's watermarks, up to the settled end of the log."""
     ratings_upto, outcomes_upto = await deps.analytics.head(workspace)
-    ratings, quality, outcomes = await asyncio.gather(
+    ratings, quality, outcomes, changes = await asyncio.gather(
         deps.analytics.rating_sums(workspace, base.ratings_watermark, ratings_upto),
         deps.analytics.quality_sums(workspace, base.ratings_watermark, ratings_upto),
         deps.analytics.outcome_sums(workspace, base.outcomes_watermark, outcomes_upto),
+        changes_after(deps, workspace, base.changes_watermark),
     )
-    return Read(ratings, outcomes, quality, ratings_upto, outcomes_upto)
+    return Read(ratings, outcomes, quality, changes, ratings_upto, outcomes_upto)
 
 
 def folded(base: LearningState, read: Read) -> LearningState:
@@ -95,6 +99,7 @@ def folded(base: LearningState, read: Read) -> LearningState:
         ratings=read.ratings,
         outcomes=read.outcomes,
         quality=read.quality,
+        changes=read.changes,
         ratings_watermark=read.ratings_upto,
         outcomes_watermark=read.outcomes_upto,
     )

@@ -17,7 +17,7 @@ from shared.messages.base import Answer, Page, PageParams
 from shared.messages.events import Event
 from shared.messages.training import RunView
 from shared.ports import Transaction
-from shared.services import guarding, leasing
+from shared.services import drifting, guarding, leasing
 from shared.services.applying import apply, finished
 from shared.services.deps import Deps
 from shared.services.following import follow_up
@@ -149,6 +149,7 @@ async def _run(
         return await view_run(deps, caller, told.run_id), None
     running = run.model_copy(update={"status": "running", "started_at": now})
     try:
+        await drifting.catch_up(deps, caller.workspace)
         made = await plan(deps, caller.workspace, await head_of(deps, caller.workspace))
         done = await apply(deps, caller, running, made)
     except Exception as error:  # noqa: BLE001 -- logged; the run's record says that it failed

@@ -218,6 +218,8 @@ ROWS = (
     Row("GET", "/v1/learning/runs/{}", 200, RUN, makes=lambda w: w.run()["run_id"]),
     Row("GET", "/v1/learning/snapshots", 200, PAGE, makes=World.run, holds=lambda a: a["items"]),
     Row("GET", "/v1/learning/trends", 200, PAGE, makes=World.run, holds=lambda a: a["items"]),
+    Row("GET", "/v1/learning/drift", 200, PAGE, makes=World.run, holds=lambda a: a["items"]),
+    Row("GET", "/v1/learning/drift/changes", 200, PAGE, makes=World.run),
     Row(
         "POST",
         "/v1/learning/rollback",

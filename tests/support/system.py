@@ -25,6 +25,7 @@ from shared.adapters.analytics_sqlite import SqliteAnalytics
 from shared.adapters.archive_sqlite import SqliteArchive
 from shared.adapters.blobs_folder import FolderBlobs
 from shared.adapters.bus_inprocess import InProcessBus, Retries
+from shared.adapters.evidence_sqlite import SqliteEvidence
 from shared.adapters.index_sqlite import SqliteKnowledgeIndex
 from shared.adapters.schedule_store import StoreSchedule
 from shared.adapters.store_sqlite import SqliteStore
@@ -105,6 +106,7 @@ class System:
         self.deps = Deps(
             store=self.store,
             analytics=SqliteAnalytics(self.store.path),
+            evidence_log=SqliteEvidence(self.store.path),
             blobs=FolderBlobs(root / "blobs"),
             bus=self.bus,
             index=self.index,

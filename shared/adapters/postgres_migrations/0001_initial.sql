@@ -253,6 +253,34 @@ CREATE TABLE pattern_rows (
     PRIMARY KEY (workspace, id)
 );
 
+CREATE TABLE drift_groups (
+    workspace text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    pattern text COLLATE "C" NOT NULL,
+    status text COLLATE "C" NOT NULL,
+    unsettled boolean NOT NULL,
+    doc text NOT NULL,
+    PRIMARY KEY (workspace, id)
+);
+CREATE INDEX drift_groups_by_pattern ON drift_groups (workspace, pattern, id);
+CREATE INDEX drift_groups_by_unsettled_pattern ON drift_groups (workspace, unsettled, pattern, id);
+
+CREATE TABLE drift_changes (
+    workspace text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    place bigint NOT NULL,
+    doc text NOT NULL,
+    PRIMARY KEY (workspace, id)
+);
+CREATE INDEX drift_changes_by_place ON drift_changes (workspace, place, id);
+
+CREATE TABLE drift_heads (
+    workspace text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    doc text NOT NULL,
+    PRIMARY KEY (workspace, id)
+);
+
 CREATE TABLE idempotency_keys (
     workspace text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL,

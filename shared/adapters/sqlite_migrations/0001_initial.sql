@@ -252,6 +252,34 @@ CREATE TABLE pattern_rows (
     PRIMARY KEY (workspace, id)
 ) WITHOUT ROWID;
 
+CREATE TABLE drift_groups (
+    workspace TEXT NOT NULL,
+    id TEXT NOT NULL,
+    pattern TEXT NOT NULL,
+    status TEXT NOT NULL,
+    unsettled INTEGER NOT NULL,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (workspace, id)
+) WITHOUT ROWID;
+CREATE INDEX drift_groups_by_pattern ON drift_groups (workspace, pattern, id);
+CREATE INDEX drift_groups_by_unsettled_pattern ON drift_groups (workspace, unsettled, pattern, id);
+
+CREATE TABLE drift_changes (
+    workspace TEXT NOT NULL,
+    id TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (workspace, id)
+) WITHOUT ROWID;
+CREATE INDEX drift_changes_by_place ON drift_changes (workspace, place, id);
+
+CREATE TABLE drift_heads (
+    workspace TEXT NOT NULL,
+    id TEXT NOT NULL,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (workspace, id)
+) WITHOUT ROWID;
+
 CREATE TABLE idempotency_keys (
     workspace TEXT NOT NULL,
     id TEXT NOT NULL,

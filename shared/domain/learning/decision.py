@@ -83,7 +83,7 @@ def odds(
         pattern: of the prompt.
         candidates: the models that may answer (known, allowed and affordable), in the operator's
             order.
-        exploration_rate: 0..1.
+        exploration_rate: 0..1; more where a model has changed a short while ago, unless it is 0.
         cell: the neighbourhood of the prompt.
         preference: what the operator wants of cost and quality.
         costs: what the request is predicted to cost with each model, US dollars, where known.
@@ -97,6 +97,8 @@ def odds(
     models.insert(0, greedy)
     row = policy.by_pattern.get(pattern)
     confidence = row.confidence_of if row else {}
+    if pattern in policy.shaken and exploration_rate > 0:
+        exploration_rate = max(exploration_rate, policy.shaken_rate)
     if exploration_rate <= 0 or len(models) == 1:
         rest = (0.0,) * (len(models) - 1)
         return Odds(tuple(models), (1.0, *rest), reason, confidence)

@@ -82,13 +82,19 @@ class PatternPolicy(Learned):
 
 
 class RoutingPolicy(Learned):
-    """The whole table, in order of pattern. `default_model` answers where a row has no choice."""
+    """The whole table, in order of pattern. `default_model` answers where a row has no choice.
+
+    In the patterns of `shaken`, where a model has changed a short while ago, at least a share
+    `shaken_rate` of the requests explores: what was known of the others may be old too.
+    """
 
     default_model: ModelField | None = None
     rows: tuple[PatternPolicy, ...] = ()
     beliefs: Beliefs = Beliefs()
     boldness: Figure = 1.0
     confidence_level: Figure = 0.8
+    shaken: tuple[str, ...] = ()
+    shaken_rate: Figure = 0.0
 
     @cached_property
     def by_pattern(self) -> dict[str, PatternPolicy]:
@@ -117,13 +123,22 @@ def build_policy(state: LearningState, config: LearningConfig) -> RoutingPolicy:
         for key in sorted(ratings)
         if key.cell and (found := standing(key, ratings[key])) and (key.pattern, found.id) in groups
     }
+    shaken = _shaken(state, config)
     return RoutingPolicy(
         default_model=config.default_model,
         rows=tuple(rows),
         beliefs=build_beliefs(groups, cells, config.beliefs),
         boldness=config.beliefs.boldness,
         confidence_level=config.confidence_level,
+        shaken=shaken,
+        shaken_rate=config.drift.explore if shaken else 0.0,
     )
+
+
+def _shaken(state: LearningState, config: LearningConfig) -> tuple[str, ...]:
+    """Returns the patterns in which a model has changed a short while ago, by days of evidence."""
+    since = (state.last_day or 0) - config.drift.new_for_days
+    return tuple(sorted({name[0] for name, one in state.changes.items() if one.day >= since}))
 
 
 class Judged(NamedTuple):

@@ -6,6 +6,7 @@ so the one rebuilt from the log has the same bytes, and the same id.
 
 import hashlib
 import json
+from functools import cached_property
 
 from pydantic import ValidationError
 
@@ -36,21 +37,39 @@ class Totals(Learned):
     agents: int
 
 
+class ChangedModel(Learned):
+    """A model that has changed in a pattern: how often, and when last (YYYY-MM-DD)."""
+
+    pattern: str
+    provider: str
+    model: str
+    epoch: int
+    day: str
+
+
 class Snapshot(Learned):
     """What a run learned.
 
-    `as_of` is the day of the newest evidence (YYYY-MM-DD), None before any.
+    `as_of` is the day of the newest evidence (YYYY-MM-DD), None before any. `changed` are the
+    models of which older ratings count little, as the log of changes says up to its watermark.
     """
 
     schema_version: int = SCHEMA_VERSION
     config: LearningConfig
     ratings_watermark: int
     outcomes_watermark: int
+    changes_watermark: int = 0
     as_of: str | None
     policy: RoutingPolicy
     trust: tuple[TrustCard, ...]
     patterns: tuple[PatternCard, ...]
     totals: Totals
+    changed: tuple[ChangedModel, ...] = ()
+
+    @cached_property
+    def epochs(self) -> dict[tuple[str, str, str], int]:
+        """How many changes are known, by pattern, provider and model; 0 is left out."""
+        return {(one.pattern, one.provider, one.model): one.epoch for one in self.changed}
 
     def card(self, agent_id: str, recommendation_type: str = ALL_TYPES) -> TrustCard:
         """Returns an agent's card for a type.
@@ -75,11 +94,22 @@ def build_snapshot(state: LearningState, config: LearningConfig) -> Snapshot:
         config=config,
         ratings_watermark=state.ratings_watermark,
         outcomes_watermark=state.outcomes_watermark,
+        changes_watermark=state.changes_watermark,
         as_of=None if state.last_day is None else day_text(state.last_day),
         policy=build_policy(state, config),
         trust=tuple(build_cards(state, config)),
         patterns=tuple(build_patterns(state, config)),
         totals=_totals(state),
+        changed=tuple(
+            ChangedModel(
+                pattern=pattern,
+                provider=provider,
+                model=model,
+                epoch=change.epoch,
+                day=day_text(change.day),
+            )
+            for (pattern, provider, model), change in sorted(state.changes.items())
+        ),
     )
 
 

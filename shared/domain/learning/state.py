@@ -5,7 +5,8 @@ associative and commutative, so neither the batches nor their order leave a trac
 rebuilt from the log is equal byte for byte. A take-back row (sign -1) repeats the day and figures
 of the row it takes back, so the two cancel exactly in the decayed sums too, and a group that comes
 to nothing vanishes. A rating of less than full standing counts once in the raw sums, and with a
-part of its day's weight in the decayed ones.
+part of its day's weight in the decayed ones. Changes of models are evidence too: the log of them is
+folded in as far as it was read, and tells what older ratings still count (see epochs).
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,7 @@ from typing import TypeVar
 from shared.domain.learning.adding import added
 from shared.domain.learning.config import LearningConfig
 from shared.domain.learning.decay import weight
+from shared.domain.learning.epochs import Changed, Name, faded, faded_logged, fading, proof
 from shared.domain.learning.figures import (
     Evidence,
     F,
@@ -39,26 +41,31 @@ class LearningState:
     """The sums of all evidence up to the watermarks.
 
     `last_day` is the newest day that evidence was seen of, None before any. Groups may stand below
-    zero between a take-back and the row it takes back; readers pass over those.
+    zero between a take-back and the row it takes back; readers pass over those. `changes` are the
+    last ones of each model in a pattern, up to `changes_watermark`; what came before one counts as
+    `keep` ratings at most.
     """
 
     half_life_days: float
+    keep: float = 0.0
     ratings_watermark: int = 0
     outcomes_watermark: int = 0
+    changes_watermark: int = 0
     last_day: int | None = None
     ratings: Mapping[RatingKey, Evidence[RatingFigures]] = field(default_factory=dict)
     logged: Mapping[RatingKey, Logged] = field(default_factory=dict)
     outcomes: Mapping[OutcomeKey, Evidence[OutcomeFigures]] = field(default_factory=dict)
     quality: Mapping[str, QualityFigures] = field(default_factory=dict)
+    changes: Mapping[Name, Changed] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, config: LearningConfig) -> "LearningState":
         """Returns the state before any evidence."""
-        return cls(half_life_days=float(config.half_life_days))
+        return cls(half_life_days=float(config.half_life_days), keep=float(config.drift.keep))
 
     def fits(self, config: LearningConfig) -> bool:
         """Returns whether the sums were made under `config`; if not, fold from the log's start."""
-        return self.half_life_days == config.half_life_days
+        return (self.half_life_days, self.keep) == (config.half_life_days, config.drift.keep)
 
 
 def fold(
@@ -67,6 +74,7 @@ def fold(
     ratings: Iterable[RatingSums] = (),
     outcomes: Iterable[OutcomeSums] = (),
     quality: Iterable[QualitySums] = (),
+    changes: Iterable[tuple[Name, Changed]] = (),
     ratings_watermark: int = 0,
     outcomes_watermark: int = 0,
 ) -> LearningState:
@@ -80,6 +88,8 @@ def fold(
         ratings: sums of the new ratings, any order, any number of rows a group and day.
         outcomes: sums of the new outcomes.
         quality: sums of the new ratings by snapshot.
+        changes: the new changes of models, in order of their place; those that the state has read
+            already are passed over.
         ratings_watermark: position of the last rating covered; one below the state's is passed
             over.
         outcomes_watermark: likewise for outcomes.
@@ -105,15 +115,21 @@ def fold(
         by_snapshot[one.snapshot_id] = merged
         if not any(merged):
             del by_snapshot[one.snapshot_id]
+    known = dict(state.changes)
+    fresh = [one for one in changes if one[1].place > state.changes_watermark]
+    known.update(fresh)
     return LearningState(
         half_life_days=half_life,
+        keep=state.keep,
         ratings_watermark=max(state.ratings_watermark, ratings_watermark),
         outcomes_watermark=max(state.outcomes_watermark, outcomes_watermark),
+        changes_watermark=fresh[-1][1].place if fresh else state.changes_watermark,
         last_day=max(days, default=None),
         ratings=by_model,
         logged=logged,
         outcomes=by_agent,
         quality=by_snapshot,
+        changes=known,
     )
 
 
@@ -186,21 +202,33 @@ def _put_logged(logged: dict[RatingKey, Logged], key: RatingKey, new: Logged) ->
 def pooled(state: LearningState) -> dict[RatingKey, Evidence[RatingFigures]]:
     """Returns the ratings by (pattern, provider, model): all neighbourhoods and epochs together."""
     groups: dict[RatingKey, Evidence[RatingFigures]] = {}
-    for key, evidence in state.ratings.items():
-        place = key._replace(cell="", epoch=0) if key.cell or key.epoch else key
+    for key, evidence in without_epochs(state).ratings.items():
+        place = key._replace(cell="") if key.cell else key
         known = groups.get(place)
         groups[place] = evidence if known is None else combine(known, evidence)
     return groups
 
 
 def without_epochs(state: LearningState) -> LearningState:
-    """Returns the state for readers who do not tell epochs apart: they are added together."""
-    if not any(key.epoch for key in chain(state.ratings, state.logged)):
+    """Returns the state as readers take it: what was before a change counts little, by group.
+
+    The ratings that proved a change stand beside it, as they were decided on before it was known.
+    """
+    if not state.changes and not any(key.epoch for key in chain(state.ratings, state.logged)):
         return state
+    days = state.half_life_days
+    unit = weight(state.last_day or 0, days)
+    old = fading(state.ratings, state.changes, unit, state.keep)
     ratings: dict[RatingKey, Evidence[RatingFigures]] = {}
     for key, evidence in state.ratings.items():
-        _put(ratings, key._replace(epoch=0), evidence)
+        share = old.of(key)
+        _put(ratings, key._replace(epoch=0), faded(evidence, share) if share else evidence)
+    rated = {key[:3] for key in ratings}
+    for name, changed in state.changes.items():
+        if name in rated:
+            _put(ratings, RatingKey(*name), proof(changed, weight(changed.day, days)))
     logged: dict[RatingKey, Logged] = {}
     for key, sums in state.logged.items():
-        _put_logged(logged, key._replace(epoch=0), sums)
-    return replace(state, ratings=ratings, logged=logged)
+        share = old.of(key)
+        _put_logged(logged, key._replace(epoch=0), faded_logged(sums, share) if share else sums)
+    return replace(state, ratings=ratings, logged=logged, changes={})

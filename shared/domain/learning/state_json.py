@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from shared.domain.learning.epochs import Changed
 from shared.domain.learning.figures import (
     Evidence,
     F,
@@ -32,8 +33,11 @@ def to_json(state: LearningState) -> bytes:
     thousands of bits, which decimal conversion handles slowly and, beyond a limit, refuses).
     """
     document = {
+        "changes": [[*name, *state.changes[name]] for name in sorted(state.changes)],
+        "changes_watermark": state.changes_watermark,
         "format": FORMAT,
         "half_life_days": state.half_life_days,
+        "keep": state.keep,
         "last_day": state.last_day,
         "logged": [[*key, *_spell_logged(state.logged[key])] for key in sorted(state.logged)],
         "outcomes": [[*key, *_spell(state.outcomes[key])] for key in sorted(state.outcomes)],
@@ -74,8 +78,10 @@ def _read(document: dict[str, Any]) -> LearningState:
         raise ValueError(msg)
     return LearningState(
         half_life_days=float(document["half_life_days"]),
+        keep=float(document["keep"]),
         ratings_watermark=int(document["ratings_watermark"]),
         outcomes_watermark=int(document["outcomes_watermark"]),
+        changes_watermark=int(document["changes_watermark"]),
         last_day=document["last_day"],
         ratings={
             RatingKey(*row[:5]): _unspell(RatingFigures._make, row[5:])
@@ -87,6 +93,7 @@ def _read(document: dict[str, Any]) -> LearningState:
             for row in document["outcomes"]
         },
         quality={row[0]: QualityFigures._make(row[1:]) for row in document["quality"]},
+        changes={(row[0], row[1], row[2]): Changed(*row[3:]) for row in document["changes"]},
     )
 
 

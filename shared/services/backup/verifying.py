@@ -27,6 +27,7 @@ from shared.services.backup.chunks import lines_of, read_chunk
 from shared.services.backup.objects import object_bytes
 from shared.services.backup.taking import PAGE, Told, archive_of
 from shared.services.deps import Deps
+from shared.services.drifting import changes_after
 from shared.services.planning import Read, folded
 from shared.services.snapshots import open_current
 
@@ -184,6 +185,7 @@ async def _snapshot(deps: Deps, workspace: str) -> Finding:
         await sums.rating_sums(workspace, 0, ratings),
         await sums.outcome_sums(workspace, 0, outcomes),
         await sums.quality_sums(workspace, 0, ratings),
+        await changes_after(deps, workspace, 0, upto=snapshot.changes_watermark),
         ratings,
         outcomes,
     )

@@ -91,6 +91,7 @@ class Exchange:
                 "reason": f"Fallback: {first.provider}/{first.model} did not answer.",
                 "estimated_cost_usd": allowed.cost_usd(model, tokens),
                 "attempts": len(self.failures) + 1,
+                "epoch": self.decided.view.epoch(self.record.pattern, model),
             }
         )
 

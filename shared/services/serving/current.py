@@ -54,6 +54,11 @@ class View:
     unreadable_id: str | None = None
     odds: dict[tuple[object, ...], Odds] = field(default_factory=dict)
 
+    def epoch(self, pattern: str, model: ModelId) -> int:
+        """Returns how many changes of a model in a pattern the snapshot knows of."""
+        known = self.snapshot.epochs if self.snapshot is not None else {}
+        return known.get((pattern, model.provider, model.model), 0)
+
 
 @dataclass(slots=True)
 class Seen:

@@ -117,6 +117,7 @@ def decision_record(
         session_id=command.session_id,
         decided_by=caller.subject,
         decided_at=deps.clock.now_text(),
+        epoch=decided.view.epoch(decided.pattern, ModelId(choice.provider, choice.model)),
         revision=deps.options.revision,
     )
 

@@ -85,25 +85,24 @@ def test_bigquery_comes_with_the_rows_of_the_store_and_a_feed_of_them(tmp_path, 
     records, plain = places.store(chosen, VAULT, nothing)
     built = (
         evidence.analytics(chosen, lambda: plain),
-        evidence.log(chosen, lambda: records),
+        evidence.log(chosen, records),
         evidence.feed(chosen),
     )
     kinds = ("BigQueryAnalytics", kind, "PubSubFeed")
     assert tuple(type(one).__name__ for one in built) == kinds
 
 
-def test_the_rows_of_a_file_can_be_copied_as_well(tmp_path):
+def test_the_rows_of_a_file_can_be_read_in_order_as_well(tmp_path):
     store = SqliteStore(tmp_path / "whetstone.db")
-    chosen = SimpleNamespace(chosen=SimpleNamespace(analytics="bigquery", store="sqlite"))
-    assert asyncio.run(evidence.log(chosen, lambda: store).rows("default", "ratings", 0, 1)) == []
+    chosen = SimpleNamespace(chosen=SimpleNamespace(analytics="store", store="sqlite"))
+    assert asyncio.run(evidence.log(chosen, store).rows("default", "ratings", 0, 1)) == []
     asyncio.run(store.close())
 
 
 def test_without_bigquery_the_store_sums_up_and_no_row_is_copied(tmp_path):
     chosen = config.Settings(data_dir=tmp_path / "data")
-    records, plain = places.store(chosen, VAULT, nothing)
+    _, plain = places.store(chosen, VAULT, nothing)
     assert evidence.analytics(chosen, lambda: plain) is plain
-    assert evidence.log(chosen, lambda: records) is None
     assert evidence.feed(chosen) is None
 
 

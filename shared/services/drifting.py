@@ -1,0 +1,252 @@
+"""Drifting: reads new ratings in the order of their log and notes which models have changed.
+
+    ratings log → detectors → log of changes → the next run's evidence; alerts
+
+Called by the monitor's check and before each run; each call reads so many rows at most and goes on
+where the last one ended. Invariant: the place up to which was read moves in the same transaction as
+the detectors and the changes, so every row is taken in once, in order, by whoever comes first.
+"""
+
+from collections import defaultdict
+from itertools import chain
+
+from pydantic import JsonValue
+
+from shared.domain.access import Caller
+from shared.domain.feedback import RatingEvidence
+from shared.domain.learning.changes import (
+    DRIFT_CHANGES,
+    DRIFT_GROUPS,
+    DRIFT_HEADS,
+    DriftChange,
+    DriftGroup,
+    DriftHead,
+    GroupName,
+    advance,
+    new_group,
+    place_id,
+    shown,
+    told,
+    told_change,
+)
+from shared.domain.learning.epochs import Changed, Name
+from shared.domain.records import Filter, Order
+from shared.ports import EvidenceRow, Transaction
+from shared.services.alerting import raise_alert, resolve_alert, rule_of
+from shared.services.deps import Deps
+from shared.services.unit import audited, event, settings_of
+
+HEAD = "head"
+
+PAGE = 250
+"""Rows of one transaction: with each of another model and changed they are below 500 writes."""
+
+PAGES = 80
+"""Pages that one call reads, at most; the next one goes on."""
+
+LEARN_AGAIN_AFTER = (16, 32, 64, 128, 256, 512)
+"""Rows after the last change at which a run is asked for, so that the new is learned soon."""
+
+SETTLED_AT_ONCE = 100
+"""Alerts that one call raises or resolves, at most."""
+
+CHANGES_AT_ONCE = 500
+
+
+async def look(deps: Deps, workspace: str) -> int:
+    """Takes in what was rated since the last look; returns how many rows that were.
+
+    Asks for a run where a model has changed, or changed a short while ago, and raises and resolves
+    alerts. Nothing is read where the workspace is read-only or nothing is looked for.
+
+    Raises:
+        Unavailable: the store does not answer; what was not taken in comes next.
+    """
+    taken = await catch_up(deps, workspace, ask=True)
+    await _settle(deps, workspace)
+    return taken
+
+
+async def catch_up(deps: Deps, workspace: str, *, ask: bool = False) -> int:
+    """Takes in what was rated since the last look, without alerts; returns how many rows.
+
+    Args:
+        deps: the ports.
+        workspace: whose.
+        ask: whether a run is asked for where one is due.
+    """
+    if deps.options.learning.drift.false_alarm_rate <= 0:
+        return 0
+    if (await settings_of(deps, workspace)).read_only:
+        return 0
+    head, taken = await head_of(deps, workspace), 0
+    for _ in range(PAGES):
+        rows = await deps.evidence_log.rows(workspace, "ratings", head.read, PAGE)
+        if not rows:
+            break
+        moved = await _take_in(deps, workspace, head, rows, ask=ask)
+        if moved is None:
+            break
+        head, taken = moved, taken + len(rows)
+        if len(rows) < PAGE:
+            break
+    return taken
+
+
+async def head_of(deps: Deps, workspace: str) -> DriftHead:
+    """Returns how far the ratings were read."""
+    return await deps.store.get(workspace, DRIFT_HEADS, HEAD) or DriftHead(id=HEAD)
+
+
+async def changes_after(
+    deps: Deps, workspace: str, place: int, *, upto: int | None = None
+) -> list[tuple[Name, Changed]]:
+    """Returns the changes in (place, upto] of the log, in order: evidence that a run folds in."""
+    found: list[tuple[Name, Changed]] = []
+    cursor = None
+    while True:
+        page = await deps.store.find(
+            workspace,
+            DRIFT_CHANGES,
+            Filter("place", ">=", place + 1),
+            order=Order("place"),
+            limit=CHANGES_AT_ONCE,
+            cursor=cursor,
+        )
+        within = [one for one in page.items if upto is None or one.place <= upto]
+        found += [((one.pattern, one.provider, one.model), _folded(one)) for one in within]
+        cursor = page.next_cursor
+        if cursor is None or len(within) < len(page.items):
+            return found
+
+
+def _folded(change: DriftChange) -> Changed:
+    after = change.after
+    return Changed(
+        epoch=change.epoch,
+        place=change.place,
+        day=change.day,
+        n=after.n,
+        quality=after.quality,
+        quality_squared=after.quality_squared,
+        correct=after.correct,
+    )
+
+
+async def _take_in(
+    deps: Deps, workspace: str, seen: DriftHead, rows: list[EvidenceRow], *, ask: bool
+) -> DriftHead | None:
+    """Moves the detectors on by a page of rows; None where another process has done so."""
+    by_name = _by_name(rows)
+    names, now = list(by_name), deps.clock.now_text()
+    config = deps.options.learning.drift
+    caller = Caller(workspace, "system:drift", system=True)
+
+    async def work(tx: Transaction) -> DriftHead | None:
+        head = await tx.get(DRIFT_HEADS, HEAD) or DriftHead(id=HEAD)
+        known = await tx.get_many(DRIFT_GROUPS, [name.id for name in names])
+        if head.read != seen.read:
+            return None
+        groups = [one or new_group(name, now) for name, one in zip(names, known, strict=True)]
+        moved = [advance(one, by_name[one.name], config, now) for one in groups]
+        changes = sorted(chain(*[found for _, found in moved]), key=lambda one: one.place)
+        for group, _ in moved:
+            tx.put(DRIFT_GROUPS, group)
+        for change in changes:
+            tx.create(DRIFT_CHANGES, change)
+            tx.audit(audited(caller, now, "learning.drift_noted", change.id, **facts(change)))
+        read, changed = rows[-1].seq, changes[-1].place if changes else head.changed
+        if ask and _run_is_due(head, read, changed):
+            tx.emit(event(deps, caller, now, "learning.requested", workspace, reason="drift"))
+        after = DriftHead(id=HEAD, read=read, changed=changed)
+        tx.put(DRIFT_HEADS, after)
+        return after
+
+    return await deps.store.transact(workspace, work)
+
+
+def _by_name(rows: list[EvidenceRow]) -> dict[GroupName, list[tuple[int, RatingEvidence]]]:
+    found: dict[GroupName, list[tuple[int, RatingEvidence]]] = defaultdict(list)
+    for one in rows:
+        row = one.evidence
+        if isinstance(row, RatingEvidence):
+            found[GroupName(row.pattern, row.provider, row.model)].append((one.seq, row))
+    return found
+
+
+def _run_is_due(before: DriftHead, read: int, changed: int) -> bool:
+    """Returns whether a page has a change in it, or passes one of the places where to learn again.
+
+    They follow from the rows alone, so that pages of any size ask for about the same runs.
+    """
+    if changed > before.changed:
+        return True
+    return changed > 0 and any(before.read < changed + step <= read for step in LEARN_AGAIN_AFTER)
+
+
+async def _settle(deps: Deps, workspace: str) -> None:
+    """Raises and resolves what changes have left to do; a crash in between leaves it to do."""
+    page = await deps.store.find(
+        workspace,
+        DRIFT_GROUPS,
+        Filter("unsettled", "==", value=True),
+        order=Order("pattern"),
+        limit=SETTLED_AT_ONCE,
+    )
+    for group in page.items:
+        await _alert(deps, workspace, group)
+
+        async def work(tx: Transaction, group: DriftGroup = group) -> None:
+            known = await tx.get(DRIFT_GROUPS, group.id)
+            if known is not None and (known.epoch, known.fallen_from) == (
+                group.epoch,
+                group.fallen_from,
+            ):
+                tx.put(DRIFT_GROUPS, known.model_copy(update={"unsettled": False}))
+
+        await deps.store.transact(workspace, work)
+
+
+async def _alert(deps: Deps, workspace: str, group: DriftGroup) -> None:
+    """Raises the alert of a group that has fallen far enough; resolves that of one that has not."""
+    key = f"drift:{group.id}"
+    if group.fallen_from is None:
+        await resolve_alert(
+            deps, workspace, key=key, reason=told(group, deps.options.learning.drift)
+        )
+        return
+    change = await deps.store.get(workspace, DRIFT_CHANGES, place_id(group.changed))
+    if change is None or change.direction == "rise":
+        return
+    least = (await rule_of(deps, workspace, "drift")).threshold
+    if group.fallen_from.value - change.after.value < least:
+        return
+    await raise_alert(
+        deps,
+        workspace,
+        rule="drift",
+        key=key,
+        summary=(
+            f"{change.model} on {change.pattern} fell from {shown(group.fallen_from)} to "
+            f"{shown(change.after)}."
+        ),
+        evidence={**facts(change), "words": told_change(change)},
+    )
+
+
+def facts(change: DriftChange) -> dict[str, JsonValue]:
+    """Returns a change as audit records and alerts tell it."""
+    return {
+        "pattern": change.pattern,
+        "provider": change.provider,
+        "model": change.model,
+        "direction": change.direction,
+        "epoch": change.epoch,
+        "place": change.place,
+        "value_before": round(change.before.value, 6),
+        "ratings_before": change.before.n,
+        "value_after": round(change.after.value, 6),
+        "ratings_after": change.after.n,
+        "evidence": round(change.evidence, 1),
+        "needed": round(change.needed, 1),
+    }
