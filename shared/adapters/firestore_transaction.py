@@ -38,6 +38,7 @@ from shared.adapters.firestore_writes import (
     counter_write,
     stamped,
 )
+from shared.adapters.one_of_many import TransactionReadingMany
 from shared.domain.audit import AuditEntry
 from shared.domain.feedback import OutcomeEvidence, RatingEvidence
 from shared.domain.records import Collection, Filter, Order, R
@@ -64,7 +65,7 @@ class _Change:
     fresh: bool = False
 
 
-class FirestoreTransaction:
+class FirestoreTransaction(TransactionReadingMany):
     """Implements `ports.Transaction`.
 
     Args:
@@ -89,11 +90,6 @@ class FirestoreTransaction:
         self._size = 0
         self._stamp = f"{time.time_ns():016x}{secrets.token_hex(6)}"
         self._lane = secrets.randbelow(LANES)
-
-    async def get(self, collection: Collection[R], id: str) -> R | None:
-        """See Transaction."""
-        (record,) = await self.get_many(collection, (id,))
-        return record
 
     async def get_many(self, collection: Collection[R], ids: Sequence[str]) -> list[R | None]:
         """See Transaction."""

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic_core import to_json
 
+from shared.adapters.one_of_many import TransactionReadingMany
 from shared.adapters.postgres_statements import POSTGRES, Row, reads, row_of
 from shared.adapters.sql_statements import Evidence, make_listing
 from shared.domain.audit import AuditEntry
@@ -67,7 +68,7 @@ class Changes:
         return not (self.seen or self.found or self.audits or self.evidence)
 
 
-class PostgresTransaction:
+class PostgresTransaction(TransactionReadingMany):
     """Reads at once, keeps writes.
 
     Args:
@@ -81,11 +82,6 @@ class PostgresTransaction:
         self._fetch = fetch
         self._locking = locking
         self.changes = Changes()
-
-    async def get(self, collection: Collection[R], id: str) -> R | None:
-        """See Transaction."""
-        (record,) = await self.get_many(collection, (id,))
-        return record
 
     async def get_many(self, collection: Collection[R], ids: Sequence[str]) -> list[R | None]:
         """See Transaction."""

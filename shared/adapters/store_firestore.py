@@ -23,6 +23,7 @@ from shared.adapters.firestore_transaction import MAX_WRITES, FirestoreTransacti
 from shared.adapters.firestore_values import decode, read_record
 from shared.adapters.firestore_walking import walked
 from shared.adapters.firestore_writes import Write
+from shared.adapters.one_of_many import StoreReadingMany
 from shared.domain import collections
 from shared.domain.audit import AuditRecord
 from shared.domain.records import Collection, Filter, Order, R
@@ -37,7 +38,7 @@ DEFAULT_SHARDS = 16
 logger = logging.getLogger("whetstone.firestore")
 
 
-class FirestoreStore:
+class FirestoreStore(StoreReadingMany):
     """Implements `ports.Store`.
 
     Nothing connects before the first call; each event loop gets a connection of its own.
@@ -71,11 +72,6 @@ class FirestoreStore:
             result, events = await run_optimistic(self.client, workspace, run, self._shards)
             await self._tell(events)
             return result
-
-    async def get(self, workspace: str, collection: Collection[R], id: str) -> R | None:
-        """See Store."""
-        (record,) = await self.get_many(workspace, collection, (id,))
-        return record
 
     async def get_many(
         self, workspace: str, collection: Collection[R], ids: Sequence[str]

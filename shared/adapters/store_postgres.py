@@ -21,6 +21,7 @@ from shared.adapters.declared_queries import (
     make_cursor,
     open_audit_cursor,
 )
+from shared.adapters.one_of_many import StoreReadingMany
 from shared.adapters.postgres_commit import Commits
 from shared.adapters.postgres_group import Claim
 from shared.adapters.postgres_pool import PostgresPool
@@ -61,7 +62,7 @@ CLAIM_S = 30.0
 """Seconds for which a relay has the events that it took; another one leaves them alone."""
 
 
-class PostgresStore:
+class PostgresStore(StoreReadingMany):
     """Implements `ports.Store`.
 
     Args:
@@ -104,11 +105,6 @@ class PostgresStore:
             result, events = await self._commits.commit(workspace, run, changes, result)
             await self._hand_over(events)
             return result
-
-    async def get(self, workspace: str, collection: Collection[R], id: str) -> R | None:
-        """See Store."""
-        (record,) = await self.get_many(workspace, collection, (id,))
-        return record
 
     async def get_many(
         self, workspace: str, collection: Collection[R], ids: Sequence[str]
