@@ -1,11 +1,8 @@
 """The same tests as of the embedded server, on the cloud: every function in its own process.
 
 Firestore's and Pub/Sub's emulators, a Cloud Storage server, a front that routes by path: what is
-imported here runs unchanged. They are in one file, so that one cloud serves them all.
+imported here runs unchanged, on both stores. `make test-cloud` runs all of tests/e2e so.
 """
-
-import itertools
-import time
 
 import httpx
 import pytest
@@ -25,10 +22,11 @@ from tests.e2e.test_loop import (
     test_the_tenth_conversation_asks_for_a_run_which_happens,
     test_what_is_approved_is_found_and_what_is_retracted_is_gone_at_once,
 )
-from tests.fakes.openai_server import OpenAIServer
-from tests.support.cloud_server import CloudServer
 from tests.support.every_route import every_route, filled, problem
-from tests.support.world import World, settings_file
+from tests.support.settled import check_settled_and_whole
+from tests.support.steady_writers import SteadyWriters
+from tests.support.waiting import until
+from tests.support.world import World
 
 __all__ = [
     "test_a_claim_keeps_others_out_until_it_is_released",
@@ -45,18 +43,15 @@ __all__ = [
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-STORES = ("firestore", "postgres")
-
-_tenants = itertools.count(1)
+STORES = ("postgres", "firestore")
+"""In this order: the last one goes on, for the files after this one."""
 
 
 @pytest.fixture(scope="module", params=STORES)
-def cloud(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp(f"cloud-{request.param}")
-    with OpenAIServer() as provider:
-        environment = settings_file(folder, provider.base_url)
-        with CloudServer(folder / "cloud", request.param, environment) as server:
-            yield server
+def cloud(request, clouds):
+    yield clouds.on(request.param)
+    if request.param != STORES[-1] and request.config.getoption("--cloud") is None:
+        clouds.end(request.param)  # two at once take 3 GB
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +62,9 @@ def world(cloud):
 
 
 @pytest.fixture
-def started(cloud):
+def started(cloud, clouds):
     """Gives worlds in a workspace that is the test's own; all of them are one cloud."""
-    tenant = cloud.tenant(f"tenant-{next(_tenants)}")
+    tenant = clouds.tenant(cloud.cloud.store)
     worlds = []
 
     def start():
@@ -79,15 +74,6 @@ def started(cloud):
     yield start
     for one in worlds:
         one.close()
-
-
-def wait_for(found, deadline_s=240):  # what was refused comes again after pauses of up to minutes
-    """Returns what `found` returns once it is true."""
-    deadline = time.monotonic() + deadline_s
-    while not (result := found()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
-    return result
 
 
 # --- who may come in ------------------------------------------------------------------------------
@@ -121,14 +107,14 @@ def test_what_google_cloud_calls_is_open_to_its_service_account_alone(cloud):
 # --- walls ----------------------------------------------------------------------------------------
 
 
-def test_nothing_of_a_workspace_is_seen_from_another(cloud, started):
+def test_nothing_of_a_workspace_is_seen_from_another(cloud, clouds, started):
     mine, word = started(), "xylophone"
-    theirs = World(cloud.tenant(f"tenant-{next(_tenants)}"))
+    theirs = World(clouds.tenant(cloud.cloud.store))
     before = theirs.http.get("/v1/audit/verify").json()
     body = {**mine.entry(), "topic": word, "content": f"{word} {mine.unique()}", "tags": [word]}
     entry_id = mine.post("/v1/entries", body)["entry_id"]
     mine.post(f"/v1/approvals/{entry_id}/approve", {"reviewer": word})
-    wait_for(lambda: mine.post("/v1/search", {"text": word})["items"])
+    until(lambda: mine.post("/v1/search", {"text": word})["items"])
     rating = {**mine.rating(), "comment": word}
     mine.post("/v1/feedback", rating)
     workflow = mine.outcome()
@@ -153,28 +139,17 @@ def test_nothing_of_a_workspace_is_seen_from_another(cloud, started):
 
 
 @pytest.mark.crash
-@pytest.mark.parametrize("name", ["submit", "approve", "publish", "notify", "monitor"])
-def test_a_process_that_is_killed_under_load_loses_nothing(cloud, started, name):
+@pytest.mark.parametrize("cloud", ["postgres"], indirect=True)
+def test_functions_that_are_killed_under_load_lose_nothing(cloud, started):
+    """On PostgreSQL; test_cloud_deaths kills every process on Firestore."""
     world = started()
-    writers = test_loop.Writers(world)
-    try:
-        wait_for(lambda: len(writers.approved) > 5)
-        cloud.kill(name)
-        cloud.restart(name)
-        some = len(writers.approved)
-        wait_for(lambda: len(writers.approved) > some + 5)
-    finally:
-        writers.join()
-    listed = {one: world.http.get(f"/v1/entries/{one}").json() for one in writers.answered}
-    assert all(listed[one]["state"] == "approved" for one in writers.approved)
-    last = listed[writers.approved[-1]]
-
-    def published():
-        world.job("sweep")
-        return writers.approved[-1] in test_loop.found_ids(world, last["content"])
-
-    wait_for(published)
-    test_loop.audit_holds(world)
+    with SteadyWriters(world) as writers:
+        for name in ("approve", "publish", "feedback"):
+            writers.wait_turns(2)
+            cloud.kill(name)
+            cloud.restart(name)
+        writers.wait_turns(2)
+    check_settled_and_whole(cloud, world, world.server.workspace, writers.told)
 
 
 @pytest.mark.crash
@@ -189,8 +164,8 @@ def test_what_could_not_be_published_after_its_commit_is_swept_later(cloud, star
         cloud.restart("pubsub")
     assert test_loop.found_ids(world, body["content"]) == []
 
-    def swept():
-        return world.job("sweep")["published"] or test_loop.found_ids(world, body["content"])
+    def found():
+        world.job("sweep")
+        return test_loop.found_ids(world, body["content"]) == [entry_id]
 
-    wait_for(swept)
-    wait_for(lambda: test_loop.found_ids(world, body["content"]) == [entry_id])
+    until(found)

@@ -1,7 +1,4 @@
-"""What the local cloud refuses, gives up and settles, each function in a process of its own.
-
-One cloud serves the whole file.
-"""
+"""What the local cloud refuses, gives up and settles, each function in a process of its own."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +9,9 @@ import pytest
 from localcloud.issuer import IssuerServer
 from localcloud.plan import ACCOUNT, AUDIENCE
 from shared.web import guard
-from tests.support.cloud_fixture import cloud, place
 from tests.support.every_route import problem
 from tests.support.settled import published
 from tests.support.world import JWT_SECRET
-
-__all__ = ["cloud", "place"]
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

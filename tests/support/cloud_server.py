@@ -1,18 +1,27 @@
 """The local cloud for tests: every function in its own process, and what `Server` offers too."""
 
+import asyncio
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
+from unittest.mock import patch
 
 import httpx
 
 from localcloud.cloud import Cloud, StoreName
-from localcloud.plan import ACCOUNT, AUDIENCE
+from localcloud.plan import ACCOUNT, AUDIENCE, PROJECT
+from localcloud.postgres import LocalPostgres
 from localcloud.process import StartError
+from shared.adapters.store_firestore import FirestoreStore
+from shared.adapters.store_postgres import PostgresStore
+from shared.ports import Store
 from tests.support.backends import missing
+from tests.support.postgres_fixture import pool_on
 from tests.support.server import KEY
+
+T = TypeVar("T")
 
 _WHETSTONE = ("-c", "from shared.cli.main import main; main()")
 
@@ -71,9 +80,29 @@ class CloudServer:
         """Returns what the command line prints."""
         return self.cloud.run(*_WHETSTONE, *arguments)
 
-    def token(self, subject: str, role: str) -> str:
+    def read(self, work: Callable[[Store], Awaitable[T]]) -> T:
+        """Returns what `work` finds in the store, beside the functions."""
+
+        async def run() -> T:
+            store = self._store()
+            try:
+                return await work(store)
+            finally:
+                await store.close()
+
+        with patch.dict(os.environ, self.environment):
+            return asyncio.run(run())
+
+    def _store(self) -> Store:
+        server = self.cloud.servers[self.cloud.store]
+        if isinstance(server, LocalPostgres):
+            return PostgresStore(pool_on(server.dsn))
+        return FirestoreStore(PROJECT)
+
+    def token(self, subject: str, role: str, workspace: str = "default") -> str:
         """Returns a person's token, minted by the command line."""
-        return self.whetstone("token", "--subject", subject, "--role", role)
+        whose = ("--subject", subject, "--role", role, "--workspace", workspace)
+        return self.whetstone("token", *whose)
 
     def system_token(self, _name: str = "schedule") -> str:
         """Returns the token with which Cloud Scheduler calls."""
@@ -84,17 +113,22 @@ class CloudServer:
     def tenant(self, name: str) -> "Tenant":
         """Makes a workspace and returns the cloud as its admin key sees it."""
         made = self.whetstone("workspace", "create", name)
-        return Tenant(self, made.split()[1])
+        return Tenant(self, name, made.split()[1])
 
 
 class Tenant:
     """A cloud with the admin key of one workspace."""
 
-    def __init__(self, server: CloudServer, key: str) -> None:
+    def __init__(self, server: CloudServer, workspace: str, key: str) -> None:
         self.server = server
+        self.workspace = workspace
         self.url = server.url
         self.headers = {"X-API-Key": key}
 
     def system_token(self, name: str = "schedule") -> str:
         """Returns the token with which Cloud Scheduler calls."""
         return self.server.system_token(name)
+
+    def token(self, subject: str, role: str) -> str:
+        """Returns a person's token for this workspace."""
+        return self.server.token(subject, role, self.workspace)

@@ -1,35 +1,20 @@
 """One look at a whole workspace after faults: all that was answered is there, once, and it fits."""
 
-import json
-import time
 from collections import Counter
 from typing import Any
 
-from tests.support.cloud_server import CloudServer
-from tests.support.steady_writers import Answered
-from tests.support.world import World
-
-SETTLING_S = 150.0
-
-_PUBLISHED = """
-import json, sys
-from shared.cli.running import run
+from shared.adapters.clock_system import SystemClock
+from shared.adapters.deliveries import Deliveries
 from shared.domain.knowledge.publication import PUBLICATIONS
 from shared.domain.records import Order
+from shared.ports import Store
+from tests.support.cloud_server import CloudServer
+from tests.support.steady_writers import Answered
+from tests.support.waiting import until
+from tests.support.world import World
 
-async def work(deps):
-    found, cursor = [], None
-    while True:
-        page = await deps.store.find(
-            sys.argv[1], PUBLICATIONS, order=Order("version"), limit=500, cursor=cursor
-        )
-        found += [(one.version, one.entry_id, one.revision) for one in page.items]
-        cursor = page.next_cursor
-        if cursor is None:
-            return found
-
-print(json.dumps(run(work)))
-"""
+LOOK_S = 1.0
+"""Seconds between two looks, each of which sweeps and reads all publications."""
 
 
 def all_of(world: World, path: str, **params: Any) -> list[dict[str, Any]]:
@@ -46,8 +31,30 @@ def all_of(world: World, path: str, **params: Any) -> list[dict[str, Any]]:
 
 def published(cloud: CloudServer, workspace: str) -> list[tuple[int, str, int | None]]:
     """Returns (version, entry, revision) of every publication, oldest first."""
-    rows = json.loads(cloud.cloud.run("-c", _PUBLISHED, workspace))
-    return [(version, entry_id, revision) for version, entry_id, revision in rows]
+
+    async def work(store: Store) -> list[tuple[int, str, int | None]]:
+        found: list[tuple[int, str, int | None]] = []
+        cursor = None
+        while True:
+            page = await store.find(
+                workspace, PUBLICATIONS, order=Order("version"), limit=500, cursor=cursor
+            )
+            found += [(one.version, one.entry_id, one.revision) for one in page.items]
+            cursor = page.next_cursor
+            if cursor is None:
+                return found
+
+    return cloud.read(work)
+
+
+def given_up(cloud: CloudServer, workspace: str) -> list[str]:
+    """Returns the ids of the workspace's dead letters."""
+
+    async def work(store: Store) -> list[str]:
+        letters = await Deliveries(store, SystemClock()).dead_letters(workspace, 100)
+        return [one.id for one in letters]
+
+    return cloud.read(work)
 
 
 def settle(cloud: CloudServer, world: World, workspace: str, approved: set[str]) -> None:
@@ -55,16 +62,16 @@ def settle(cloud: CloudServer, world: World, workspace: str, approved: set[str])
 
     What was given up meanwhile is played again, by the command that an operator has for that.
     """
-    deadline = time.monotonic() + SETTLING_S
-    while True:
+    there: set[str] = set()
+
+    def all_there() -> bool:
         world.job("sweep")
-        if "entry." in cloud.whetstone("dead-letters", "list", "--workspace", workspace):
-            assert cloud.whetstone("dead-letters", "replay", "--all").endswith(" replayed")
-        there = {entry_id for _, entry_id, _ in published(cloud, workspace)}
-        if there >= approved:
-            return
-        missing = approved - there
-        assert time.monotonic() < deadline, f"never published: {sorted(missing)}"
+        if letters := given_up(cloud, workspace):
+            assert cloud.whetstone("dead-letters", "replay", *letters).endswith(" replayed")
+        there.update(entry_id for _, entry_id, _ in published(cloud, workspace))
+        return there >= approved
+
+    until(all_there, lambda: len(there), look_s=LOOK_S)
 
 
 def check_settled_and_whole(
