@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, Response
 
+from functions.console.charts import worded
 from functions.console.markdown import plain
 from shared.domain.times import Timestamp, from_text
 from shared.errors import WhetstoneError
@@ -134,5 +135,7 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     made.globals.update(asset=asset_url, navigation=NAVIGATION, ago=ago)
-    made.filters.update(when=when, percent=percent, number=number, lines=lines, plain=plain)
+    made.filters.update(
+        when=when, percent=percent, number=number, lines=lines, plain=plain, worded=worded
+    )
     return made

@@ -17,6 +17,7 @@ from functions.console.charts import (
 from functions.console.rendering import render
 from functions.console.showing import page_url, snapshot_markers, tone
 from shared import bootstrap
+from shared.domain.learning.calibration import Calibration
 from shared.messages.base import PageParams
 from shared.messages.learning import AgentDetail, AgentView
 from shared.messages.watching import AgentHistory, TeamMeans
@@ -51,6 +52,7 @@ async def trust(call: PageCall) -> Response:
         found=found,
         means=means,
         tone=tone,
+        calibration_words=calibration_words,
         next_url=page_url("/trust", found.next_cursor),
         first_url="/trust" if params.cursor else None,
     )
@@ -79,8 +81,24 @@ async def agent(call: PageCall) -> Response:
         _comparison(found, others.items, means),
     ]
     return render(
-        call, "agent.html", agent=found, history=history, means=means, charts=charts, tone=tone
+        call,
+        "agent.html",
+        agent=found,
+        history=history,
+        means=means,
+        charts=charts,
+        tone=tone,
+        calibration_words=calibration_words,
+        disable_below=deps.options.learning.trust.disable_below,
     )
+
+
+def calibration_words(curve: Calibration) -> str:
+    """Returns how far stated confidence is from what comes true, with its interval."""
+    if curve.error is None or curve.error_low is None or curve.error_high is None:
+        return "nothing to hold it against yet"
+    low, high = curve.error_low, curve.error_high
+    return f"off by {100 * curve.error:.0f} points ({100 * low:.0f} to {100 * high:.0f})"
 
 
 async def _over_time(call: PageCall, history: AgentHistory) -> str:

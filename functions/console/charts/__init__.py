@@ -6,6 +6,7 @@ dashes are classes of app.css, so that the pages need no inline style and follow
 """
 
 from functions.console.charts.bars import Bar, BarChart, Stack, StackChart
+from functions.console.charts.intervals import Interval, IntervalChart
 from functions.console.charts.lines import Line, LineChart, Marker, Point
 from functions.console.charts.scale import Unit, worded
 from functions.console.charts.scatter import Dot, ScatterChart
@@ -15,6 +16,8 @@ __all__ = [
     "Bar",
     "BarChart",
     "Dot",
+    "Interval",
+    "IntervalChart",
     "Line",
     "LineChart",
     "Marker",

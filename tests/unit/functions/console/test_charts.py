@@ -126,6 +126,7 @@ def test_a_legend_names_each_of_several_lines() -> None:
         charts.StackChart("T", "count", "a", ["x"], [], 60, nothing="Run first."),
         charts.ScatterChart("T", "usd", "a", "share", "b", [], nothing="Run first."),
         charts.SpanChart("T", "a", "b", [], nothing="Run first."),
+        charts.IntervalChart("T", "share", "a", [], nothing="Run first."),
     ],
 )
 def test_a_chart_of_nothing_says_what_to_do(chart: charts.LineChart) -> None:
@@ -216,6 +217,27 @@ def test_a_calibration_curve_joins_its_dots_from_the_left_with_their_intervals()
     assert all(float(one.attrib["y1"]) > float(one.attrib["y2"]) for one in whiskers)
     assert cells(root)[0] == ["many", "90 %", "60 %, 50 % to 70 %"]
     assert cells(root)[2] == ["unknown", "50 %", "50 %"]
+
+
+def test_an_interval_lies_around_its_difference_and_zero_is_in_the_middle() -> None:
+    rows = [
+        charts.Interval("better", 0.2, 0.1, 0.3),
+        charts.Interval("open", -0.1, -3.0, 0.4),
+        charts.Interval("unknown", 0.0, None, None),
+    ]
+    root = parsed(charts.IntervalChart("T", "share", "difference", rows, most=0.5).draw())
+    zero = float(root.findall(".//line[@class='axis']")[-1].attrib["x1"])
+    better, wide = root.findall(".//line[@class='whisker']")
+    assert zero < float(better.attrib["x1"]) < float(better.attrib["x2"])
+    assert float(wide.attrib["x1"]) < zero < float(wide.attrib["x2"])
+    assert float(wide.attrib["x1"]) >= 0, "what goes beyond the chart is cut off"
+    dots = [float(one) for one in values(root, "circle", "cx")]
+    assert dots[1] < dots[2] == zero < dots[0]
+    assert cells(root) == [
+        ["better", "+20 % (+10 % to +30 %)"],
+        ["open", "−10 % (−300 % to +40 %)"],
+        ["unknown", "0 %"],
+    ]
 
 
 def test_both_times_of_a_span_are_times_in_the_table_and_snapshots_are_marked() -> None:

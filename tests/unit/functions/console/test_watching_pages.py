@@ -8,7 +8,9 @@ import pytest
 
 from functions.console import monitor
 from functions.console.showing import highlighted, model_name, number_of, tone
+from functions.console.trust import calibration_words
 from shared import bootstrap
+from shared.domain.learning.calibration import Calibration
 from shared.domain.learning.runs import RUNS
 from shared.domain.operations import ALERTS
 from shared.errors import Unavailable
@@ -313,3 +315,19 @@ def test_each_function_is_shown_wherever_it_runs(tmp_path, monkeypatch):
         assert "submit, serve need a look" in text
 
     with_everything(tmp_path, scenario)
+
+
+def test_trust_is_explained_in_a_sentence_with_how_well_confidence_is_borne_out(tmp_path):
+    async def scenario(system, http):
+        for path in ("/trust", "/trust/churn-agent"):
+            text = (await http.get(path)).text
+            assert "with an outcome were approved" in text, path
+            assert re.search(r"off by \d+ points \(\d+ to \d+\)", text), path
+        hasty = (await http.get("/trust/hasty-agent")).text
+        assert "It is disabled" in hasty
+
+    with_everything(tmp_path, scenario)
+
+
+def test_an_agent_of_whom_nothing_is_known_has_no_error():
+    assert calibration_words(Calibration()) == "nothing to hold it against yet"
