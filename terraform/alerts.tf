@@ -10,6 +10,8 @@ locals {
     quality_regression = { severity = "CRITICAL", about = "Rated quality fell after a training run" }
     agent_disabled     = { severity = "CRITICAL", about = "An agent's trust fell below the threshold" }
     drift              = { severity = "WARNING", about = "A model's ratings in a pattern have fallen" }
+    canary_reverted    = { severity = "CRITICAL", about = "What a run learned was worse in its canary" }
+    experiment_stopped = { severity = "WARNING", about = "A guardrail stopped an experiment" }
     dead_letters       = { severity = "CRITICAL", about = "Events were given up after all tries" }
     oldest_pending     = { severity = "WARNING", about = "The oldest entry has waited too long for a decision" }
     error_rate         = { severity = "CRITICAL", about = "Requests are answered with 5xx" }

@@ -14,6 +14,9 @@ locals {
     "learning.requested"       = { producers = ["feedback", "retrain"], consumers = ["retrain"] }
     "learning.completed"       = { producers = ["retrain"], consumers = ["monitor", "notify"] }
     "learning.rolled_back"     = { producers = ["retrain"], consumers = ["monitor", "notify"] }
+    "canary.started"           = { producers = ["retrain"], consumers = ["notify"] }
+    "canary.ended"             = { producers = ["monitor", "retrain"], consumers = ["notify"] }
+    "experiment.ended"         = { producers = ["monitor", "retrain"], consumers = ["notify"] }
     "alert.raised"             = { producers = ["monitor", "retrain"], consumers = ["notify"] }
     "alert.resolved"           = { producers = ["monitor", "retrain"], consumers = ["notify"] }
   }

@@ -33,6 +33,7 @@ from shared.services import (
     monitoring,
     performing,
     relaying,
+    watching_trials,
 )
 from shared.services.backup import daily
 from shared.services.backup.daily import BackupDone
@@ -149,7 +150,8 @@ async def sweep(call: Call) -> Swept:  # noqa: ARG001 -- for all workspaces
 async def check(call: Call) -> ChecksRun:  # noqa: ARG001 -- for all workspaces
     """Look at every alert rule of every workspace, raise alerts and resolve them."""
     recent = TRAFFIC.look(total(telemetry.route_traffic().values()))
-    return await checking.check(bootstrap.deps(), recent, (drifting.look, guarding.check_quality))
+    looks = (drifting.look, watching_trials.look, guarding.check_quality)
+    return await checking.check(bootstrap.deps(), recent, looks)
 
 
 @app.endpoint("POST", "/jobs/backup", needs=SYSTEM)

@@ -28,8 +28,20 @@ from shared.messages.training import (
     StartRun,
     TrustInitialized,
 )
+from shared.messages.trials import (
+    CanaryStatus,
+    EndCanary,
+    LiftQuarantine,
+    QuarantineLifted,
+    RevertCanary,
+    StartExperiment,
+    StopExperiment,
+    TrialView,
+)
 from shared.services import (
+    canarying,
     drift_status,
+    experimenting,
     learning_status,
     requesting,
     rolling_back,
@@ -104,6 +116,61 @@ async def learning_trends(call: Call, query: PageParams) -> Page[TrendPoint]:
 async def roll_back(call: Call, body: RollBack) -> RolledBack:
     """Make an earlier snapshot current again; automatic runs then wait for a person."""
     return await rolling_back.roll_back(bootstrap.deps(), call.caller, body, call.key)
+
+
+@app.endpoint("GET", "/v1/learning/canary", needs=READER)
+async def view_canary(call: Call) -> CanaryStatus:
+    """Read how the snapshot that is tried out does against the current one, and the one before."""
+    return await canarying.status(bootstrap.deps(), call.caller)
+
+
+@app.endpoint("POST", "/v1/learning/canary/promote", needs=TRAINER, answers=[409])
+async def promote_canary(call: Call, body: EndCanary) -> TrialView:
+    """Make the canary's snapshot current now, whatever the evidence says."""
+    return await canarying.promote(bootstrap.deps(), call.caller, body, call.key)
+
+
+@app.endpoint("POST", "/v1/learning/canary/revert", needs=TRAINER, answers=[409])
+async def revert_canary(call: Call, body: RevertCanary) -> TrialView:
+    """End the canary: all traffic is served what is current."""
+    return await canarying.revert(bootstrap.deps(), call.caller, body, call.key)
+
+
+@app.endpoint(
+    "POST",
+    "/v1/learning/snapshots/{snapshot_id}/lift-quarantine",
+    needs=TRAINER,
+    answers=[404, 409],
+)
+async def lift_quarantine(call: Call, snapshot_id: str, body: LiftQuarantine) -> QuarantineLifted:
+    """Let a snapshot that a canary found worse become current again."""
+    return await canarying.lift_quarantine(
+        bootstrap.deps(), call.caller, snapshot_id, body, call.key
+    )
+
+
+@app.endpoint("POST", "/v1/experiments", needs=TRAINER, status=201, answers=[404, 409])
+async def start_experiment(call: Call, body: StartExperiment) -> TrialView:
+    """Share traffic out between snapshots or models, and compare them; one at a time."""
+    return await experimenting.start(bootstrap.deps(), call.caller, body, call.key)
+
+
+@app.endpoint("GET", "/v1/experiments", needs=READER)
+async def list_experiments(call: Call, query: PageParams) -> Page[TrialView]:
+    """List experiments, newest first."""
+    return await experimenting.list_experiments(bootstrap.deps(), call.caller, query)
+
+
+@app.endpoint("GET", "/v1/experiments/{trial_id}", needs=READER)
+async def view_experiment(call: Call, trial_id: str) -> TrialView:
+    """Read what an experiment has found, in figures that hold at every look and in words."""
+    return await experimenting.view_experiment(bootstrap.deps(), call.caller, trial_id)
+
+
+@app.endpoint("POST", "/v1/experiments/{trial_id}/stop", needs=TRAINER, answers=[404, 409])
+async def stop_experiment(call: Call, trial_id: str, body: StopExperiment) -> TrialView:
+    """Stop an experiment: all traffic is served as without it."""
+    return await experimenting.stop(bootstrap.deps(), call.caller, trial_id, body, call.key)
 
 
 @app.endpoint("GET", "/v1/agents", needs=READER, media=CSV)

@@ -20,9 +20,10 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY, DEFAULT_RETRY
 
-from shared.adapters.bigquery_statements import HEAD, OUTCOMES, QUALITY, RATINGS
+from shared.adapters.bigquery_statements import ARMS, HEAD, OUTCOMES, QUALITY, RATINGS
 from shared.adapters.google_errors import GOOGLE_ERRORS, unavailable
 from shared.domain.learning.sums import OutcomeSums, QualitySums, RatingSums
+from shared.domain.learning.trials import ArmSums
 from shared.errors import InvalidInput, Unavailable
 from shared.ports import EvidenceKind
 
@@ -95,6 +96,11 @@ class BigQueryAnalytics:
         """See Analytics."""
         rows = await self._ask(QUALITY, "ratings", workspace, after, upto)
         return [QualitySums(*row) for row in rows]
+
+    async def arm_sums(self, workspace: str, after: int, upto: int) -> list[ArmSums]:
+        """See Analytics."""
+        rows = await self._ask(ARMS, "ratings", workspace, after, upto)
+        return [ArmSums(*row) for row in rows]
 
     async def close(self) -> None:
         """Lets go of the connections."""

@@ -12,6 +12,7 @@ from shared.adapters.firestore_logs import FirestoreLogs
 from shared.adapters.firestore_writes import OUTCOMES, RATINGS
 from shared.adapters.store_firestore import FirestoreStore
 from shared.domain.learning.sums import MAX_COST, OutcomeSums, QualitySums, RatingSums
+from shared.domain.learning.trials import ArmSums
 
 PAGE = 500
 """Rows in memory at a time."""
@@ -54,6 +55,14 @@ class FirestoreAnalytics:
                 _add(sums, (row["snapshot_id"],), _quality(row))
         return [QualitySums(*group, *totals) for group, totals in sorted(sums.items())]
 
+    async def arm_sums(self, workspace: str, after: int, upto: int) -> list[ArmSums]:
+        """See Analytics."""
+        sums: _Sums = {}
+        async for row in self._rows(workspace, RATINGS, after, upto):
+            if row["standing"] and row["arm"]:
+                _add(sums, (row["arm"], row["quality"], row["correct"]), _of_arm(row))
+        return [ArmSums(*group, *totals) for group, totals in sorted(sums.items())]
+
     async def outcome_sums(self, workspace: str, after: int, upto: int) -> list[OutcomeSums]:
         """See Analytics."""
         sums: _Sums = {}
@@ -93,6 +102,12 @@ class FirestoreAnalytics:
 def _quality(row: dict[str, Any]) -> list[int]:
     sign, quality = row["sign"], row["quality"]
     return [sign, sign * quality, sign * quality * quality, sign * row["correct"]]
+
+
+def _of_arm(row: dict[str, Any]) -> list[int]:
+    micro, latency = min(row["cost_nanousd"], MAX_COST) // 1000, row["latency_ms"]
+    costs = [row["cost_nanousd"], row["costed"], micro * micro]
+    return [row["sign"] * one for one in (1, *costs, latency, row["timed"], latency * latency)]
 
 
 def _effort(row: dict[str, Any]) -> list[int]:

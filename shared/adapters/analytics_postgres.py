@@ -7,6 +7,7 @@ from shared.adapters import sums_statements
 from shared.adapters.postgres_pool import PostgresPool
 from shared.adapters.postgres_statements import WITHIN, Row, send
 from shared.domain.learning.sums import OutcomeSums, QualitySums, RatingSums
+from shared.domain.learning.trials import ArmSums
 
 STATEMENT_S = 300
 """How long a sum may take, in seconds: runs are rare and read much."""
@@ -18,13 +19,14 @@ def _portable(sql: str) -> str:
     return sql.replace("%", "%%").replace("?", "%s")
 
 
-_HEAD, _RATINGS, _OUTCOMES, _QUALITY = map(
+_HEAD, _RATINGS, _OUTCOMES, _QUALITY, _ARMS = map(
     _portable,
     (
         sums_statements.HEAD,
         sums_statements.RATINGS,
         sums_statements.OUTCOMES,
         sums_statements.QUALITY,
+        sums_statements.ARMS,
     ),
 )
 
@@ -61,6 +63,11 @@ class PostgresAnalytics:
         """See Analytics."""
         rows = await self._fetch(workspace, _QUALITY, (workspace, after, upto))
         return [QualitySums(*row) for row in rows]
+
+    async def arm_sums(self, workspace: str, after: int, upto: int) -> list[ArmSums]:
+        """See Analytics."""
+        rows = await self._fetch(workspace, _ARMS, (workspace, after, upto))
+        return [ArmSums(*row) for row in rows]
 
     async def _fetch(self, workspace: str, sql: str, parameters: Row) -> Sequence[Row]:
         asked: tuple[tuple[str, Any], ...] = (

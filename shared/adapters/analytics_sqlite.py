@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.adapters import sqlite_schema, sums_statements
 from shared.domain.learning.sums import OutcomeSums, QualitySums, RatingSums
+from shared.domain.learning.trials import ArmSums
 
 
 class SqliteAnalytics:
@@ -44,6 +45,13 @@ class SqliteAnalytics:
         return [
             QualitySums(*row)
             for row in await self._fetch(sums_statements.QUALITY, (workspace, after, upto))
+        ]
+
+    async def arm_sums(self, workspace: str, after: int, upto: int) -> list[ArmSums]:
+        """See Analytics."""
+        return [
+            ArmSums(*row)
+            for row in await self._fetch(sums_statements.ARMS, (workspace, after, upto))
         ]
 
     async def _fetch(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:

@@ -56,6 +56,15 @@ GROUP BY snapshot_id
 ORDER BY snapshot_id
 """
 
+ARMS = f"""
+SELECT arm, quality, correct, SUM(sign), SUM(sign * cost_nanousd), SUM(sign * costed),
+  SUM(sign * {_MICRO} * {_MICRO}), SUM(sign * latency_ms), SUM(sign * timed),
+  SUM(sign * latency_ms * latency_ms)
+{_ONCE} AND standing > 0 AND arm <> ''
+GROUP BY arm, quality, correct
+ORDER BY arm, quality, correct
+"""
+
 _OFFSET = "MOD(second, 86400)"
 _EARNED = "CASE WHEN completed = 1 AND points > 0 THEN second END"
 _BAND = "LEAST(CAST(FLOOR(confidence_millis / 100) AS INT64), 9)"

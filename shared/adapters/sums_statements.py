@@ -39,6 +39,14 @@ SELECT snapshot_id, {_sum("sign")}, {_sum("sign * quality")}, {_sum("sign * qual
 FROM evidence_ratings WHERE {_RANGE} AND standing > 0 GROUP BY snapshot_id ORDER BY snapshot_id
 """
 
+ARMS = f"""
+SELECT arm, quality, correct, {_sum("sign")}, {_sum("sign * cost_nanousd")},
+       {_sum("sign * costed")}, {_sum(f"sign * ({_MICRO}) * ({_MICRO})")},
+       {_sum("sign * latency_ms")}, {_sum("sign * timed")}, {_sum("sign * latency_ms * latency_ms")}
+FROM evidence_ratings WHERE {_RANGE} AND standing > 0 AND arm <> ''
+GROUP BY arm, quality, correct ORDER BY arm, quality, correct
+"""
+
 _OFFSET = "(second % 86400)"
 _EARNED = "CASE WHEN completed = 1 AND points > 0 THEN second END"
 _BAND = "CASE WHEN confidence_millis < 1000 THEN confidence_millis / 100 ELSE 9 END"

@@ -93,8 +93,11 @@ class WorkspaceSettings(Record):
     `blind_review` hides from reviewers who submitted, how sure they are and who else approved.
     `exploring` False sends every request where the policy wants it. `answer_worth_usd` and
     `quality_floor` say what routing may spend; at most one is set, and neither is the default.
-    `learning_stopped`, `publishing_stopped` and `read_only` are the kill switches. `hold` says why
-    automatic learning waits for a person (after a rollback), None where it does not.
+    `canary_share` (0..0.9) of the traffic tries a run's snapshot before it becomes current, 0 none;
+    for at least `canary_min_hours` and `canary_min_ratings` of its answers, at most
+    `canary_max_days`. `learning_stopped`, `publishing_stopped` and `read_only` are the kill
+    switches. `hold` says why automatic learning waits for a person (after a rollback), None where
+    it does not.
     """
 
     mode: LearningMode = "automatic"
@@ -107,6 +110,10 @@ class WorkspaceSettings(Record):
     exploring: bool = True
     answer_worth_usd: float | None = Field(default=None, gt=0)
     quality_floor: Unit | None = None
+    canary_share: float = Field(default=0.0, ge=0, le=0.9)
+    canary_min_hours: float = Field(default=1.0, ge=0)
+    canary_max_days: float = Field(default=14.0, gt=0)
+    canary_min_ratings: int = Field(default=30, ge=1)
     runs_after_conversations: int = Field(default=10, ge=1)
     runs_after_feedback: int = Field(default=1000, ge=1)
     hold: str | None = None

@@ -14,6 +14,8 @@ RuleName = Literal[
     "quality_regression",
     "agent_disabled",
     "drift",
+    "canary_reverted",
+    "experiment_stopped",
     "dead_letters",
     "oldest_pending",
     "error_rate",
@@ -61,6 +63,18 @@ RULES: Mapping[RuleName, Rule] = {
         0.3,
         "trust, 0..1",
         "An agent's trust fell below this, and its recommendations are no longer boosted.",
+    ),
+    "canary_reverted": Rule(
+        "critical",
+        0.0,
+        "unused: the settings of the canary decide",
+        "What a run learned was worse in its canary than what is current, and was taken back.",
+    ),
+    "experiment_stopped": Rule(
+        "warning",
+        0.0,
+        "unused: the experiment's limits decide",
+        "A guardrail stopped an experiment: an arm was worse than its limit allows.",
     ),
     "dead_letters": Rule(
         "critical",

@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.domain import access, entries, feedback, operations
 from shared.domain.knowledge import publication
-from shared.domain.learning import changes, runs
+from shared.domain.learning import changes, runs, trials
 from shared.domain.records import Collection
 
 ALL: tuple[Collection[Any], ...] = (
@@ -39,6 +39,7 @@ ALL: tuple[Collection[Any], ...] = (
     changes.DRIFT_GROUPS,
     changes.DRIFT_CHANGES,
     changes.DRIFT_HEADS,
+    trials.TRIALS,
     operations.IDEMPOTENCY,
     operations.CONSUMED,
     operations.DELIVERIES,

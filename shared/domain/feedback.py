@@ -27,7 +27,9 @@ class RoutingDecision(Record):
     that weigh by propensity leave them out. Costs are US dollars, `cost_usd` None until known;
     `estimated_cost_usd` is what the price list says of the prompt, `baseline_cost_usd` what the
     default model would have cost. `cell` is the prompt's neighbourhood within the pattern.
-    `snapshot_id` None means the configured default policy.
+    `snapshot_id` None means the configured default policy, or an experiment's arm of one model.
+    `trial` and `arm` name the canary or the experiment that the request took part in; `propensity`
+    is then over all its arms: what it would be for someone who does not know the assignment.
     """
 
     pattern: str
@@ -49,6 +51,8 @@ class RoutingDecision(Record):
     attempts: int = 1
     failed: bool = False
     session_id: str | None = None
+    trial: str | None = None
+    arm: str | None = None
     decided_by: str = ""
     decided_at: Timestamp
     epoch: int = Field(default=0, ge=0)
@@ -72,8 +76,8 @@ class Feedback(Record):
     """A person's rating of a routing decision; `id` is `<request_id>:<user_id>`.
 
     `history` has the newest replaced ones, oldest first. `cost_nanousd` and `latency_ms` (None
-    where unknown), the cell, the tokens, the epoch and the standing are what the evidence row of
-    the standing rating says, so that it can be taken back exactly.
+    where unknown), the cell, the tokens, the epoch, the arm and the standing are what the evidence
+    row of the standing rating says, so that it can be taken back exactly.
     """
 
     request_id: str
@@ -90,6 +94,7 @@ class Feedback(Record):
     output_tokens: int | None = None
     epoch: int = 0
     standing: int = Field(default=FULL_STANDING, ge=0, le=FULL_STANDING)
+    arm: str = ""
     rating: Rating
     history: list[Rating] = Field(default_factory=list)
     updated_at: Timestamp
@@ -161,7 +166,8 @@ class RatingEvidence:
     within its pattern, empty where none was told. `weight` is 1 / propensity in units of
     1 / WEIGHT_UNIT, 0 where chance had no part in the choice. `standing` is how many quarters of a
     rating the row counts, 0 for one that is logged and counts for nothing; `epoch` is how many
-    changes of this model in this pattern were known when the request was decided.
+    changes of this model in this pattern were known when the request was decided; `arm` is the
+    trial and its arm, as `<trial>/<arm>`, empty where it took part in none.
     """
 
     at: Timestamp
@@ -188,6 +194,7 @@ class RatingEvidence:
     tokened: int = 0
     standing: int = FULL_STANDING
     epoch: int = 0
+    arm: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,10 @@ class SettingsView(Answer):
     exploring: bool
     answer_worth_usd: float | None
     quality_floor: float | None
+    canary_share: float
+    canary_min_hours: float
+    canary_max_days: float
+    canary_min_ratings: int
     runs_after_conversations: int
     runs_after_feedback: int
     hold: str | None
@@ -65,6 +69,25 @@ class ChangeSettings(Command):
         default=None,
         description="Take the cheapest model that proves this value, 0..1; not together with "
         "answer_worth_usd. Works at once, without training.",
+    )
+    canary_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.9,
+        description="Share of the traffic that tries what a run learned before all are served it; "
+        "0: at once.",
+    )
+    canary_min_hours: float = Field(
+        default=1.0, ge=0, le=2160, description="How long a canary runs at least before it wins."
+    )
+    canary_max_days: float = Field(
+        default=14.0,
+        gt=0,
+        le=90,
+        description="How long a canary runs at most; undecided then, what was current stays.",
+    )
+    canary_min_ratings: int = Field(
+        default=30, ge=1, le=1_000_000, description="Ratings that a canary needs to win, at least."
     )
     runs_after_conversations: int = Field(
         default=10, ge=1, description="Every so many completed conversations ask for a run."

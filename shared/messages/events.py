@@ -26,6 +26,9 @@ EventType = Literal[
     "learning.requested",
     "learning.completed",
     "learning.rolled_back",
+    "canary.started",
+    "canary.ended",
+    "experiment.ended",
     "alert.raised",
     "alert.resolved",
 ]
@@ -66,6 +69,9 @@ FLOW: Mapping[EventType, Route] = {
     "learning.requested": Route(("feedback", "retrain"), ("retrain",)),
     "learning.completed": Route(("retrain",), ("monitor", "notify")),
     "learning.rolled_back": Route(("retrain",), ("monitor", "notify")),
+    "canary.started": Route(("retrain",), ("notify",)),
+    "canary.ended": Route(("monitor", "retrain"), ("notify",)),
+    "experiment.ended": Route(("monitor", "retrain"), ("notify",)),
     "alert.raised": Route(("monitor", "retrain"), ("notify",)),
     "alert.resolved": Route(("monitor", "retrain"), ("notify",)),
 }

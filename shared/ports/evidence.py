@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 from shared.domain.feedback import OutcomeEvidence, RatingEvidence
 from shared.domain.learning.sums import OutcomeSums, QualitySums, RatingSums
+from shared.domain.learning.trials import ArmSums
 
 
 class Analytics(Protocol):
@@ -31,6 +32,12 @@ class Analytics(Protocol):
 
     async def quality_sums(self, workspace: str, after: int, upto: int) -> list[QualitySums]:
         """Returns the sums of the ratings in (after, upto] that count, by what routed them."""
+
+    async def arm_sums(self, workspace: str, after: int, upto: int) -> list[ArmSums]:
+        """Returns the ratings in (after, upto] that count and were decided in a trial.
+
+        By arm, score and flag, in that order.
+        """
 
 
 EvidenceKind = Literal["ratings", "outcomes"]

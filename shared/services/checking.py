@@ -26,6 +26,7 @@ from shared.services.access import list_workspaces
 from shared.services.alerting import raise_alert, resolve_alert, rules_of
 from shared.services.deps import Deps
 from shared.services.knowledge import catch_up
+from shared.services.leasing import tried
 from shared.services.snapshots import head_of, info_of
 from shared.services.unit import settings_of
 
@@ -162,6 +163,8 @@ async def _oldest_pending(deps: Deps, workspace: str) -> Finding:
 async def _learning_not_run(deps: Deps, workspace: str) -> Finding:
     settings = await settings_of(deps, workspace)
     if settings.mode != "automatic" or settings.learning_stopped or settings.hold is not None:
+        return _nothing()
+    if tried(await head_of(deps, workspace), settings) is not None:
         return _nothing()
     if not await _unread_evidence(deps, workspace):
         return _nothing()

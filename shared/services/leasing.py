@@ -46,6 +46,8 @@ async def begin(
     if known is not None and (known.status in ("succeeded", "blocked") or held == known.id):
         return Begun(known, going=False)
     blocked_by = gates(settings, automatic=caller.system)
+    if (trying := tried(head, settings)) is not None:
+        blocked_by.append(trying)
     if taken_back is not None:
         blocked_by.append(taken_back)
     if held is not None:
@@ -67,6 +69,20 @@ def holds(head: LearningHead, now: Timestamp) -> str | None:
     """Returns the id of the run that holds a live lease, None where none does."""
     live = head.lease_until is not None and head.lease_until > now
     return head.lease_run_id if live else None
+
+
+def tried(head: LearningHead, settings: WorkspaceSettings) -> str | None:
+    """Returns which trial a run must wait for, in a sentence; None where none is in its way.
+
+    Evidence that waits is not lost: the next run reads it.
+    """
+    trial = head.trial
+    if trial is not None and trial.kind == "canary":
+        candidate = trial.arms[-1].snapshot_id
+        return f"Canary {trial.id} tries snapshot {candidate}: promote or revert it, or wait."
+    if trial is not None and settings.canary_share > 0:
+        return f"Experiment {trial.id} is under way, so that no canary can begin: stop it, or wait."
+    return None
 
 
 def gates(settings: WorkspaceSettings, *, automatic: bool) -> list[str]:

@@ -78,6 +78,19 @@ WORDINGS: Mapping[EventType, Wording] = {
         lambda event: f"Learning rolled back to {_of(event, 'snapshot_id', event.subject)}",
         "/v1/learning/status",
     ),
+    "canary.started": Wording(
+        lambda event: f"A canary tries snapshot {_of(event, 'candidate_id', event.subject)}",
+        "/v1/learning/canary",
+        people=False,
+    ),
+    "canary.ended": Wording(
+        lambda event: f"Canary {_of(event, 'outcome')}: {_of(event, 'name', event.subject)}",
+        "/v1/learning/canary",
+    ),
+    "experiment.ended": Wording(
+        lambda event: f"Experiment {_of(event, 'outcome')}: {_of(event, 'name', event.subject)}",
+        "/v1/experiments",
+    ),
     "alert.raised": Wording(lambda event: _of(event, "summary", event.subject), "/v1/alerts"),
     "alert.resolved": Wording(
         lambda event: f"Resolved: {_of(event, 'summary', event.subject)}", "/v1/alerts"

@@ -19,6 +19,7 @@ from shared.domain.feedback import (
     RoutingDecision,
 )
 from shared.domain.learning.sums import inverse_weight
+from shared.domain.learning.trials import label
 from shared.domain.models import NANO_PER_USD
 from shared.domain.times import Timestamp, day_number, seconds_between
 from shared.errors import Conflict, InvalidInput, NotFound
@@ -130,6 +131,7 @@ def standing(
         input_tokens=decision.input_tokens,
         output_tokens=decision.output_tokens,
         epoch=decision.epoch,
+        arm=label(decision.trial, decision.arm) if decision.trial and decision.arm else "",
         rating=rating,
         history=[] if known is None else [*known.history, known.rating][-KEPT_RATINGS:],
         updated_at=rating.rated_at,
@@ -164,4 +166,5 @@ def evidence_of(feedback: Feedback, sign: int, at: Timestamp, propensity: float)
         tokened=int(feedback.input_tokens is not None and feedback.output_tokens is not None),
         standing=feedback.standing,
         epoch=feedback.epoch,
+        arm=feedback.arm,
     )

@@ -5,6 +5,7 @@ watermark asks for one run.
 """
 
 from shared.domain.access import Caller
+from shared.domain.learning.runs import LearningHead
 from shared.domain.operations import CONSUMED, Consumed
 from shared.domain.times import plus
 from shared.errors import AlreadyExists
@@ -13,7 +14,7 @@ from shared.messages.events import Event
 from shared.ports import Transaction
 from shared.services.access import list_workspaces
 from shared.services.deps import Deps
-from shared.services.leasing import gates
+from shared.services.leasing import gates, tried
 from shared.services.snapshots import head_of, info_of
 from shared.services.unit import event, settings_of
 
@@ -71,7 +72,10 @@ async def request_where_enough(deps: Deps, workspace: str, rows: int = 1) -> boo
     deps.evidence_seen[workspace] = (now_s, enough)
     if settings.read_only or gates(settings, automatic=True):
         return False
-    seen, waiting = await _waiting(deps, workspace)
+    head = await head_of(deps, workspace)
+    if tried(head, settings) is not None:
+        return False
+    seen, waiting = await _waiting(deps, workspace, head)
     if waiting < enough:
         deps.evidence_seen[workspace] = (now_s, enough - waiting)
         return False
@@ -79,9 +83,8 @@ async def request_where_enough(deps: Deps, workspace: str, rows: int = 1) -> boo
     return await _request(deps, caller, "evidence", f"evidence:{seen[0]}:{seen[1]}")
 
 
-async def _waiting(deps: Deps, workspace: str) -> tuple[tuple[int, int], int]:
+async def _waiting(deps: Deps, workspace: str, head: LearningHead) -> tuple[tuple[int, int], int]:
     """Returns the watermarks of the newest snapshot, and how many rows came in since."""
-    head = await head_of(deps, workspace)
     tip = await info_of(deps, workspace, head.tip_id)
     seen = (tip.ratings_watermark, tip.outcomes_watermark) if tip else (0, 0)
     ratings, outcomes = await deps.analytics.head(workspace)

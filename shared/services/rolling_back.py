@@ -1,11 +1,12 @@
 """Rollback: the pointer moves to an earlier snapshot. Seconds, no retraining, nothing deleted.
 
-A run that is under way loses its lease, and automatic runs wait for a person: else the next one
-would learn the same again from the same evidence.
+A run that is under way loses its lease, a canary or an experiment ends, and automatic runs wait for
+a person: else the next one would learn the same again from the same evidence.
 """
 
 from shared.domain.access import SETTINGS, SETTINGS_ID, Caller, IdempotencyKey, WorkspaceSettings
 from shared.domain.learning.runs import LEARNING_HEADS, RUNS, SNAPSHOTS
+from shared.domain.learning.trials import TRIALS, TrialState
 from shared.errors import Conflict, NotFound
 from shared.messages.training import RollBack, RolledBack
 from shared.ports import Transaction
@@ -14,6 +15,7 @@ from shared.services.deps import Deps
 from shared.services.following import follow_up
 from shared.services.leasing import failure
 from shared.services.snapshots import HEAD, open_snapshot
+from shared.services.trying import Ending, end
 from shared.services.unit import audited, event, once, writable
 
 OVERTAKEN = "a rollback came in between; nothing was changed"
@@ -26,7 +28,7 @@ async def roll_back(
 
     Raises:
         NotFound: no such snapshot in this workspace.
-        Conflict: it is current already.
+        Conflict: it is current already, or in quarantine.
         CorruptData: its content is damaged; nothing was changed.
     """
     await writable(deps, caller.workspace)
@@ -59,16 +61,21 @@ async def move_back(
         known = await tx.get(SNAPSHOTS, snapshot_id)
         settings = await tx.get(SETTINGS, SETTINGS_ID) or WorkspaceSettings(id=SETTINGS_ID)
         stopped = await tx.get(RUNS, head.lease_run_id) if head and head.lease_run_id else None
+        trial = await tx.get(TRIALS, head.trial.id) if head and head.trial else None
         if head is None or known is None:
             raise NotFound(f"there is no snapshot {snapshot_id} in this workspace")
         if head.current_id == snapshot_id or instead_of not in (None, head.current_id):
             raise Conflict(f"snapshot {head.current_id} is current already; nothing was changed")
+        if known.quarantine is not None:
+            raise Conflict(f"snapshot {snapshot_id} is in quarantine: {known.quarantine}")
         hold = f"rolled back to {snapshot_id} by {caller.subject}: {reason}"
         free = {"lease_run_id": None, "lease_until": None}
-        tx.put(
-            LEARNING_HEADS,
-            head.model_copy(update={**free, **pointer(head, snapshot_id, now)}),
-        )
+        moved = {**free, **pointer(head, snapshot_id, now)}
+        if trial is None:
+            tx.put(LEARNING_HEADS, head.model_copy(update={**moved, "trial": None}))
+        else:
+            state: TrialState = "reverted" if trial.kind == "canary" else "stopped"
+            end(tx, deps, caller, head, trial, Ending(state, hold, head=moved), now)
         if stopped is not None and stopped.status == "running":
             tx.put(RUNS, stopped.model_copy(update=failure(OVERTAKEN, now)))
         tx.put(SETTINGS, settings.model_copy(update={"hold": hold}))

@@ -17,7 +17,7 @@ from shared.messages.base import Answer, Page, PageParams
 from shared.messages.events import Event
 from shared.messages.training import RunView
 from shared.ports import Transaction
-from shared.services import drifting, guarding, leasing
+from shared.services import drifting, guarding, leasing, watching_trials
 from shared.services.applying import apply, finished
 from shared.services.deps import Deps
 from shared.services.following import follow_up
@@ -163,6 +163,7 @@ async def _taken_back(deps: Deps, workspace: str) -> str | None:
 
     The run would learn the same again from the same evidence, before anyone has looked.
     """
+    await watching_trials.look(deps, workspace)
     before = (await head_of(deps, workspace)).current_id
     await guarding.check_quality(deps, workspace)
     if (await head_of(deps, workspace)).current_id == before:

@@ -39,6 +39,7 @@ class SumsSuite(Suite):
                     await analytics.rating_sums(HERE, after, upto),
                     await analytics.outcome_sums(HERE, after, upto),
                     await analytics.quality_sums(HERE, after, upto),
+                    await analytics.arm_sums(HERE, after, upto),
                 )
             finally:
                 await store.close()
@@ -48,6 +49,7 @@ class SumsSuite(Suite):
         assert [tuple(one) for one in found[0]] == naive_ratings(rated)
         assert [astuple(one) for one in found[1]] == naive_outcomes(settled)
         assert [astuple(one) for one in found[2]] == naive_quality(rated)
+        assert [astuple(one) for one in found[3]] == naive_arms(rated)
 
 
 def grouped(rows, *names):
@@ -110,6 +112,25 @@ def naive_quality(rows):
             sum(one.sign * one.correct for one in group),
         )
         for names, group in grouped([one for one in rows if one.standing], "snapshot_id")
+    ]
+
+
+def naive_arms(rows):
+    """Returns ArmSums as tuples, by plain addition."""
+    return [
+        (
+            *names,
+            sum(one.sign for one in group),
+            sum(one.sign * one.cost_nanousd for one in group),
+            sum(one.sign * one.costed for one in group),
+            sum(one.sign * (min(one.cost_nanousd, 10**10) // 1000) ** 2 for one in group),
+            sum(one.sign * one.latency_ms for one in group),
+            sum(one.sign * one.timed for one in group),
+            sum(one.sign * one.latency_ms**2 for one in group),
+        )
+        for names, group in grouped(
+            [one for one in rows if one.standing and one.arm], "arm", "quality", "correct"
+        )
     ]
 
 

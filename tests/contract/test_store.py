@@ -42,6 +42,7 @@ RATINGS = st.lists(
         output_tokens=st.integers(0, 1000),
         tokened=_FLAG,
         standing=st.sampled_from([0, 2, 4]),
+        arm=st.sampled_from(["", "can_1/candidate", "exp_2/a"]),
         epoch=st.integers(0, 1),
     ),
     max_size=40,

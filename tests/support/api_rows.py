@@ -34,6 +34,7 @@ ROUTED = (
 )
 RUN = "run_id status changes_preview before after blocked_by"
 PAGE = "items next_cursor"
+TRIAL = "trial_id kind state arms metric findings words outcome receipt"
 
 ROWS = (
     # submit
@@ -226,6 +227,60 @@ ROWS = (
         200,
         "snapshot_id previous_id hold",
         lambda w: {"snapshot_id": w.earlier_snapshot(), "reason": "quality fell"},
+    ),
+    Row(
+        "GET",
+        "/v1/learning/canary",
+        200,
+        "running last",
+        None,
+        World.canary,
+        holds=lambda a: a["running"]["state"] == "running",
+    ),
+    Row(
+        "POST",
+        "/v1/learning/canary/promote",
+        200,
+        TRIAL,
+        const(reason="looked at by hand"),
+        World.canary,
+        holds=lambda a: a["state"] == "promoted" and a["receipt"],
+    ),
+    Row(
+        "POST",
+        "/v1/learning/canary/revert",
+        200,
+        TRIAL,
+        const(reason="answers are too long", quarantine=False),
+        World.canary,
+        holds=lambda a: a["state"] == "reverted",
+    ),
+    Row(
+        "POST",
+        "/v1/learning/snapshots/{}/lift-quarantine",
+        200,
+        "snapshot_id quarantine",
+        const(reason="the ratings came from one broken client"),
+        World.quarantined,
+    ),
+    Row(
+        "POST",
+        "/v1/experiments",
+        201,
+        TRIAL,
+        lambda w: w.fresh_experiment(),
+        holds=lambda a: a["state"] == "running",
+    ),
+    Row("GET", "/v1/experiments", 200, PAGE, None, World.experiment, holds=lambda a: a["items"]),
+    Row("GET", "/v1/experiments/{}", 200, TRIAL, None, World.experiment),
+    Row(
+        "POST",
+        "/v1/experiments/{}/stop",
+        200,
+        TRIAL,
+        const(reason="we know enough"),
+        World.experiment,
+        holds=lambda a: a["state"] == "stopped",
     ),
     Row("GET", "/v1/agents", 200, PAGE, makes=World.agent, holds=lambda a: a["items"]),
     Row("GET", "/v1/agents/{}", 200, "agent_id trust by_type", makes=World.agent),

@@ -120,3 +120,7 @@ class FedAnalytics:
     async def quality_sums(self, workspace, after, upto):
         await self._arrive()
         return await self.bigquery.quality_sums(workspace, after, upto)
+
+    async def arm_sums(self, workspace, after, upto):
+        await self._arrive()
+        return await self.bigquery.arm_sums(workspace, after, upto)

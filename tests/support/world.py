@@ -133,6 +133,46 @@ class World:
         assert self.run()["snapshot_id"] != first
         return str(first)
 
+    def experiment(self) -> str:
+        """Starts an experiment in place of what is tried out, and returns its id."""
+        return str(self.post("/v1/experiments", self.fresh_experiment())["trial_id"])
+
+    def fresh_experiment(self) -> dict[str, Any]:
+        """Returns the body of an experiment that may begin: whatever runs is ended."""
+        self._end_trials()
+        arms = [
+            {"name": "small", "share": 0.5, "provider": "local", "model": "small"},
+            {"name": "large", "share": 0.4, "provider": "other", "model": "large"},
+        ]
+        limits = [{"metric": "correctness", "limit": 0.05}]
+        return {"name": "small or large", "arms": arms, "guardrails": limits}
+
+    def canary(self) -> str:
+        """Has a run try its snapshot on a tenth of the traffic, and returns that snapshot."""
+        self._end_trials()
+        assert self.http.put("/v1/settings", json={"canary_share": 0.1}).is_success
+        snapshot_id = str(self.run()["snapshot_id"])
+        assert self.http.put("/v1/settings", json={"canary_share": 0}).is_success
+        return snapshot_id
+
+    def quarantined(self) -> str:
+        """Reverts a canary and returns its snapshot, which is in quarantine."""
+        snapshot_id = self.canary()
+        self.post("/v1/learning/canary/revert", {"reason": "worse", "quarantine": True})
+        return snapshot_id
+
+    def _end_trials(self) -> None:
+        tried = [self.http.get("/v1/learning/canary").json()["running"]]
+        tried += self.http.get("/v1/experiments").json()["items"]
+        for one in tried:
+            if one is not None and one["state"] == "running":
+                path = (
+                    "/v1/learning/canary/revert"
+                    if one["kind"] == "canary"
+                    else f"/v1/experiments/{one['trial_id']}/stop"
+                )
+                self.post(path, {"reason": "another one"})
+
     def agent(self) -> str:
         """Returns an agent with a settled recommendation."""
         self.post("/v1/outcomes", self.outcome())

@@ -281,6 +281,17 @@ CREATE TABLE drift_heads (
     PRIMARY KEY (workspace, id)
 );
 
+CREATE TABLE trials (
+    workspace text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    started_at text COLLATE "C" NOT NULL,
+    state text COLLATE "C" NOT NULL,
+    doc text NOT NULL,
+    PRIMARY KEY (workspace, id)
+);
+CREATE INDEX trials_by_kind_started_at ON trials (workspace, kind, started_at, id);
+
 CREATE TABLE idempotency_keys (
     workspace text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL,
@@ -415,6 +426,7 @@ CREATE TABLE evidence_ratings (
     tokened bigint NOT NULL,
     standing bigint NOT NULL,
     epoch bigint NOT NULL,
+    arm text COLLATE "C" NOT NULL,
     PRIMARY KEY (workspace, seq)
 );
 

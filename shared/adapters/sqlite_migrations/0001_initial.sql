@@ -280,6 +280,17 @@ CREATE TABLE drift_heads (
     PRIMARY KEY (workspace, id)
 ) WITHOUT ROWID;
 
+CREATE TABLE trials (
+    workspace TEXT NOT NULL,
+    id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    started_at TEXT NOT NULL,
+    state TEXT NOT NULL,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (workspace, id)
+) WITHOUT ROWID;
+CREATE INDEX trials_by_kind_started_at ON trials (workspace, kind, started_at, id);
+
 CREATE TABLE idempotency_keys (
     workspace TEXT NOT NULL,
     id TEXT NOT NULL,
@@ -414,6 +425,7 @@ CREATE TABLE evidence_ratings (
     tokened INTEGER NOT NULL,
     standing INTEGER NOT NULL,
     epoch INTEGER NOT NULL,
+    arm TEXT NOT NULL,
     PRIMARY KEY (workspace, seq)
 ) WITHOUT ROWID;
 

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
+from shared.domain.learning.trials import ActiveTrial
 from shared.domain.records import Collection, Query, Record
 from shared.domain.times import Timestamp
 
@@ -45,7 +46,8 @@ class SnapshotInfo(Record):
     """What is known of a snapshot without opening it.
 
     `id` is `snap_` and the head of its content's SHA-256.
-    The content is the blob `blob_key`, the sums that it was made of are `state_key`.
+    The content is the blob `blob_key`, the sums that it was made of are `state_key`. `quarantine`
+    says why it may not become current until a person lifts that; None where it may.
     """
 
     parent_id: str | None
@@ -56,6 +58,7 @@ class SnapshotInfo(Record):
     ratings_watermark: int
     outcomes_watermark: int
     created_at: Timestamp
+    quarantine: str | None = None
     metrics: dict[str, JsonValue] = Field(default_factory=dict)
 
 
@@ -65,7 +68,7 @@ class LearningHead(Record):
     `current_id` is the snapshot that is served (the one atomic pointer), `tip_id` the newest that
     was made: the next run folds on from there, also after a rollback. `lease_run_id` holds the
     workspace until `lease_until`. `projected_id` is the snapshot that the rows for operators show
-    in full; None where they may be a mixture.
+    in full; None where they may be a mixture. `trial` is the canary or the experiment that runs.
     """
 
     current_id: str | None = None
@@ -75,6 +78,7 @@ class LearningHead(Record):
     lease_run_id: str | None = None
     lease_until: Timestamp | None = None
     projected_id: str | None = None
+    trial: ActiveTrial | None = None
 
 
 class PerformanceRow(Record):

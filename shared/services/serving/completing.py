@@ -14,6 +14,7 @@ from shared.domain.access import Caller, IdempotencyKey
 from shared.domain.feedback import ROUTING_DECISIONS, RoutingDecision
 from shared.domain.learning.config import ModelId
 from shared.domain.learning.decision import fallback_order
+from shared.domain.learning.trials import counter
 from shared.domain.models import estimate_tokens
 from shared.errors import InvalidInput, Unavailable, WhetstoneError
 from shared.messages.serving import Attempt, CompleteAnswer, CompleteRequest, Usage
@@ -159,7 +160,7 @@ async def begin(deps: Deps, caller: Caller, command: CompleteRequest) -> Exchang
     )
     decided = choose(deps, view, command, _asked(messages), tokens)
     first = ModelId(decided.choice.provider, decided.choice.model)
-    order = fallback_order(view.policy, decided.pattern, decided.allowed.models, first)
+    order = fallback_order(decided.view.policy, decided.pattern, decided.allowed.models, first)
     given = {name: getattr(command, name) for name in _OPTIONS}
     return Exchange(
         decided=decided,
@@ -202,11 +203,13 @@ def settled(
     )
 
 
-async def keep(deps: Deps, caller: Caller, record: RoutingDecision) -> None:
-    """Writes a decision as it stands now, new or over its earlier state."""
+async def keep(deps: Deps, caller: Caller, record: RoutingDecision, *, ended: bool = True) -> None:
+    """Writes a decision as it stands now, new or over its earlier state; counts how it `ended`."""
 
     async def work(tx: Transaction) -> None:
         tx.put(ROUTING_DECISIONS, record)
+        if ended:
+            tally(tx, record)
 
     await deps.store.transact(caller.workspace, work)
 
@@ -225,9 +228,16 @@ def _creating(
 ) -> Callable[[Transaction], Awaitable[CompleteAnswer]]:
     async def work(tx: Transaction) -> CompleteAnswer:
         tx.create(ROUTING_DECISIONS, record)
+        tally(tx, record)
         return answer
 
     return work
+
+
+def tally(tx: Transaction, record: RoutingDecision) -> None:
+    """Counts how a completion of a trial's arm has ended."""
+    if record.trial is not None and record.arm is not None:
+        tx.add(counter(record.trial, record.arm), {"failed" if record.failed else "answered": 1})
 
 
 def _answer(record: RoutingDecision, completion: Completion, latency_ms: int) -> CompleteAnswer:

@@ -18,6 +18,7 @@ from shared.domain.learning.decision import Odds
 from shared.domain.learning.routing import RoutingPolicy
 from shared.domain.learning.runs import SNAPSHOTS, LearningHead
 from shared.domain.learning.snapshot import Snapshot, from_bytes
+from shared.domain.learning.trials import ActiveTrial, Arm
 from shared.domain.learning.trust import TrustCard
 from shared.domain.models import Price
 from shared.domain.times import Timestamp
@@ -36,11 +37,30 @@ logger = logging.getLogger("whetstone.serving")
 
 
 @dataclass(frozen=True, slots=True)
+class ServedArm:
+    """An arm of the trial that runs: a view of its snapshot, or its model under the current one."""
+
+    arm: Arm
+    view: "View"
+    model: ModelId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServedTrial:
+    """The canary or experiment that runs, as assigning needs it."""
+
+    id: str
+    key: str
+    arms: tuple[ServedArm, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """What decisions in a workspace are made from. `snapshot` None: the configured default policy.
 
     `odds` keeps how requests that are alike are decided under this policy (see deciding).
-    `unreadable_id` names a snapshot that should be current but cannot be read.
+    `unreadable_id` names a snapshot that should be current but cannot be read. `trial` is None also
+    where an arm of the one that runs cannot be read: then nobody takes part in it.
     """
 
     settings: WorkspaceSettings
@@ -53,6 +73,7 @@ class View:
     cards: Mapping[tuple[str, str], TrustCard] = field(default_factory=dict)
     unreadable_id: str | None = None
     odds: dict[tuple[object, ...], Odds] = field(default_factory=dict)
+    trial: ServedTrial | None = None
 
     def epoch(self, pattern: str, model: ModelId) -> int:
         """Returns how many changes of a model in a pattern the snapshot knows of."""
@@ -138,7 +159,13 @@ async def _look(deps: Deps, workspace: str, seen: Seen, now_s: float) -> View:
     head = await head_of(deps, workspace)
     settings = await settings_of(deps, workspace)
     old = seen.view or _default_view(deps, settings)
-    view = await _next_view(deps, workspace, replace(old, settings=settings), head)
+    arms = old.trial.arms if old.trial is not None else ()
+    known = {one.view.snapshot_id: one.view for one in arms if one.model is None}
+    plain = replace(old, settings=settings, trial=None)
+    view = await _next_view(deps, workspace, plain, head)
+    if head.trial is not None:
+        known[view.snapshot_id] = view
+        view = replace(view, trial=await _trial(deps, workspace, view, head.trial, known))
     seen.view, seen.seen_at_s = view, now_s
     return view
 
@@ -155,6 +182,34 @@ async def _next_view(deps: Deps, workspace: str, old: View, head: LearningHead) 
             facts = {"snapshot_id": head.current_id, "kept": old.snapshot_id}
             logger.error("snapshot.unreadable", extra={**facts, "detail": error.detail})  # noqa: TRY400 - data, ours
         return replace(old, unreadable_id=head.current_id)
+
+
+async def _trial(
+    deps: Deps,
+    workspace: str,
+    view: View,
+    trial: ActiveTrial,
+    known: Mapping[str | None, View],
+) -> ServedTrial | None:
+    """Returns the trial with a view for each arm; what was loaded at an earlier look is kept."""
+    arms = []
+    for arm in trial.arms:
+        if arm.provider is not None and arm.model is not None:
+            own = replace(view, snapshot_id=None)
+            arms.append(ServedArm(arm, own, ModelId(arm.provider, arm.model)))
+        elif (seen := known.get(arm.snapshot_id)) is not None:
+            arms.append(ServedArm(arm, replace(seen, settings=view.settings)))
+        elif arm.snapshot_id is None:
+            arms.append(ServedArm(arm, _default_view(deps, view.settings)))
+        else:
+            try:
+                loaded = await _load(deps, workspace, view, arm.snapshot_id, None)
+            except (CorruptData, NotFound) as error:
+                facts = {"snapshot_id": arm.snapshot_id, "trial_id": trial.id}
+                logger.error("trial.unreadable", extra={**facts, "detail": error.detail})  # noqa: TRY400
+                return None
+            arms.append(ServedArm(arm, loaded))
+    return ServedTrial(trial.id, trial.key, tuple(arms))
 
 
 async def _load(

@@ -18,6 +18,7 @@ from shared.errors import Unavailable
 from shared.messages.serving import CompleteRequest, RouteAnswer, RouteRequest
 from shared.ports import Transaction
 from shared.services.deps import Deps
+from shared.services.serving.assigning import assigned
 from shared.services.serving.candidates import Allowed, Tokens, allowed_models
 from shared.services.serving.current import View, current_view
 from shared.services.serving.deciding import odds_for
@@ -26,8 +27,9 @@ from shared.services.unit import once
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A choice with all that it was made from."""
+    """A choice with all that it was made from; `view` is that of the arm it takes part in."""
 
+    request_id: str
     view: View
     allowed: Allowed
     choice: Choice
@@ -36,6 +38,8 @@ class Decided:
     pattern: str
     cell: str
     complexity: float
+    trial_id: str | None = None
+    arm: str | None = None
 
 
 async def route(
@@ -88,11 +92,31 @@ def choose(
     cell = cell_of(prompt, told_apart=learning.beliefs.neighbourhoods)
     explores = view.settings.exploring and not command.critical
     rate = learning.exploration_rate if explores else 0.0
-    choice = odds_for(view, allowed, pattern, cell, tokens, rate).draw(deps.ids.uniform())
+    request_id = deps.ids.new("req")
+    part = assigned(
+        view,
+        allowed,
+        f"session:{command.session_id}" if command.session_id else request_id,
+        lambda seen: odds_for(seen, allowed, pattern, cell, tokens, rate),
+        critical=command.critical,
+    )
+    choice = part.draw(deps.ids.uniform())
     default = learning.default_model
     if default is None or default not in allowed.models:
         default = allowed.models[0]
-    return Decided(view, allowed, choice, tokens, default, pattern, cell, complexity)
+    return Decided(
+        request_id,
+        part.view,
+        allowed,
+        choice,
+        tokens,
+        default,
+        pattern,
+        cell,
+        complexity,
+        part.trial_id,
+        part.arm,
+    )
 
 
 def decision_record(
@@ -101,7 +125,7 @@ def decision_record(
     """Returns the record of a decision, with a new `req_` id."""
     choice, allowed, tokens = decided.choice, decided.allowed, decided.tokens
     return RoutingDecision(
-        id=deps.ids.new("req"),
+        id=decided.request_id,
         pattern=decided.pattern,
         complexity=decided.complexity,
         cell=decided.cell,
@@ -115,6 +139,8 @@ def decision_record(
         estimated_cost_usd=allowed.cost_usd(ModelId(choice.provider, choice.model), tokens),
         baseline_cost_usd=allowed.cost_usd(decided.baseline, tokens),
         session_id=command.session_id,
+        trial=decided.trial_id,
+        arm=decided.arm,
         decided_by=caller.subject,
         decided_at=deps.clock.now_text(),
         epoch=decided.view.epoch(decided.pattern, ModelId(choice.provider, choice.model)),

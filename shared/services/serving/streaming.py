@@ -98,7 +98,7 @@ async def stream(
 
 async def _opened(answer: _Answer) -> AsyncGenerator[StreamPart, None]:
     try:
-        await keep(answer.deps, answer.caller, answer.record)
+        await keep(answer.deps, answer.caller, answer.record, ended=False)
     except WhetstoneError:
         await answer.pieces.aclose()
         raise

@@ -1,0 +1,125 @@
+"""The judge of a policy canary: promote, revert or wait, by evidence that holds at every look.
+
+It reverts where the mean of two e-values, that rated quality is worse and that correctness is,
+reaches 1 / FALSE_REVERT: a policy that is no worse in either is reverted in FALSE_REVERT of all
+canaries at most, however often one looks (Ville; Vovk, Wang 2021). It promotes where quality is
+shown to have fallen by less than the margin: a policy whose quality falls by the margin or more is
+promoted in FALSE_PROMOTE of all canaries at most.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import JsonValue
+
+from shared.domain.learning.comparing import Pair, compared
+from shared.domain.learning.sequential import combined
+from shared.domain.learning.trials import CANDIDATE, CURRENT, ArmCounts, Comparison, Metric
+
+FALSE_REVERT = 0.05
+FALSE_PROMOTE = 0.05
+
+_JUDGED: tuple[Metric, ...] = ("quality", "correctness")
+_ENDS = 40.0
+"""Evidence at each end of an interval: together they miss in 1 of 20 canaries at most."""
+
+Verdict = Literal["wait", "promote", "revert"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """When a canary may end. `margin` is the relative fall that is not let pass, 0..1."""
+
+    margin: float
+    min_ratings: int
+    min_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What to do now and why. `quarantine` says that the fall is real and above the margin.
+
+    `harm` is the evidence that the candidate is worse, `safety` that it did not fall by the margin.
+    """
+
+    verdict: Verdict
+    quarantine: bool
+    words: str
+    harm: float
+    safety: float
+    findings: tuple[Comparison, ...]
+
+    def evidence(self) -> dict[str, JsonValue]:
+        """Returns the figures for a receipt."""
+        return {
+            "evidence_of_harm": round(self.harm, 6),
+            "evidence_of_safety": round(self.safety, 6),
+            "reverts_at": 1 / FALSE_REVERT,
+            "promotes_at": 1 / FALSE_PROMOTE,
+            "findings": [one.model_dump(mode="json") for one in self.findings],
+        }
+
+
+def judge(
+    counts: Mapping[str, ArmCounts], share: float, running_s: float, rules: Rules
+) -> Judgement:
+    """Returns what the evidence so far says.
+
+    Args:
+        counts: of both arms.
+        share: of the traffic that the candidate serves.
+        running_s: seconds since the canary began.
+        rules: what it must come to.
+    """
+    current = counts.get(CURRENT, ArmCounts())
+    candidate = counts.get(CANDIDATE, ArmCounts())
+    pairs = [Pair(metric, current, candidate, share) for metric in _JUDGED]
+    findings = tuple([compared(CANDIDATE, pair, _ENDS) for pair in pairs])
+    harm = combined([one.worse for one in findings], [1.0] * len(findings))
+    safety = pairs[0].better(than=rules.margin) if min(pairs[0].sizes) else 1.0
+    if harm >= 1 / FALSE_REVERT:
+        worst = max(findings, key=lambda one: one.worse)
+        real = _fall(worst) > rules.margin
+        size = f"a real fall of more than {rules.margin:.0%}" if real else "a real fall"
+        words = f"The candidate is worse: {sentence(worst)} This is {size}."
+        return Judgement("revert", real, words, harm, safety, findings)
+    waits = _waits(findings[0], running_s, rules)
+    if safety >= 1 / FALSE_PROMOTE and not waits:
+        words = f"The candidate holds up within {rules.margin:.0%}: {sentence(findings[0])}"
+        return Judgement("promote", False, words, harm, safety, findings)  # noqa: FBT003
+    words = f"Not decided yet: {waits or _unproven(safety, rules)} {sentence(findings[0])}"
+    return Judgement("wait", False, words, harm, safety, findings)  # noqa: FBT003
+
+
+def sentence(found: Comparison) -> str:
+    """Returns a comparison in words."""
+    what = {"quality": "mean rating", "error_share": "share of failed answers"}
+    name = what.get(found.metric, f"mean {found.metric}")
+    if found.first_mean is None or found.mean is None or found.low is None or found.high is None:
+        return f"{name}: {found.n} ratings so far, {found.n_first} of the other side."
+    return (
+        f"{name} {found.mean:.4g} (n = {found.n}) against {found.first_mean:.4g} "
+        f"(n = {found.n_first}), a difference of {found.low:+.3g} to {found.high:+.3g}."
+    )
+
+
+def _fall(found: Comparison) -> float:
+    if not found.first_mean or found.mean is None:
+        return 0.0
+    return (found.first_mean - found.mean) / found.first_mean
+
+
+def _waits(quality: Comparison, running_s: float, rules: Rules) -> str:
+    if quality.n < rules.min_ratings:
+        return f"{quality.n} of at least {rules.min_ratings} ratings of the candidate are in;"
+    if running_s < rules.min_s:
+        return f"it runs for {rules.min_s / 3600:g} hours at least;"
+    return ""
+
+
+def _unproven(safety: float, rules: Rules) -> str:
+    return (
+        f"the evidence that quality fell by less than {rules.margin:.0%} is {safety:.2g} of "
+        f"{1 / FALSE_PROMOTE:g};"
+    )
