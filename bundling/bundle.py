@@ -10,6 +10,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from bundling.archive import PYTHON, compiled, zipped
@@ -55,7 +56,7 @@ class Bundle:
 
 
 class Bundler:
-    """Makes the bundles of a checkout.
+    """Makes the bundles of a checkout, as it is when a function is first asked for.
 
     Args:
         root: the checkout.
@@ -74,6 +75,8 @@ class Bundler:
         self._settings = settings
         self.lock: dict[str, Locked] = read_lock(root / "requirements.lock")
         self.installed = Installed(extras=extras_of(_direct(root)))
+        self._reached = cache(self._reach)
+        self._bundled = cache(self._bundle)
 
     def functions(self) -> list[str]:
         """Returns the names of all functions, sorted."""
@@ -82,7 +85,7 @@ class Bundler:
 
     def reached(self, function: str) -> Reached:
         """Returns what a function needs of the project, and what it imports besides."""
-        return reach(self._sources, f"functions.{function}.main", self._choices)
+        return self._reached(function)
 
     def requirements(self, reached: Reached) -> set[str]:
         """Returns the distributions behind these imports, and those that they require.
@@ -104,6 +107,12 @@ class Bundler:
 
     def bundle(self, function: str) -> Bundle:
         """Returns a function's bundle."""
+        return self._bundled(function)
+
+    def _reach(self, function: str) -> Reached:
+        return reach(self._sources, f"functions.{function}.main", self._choices)
+
+    def _bundle(self, function: str) -> Bundle:
         reached = self.reached(function)
         needed = self.requirements(reached)
         files = self._files(function, reached)

@@ -3,6 +3,7 @@
 import ast
 import textwrap
 from dataclasses import MISSING, fields
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,12 @@ def sources(tmp_path):
     return written(tmp_path, PROJECT)
 
 
+@cache
+def ours(function: str, store: str):
+    """Returns what one of this project's functions needs on the cloud with that store."""
+    return reach(OURS, f"functions.{function}.main", {**GCP, "store": store})
+
+
 def adapters(reached) -> set[str]:
     return {name.rpartition(".")[2] for name in reached.modules if ".adapters." in name}
 
@@ -221,14 +228,14 @@ def test_the_ports_get_no_other_name():
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_is_asked_about_the_health_of_its_own_ports_only(function):
-    reached = reach(OURS, f"functions.{function}.main", GCP)
+    reached = ours(function, GCP["store"])
     assert reached.ports >= NEEDED[function]
 
 
 @pytest.mark.parametrize("store", ["firestore", "postgres"])
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_gets_no_adapter_of_what_is_not_chosen(function, store):
-    found = adapters(reach(OURS, f"functions.{function}.main", {**GCP, "store": store}))
+    found = adapters(ours(function, store))
     others = {"store_sqlite", "blobs_folder", "bus_inprocess", "schedule_inprocess", "ids_sortable"}
     others |= {"store_firestore", "store_postgres"} - {f"store_{store}"}
     if function == "monitor":  # its backups may go to a folder that is mounted
@@ -238,7 +245,7 @@ def test_a_function_gets_no_adapter_of_what_is_not_chosen(function, store):
 
 
 def test_a_function_without_objects_has_no_adapter_for_them():
-    reached = reach(OURS, "functions.notify.main", GCP)
+    reached = ours("notify", GCP["store"])
     assert "blobs" not in reached.ports
     assert "blobs_gcs" not in adapters(reached)
     assert not any(name.startswith("google.cloud.storage") for name in reached.external)
