@@ -7,6 +7,7 @@ from shared.messages.base import Page, PageParams
 from shared.messages.events import Event
 from shared.messages.learning import (
     AgentDetail,
+    AgentReinstated,
     AgentView,
     DriftChangeView,
     DriftPage,
@@ -15,6 +16,7 @@ from shared.messages.learning import (
     LearningStatus,
     Patterns,
     PatternsPage,
+    ReinstateAgent,
     SnapshotView,
     TableFormat,
     TablePage,
@@ -49,6 +51,7 @@ from shared.services import (
     trusting,
 )
 from shared.services.consuming import handle_once
+from shared.services.reinstating import reinstate
 from shared.services.requesting import RunsRequested
 from shared.web.app import Api
 from shared.web.cloud import cloud_function
@@ -195,6 +198,12 @@ async def view_agent(call: Call, agent_id: str, query: TableFormat) -> AgentDeta
         cards = [found.trust, *found.by_type]
         return csv_response((one.model_dump(mode="json") for one in cards), "agent")
     return found
+
+
+@app.endpoint("POST", "/v1/agents/{agent_id}/reinstate", needs=TRAINER, answers=[404, 409])
+async def reinstate_agent(call: Call, agent_id: str, body: ReinstateAgent) -> AgentReinstated:
+    """Let a disabled agent be heard again, until enough new outcomes judge it anew."""
+    return await reinstate(bootstrap.deps(), call.caller, agent_id, body, call.key)
 
 
 @app.endpoint("POST", "/v1/agents:initialize-trust", needs=TRAINER)

@@ -101,12 +101,28 @@ class Feedback(Record):
 
 
 class Agent(Record):
-    """An agent that recommended something; `id` is its agent_id."""
+    """An agent that recommended something; `id` is its agent_id.
+
+    `reinstated_at` is when a person lifted that it was disabled, None where nobody did:
+    `reinstated_n` of its recommendations had an outcome then.
+    """
 
     name: str
     recommendation_types: list[str] = Field(default_factory=list)
     first_seen_at: Timestamp
     last_seen_at: Timestamp
+    reinstated_at: Timestamp | None = None
+    reinstated_by: str = ""
+    reinstated_n: int = 0
+
+    def on_probation(self, n: float, outcomes: float) -> bool:
+        """Returns whether a reinstated agent is still heard whatever its trust.
+
+        Args:
+            n: how many of its recommendations have an outcome now.
+            outcomes: for how many it is given the chance.
+        """
+        return self.reinstated_at is not None and n < self.reinstated_n + outcomes
 
 
 class Recommendation(Record):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
 from shared.domain.access import LearningMode
 from shared.domain.learning.changes import DriftStatus
@@ -10,7 +10,7 @@ from shared.domain.learning.drift import Direction
 from shared.domain.learning.patterns import Category, PatternCard
 from shared.domain.learning.trust import TrustCard
 from shared.domain.times import Timestamp
-from shared.messages.base import Answer, PageParams, QueryParams
+from shared.messages.base import Answer, Command, Note, PageParams, QueryParams
 from shared.messages.training import RunView
 
 Format = Literal["json", "csv"]
@@ -103,12 +103,18 @@ class TrendPoint(Answer):
 
 
 class AgentView(Answer):
-    """An agent and its overall trust; a neutral card where it has no outcomes yet."""
+    """An agent and its overall trust; a neutral card where it has no outcomes yet.
+
+    `reinstated_at` is when a person last lifted that it was disabled; `on_probation` says that it
+    is heard because of that, whatever its trust, until enough new outcomes have come in.
+    """
 
     agent_id: str
     name: str
     recommendation_types: list[str]
     trust: TrustCard
+    reinstated_at: Timestamp | None
+    on_probation: bool
 
 
 class AgentDetail(AgentView):
@@ -116,6 +122,25 @@ class AgentDetail(AgentView):
 
     by_type: list[TrustCard]
     snapshot_id: str | None
+
+
+class ReinstateAgent(Command):
+    """Let a disabled agent be heard again, until enough new outcomes judge it anew."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"reason": "its prompt was repaired on Tuesday"}]}
+    )
+
+    reason: Note = Field(min_length=1, description="Why, for the record.")
+
+
+class AgentReinstated(Answer):
+    """An agent that is heard again; `judged_at_n` is how many outcomes end its probation."""
+
+    agent_id: str
+    reinstated_at: Timestamp
+    n: int
+    judged_at_n: int
 
 
 class Patterns(Answer):

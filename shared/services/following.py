@@ -6,9 +6,11 @@ undo or fail the move itself.
 """
 
 import logging
+from collections.abc import Sequence
 
 from shared.domain.alerts import RuleName
-from shared.domain.learning.trust import TrustCard
+from shared.domain.feedback import AGENTS
+from shared.domain.learning.trust import ALL_TYPES, TrustCard
 from shared.domain.operations import ALERTS, Alert
 from shared.domain.records import Filter, Order
 from shared.errors import WhetstoneError
@@ -34,10 +36,14 @@ async def follow_up(deps: Deps, workspace: str) -> None:
 
 
 async def check_agents(deps: Deps, workspace: str) -> None:
-    """Keeps an alert open for each agent that the current snapshot disables, and for no other."""
+    """Keeps an alert open for each agent that the current snapshot disables, and for no other.
+
+    Who was reinstated is left alone until enough new outcomes judge it anew.
+    """
     current = await open_current(deps, workspace)
     cards = current.snapshot.trust if current else ()
-    disabled = {_key(card): card for card in cards if card.disabled}
+    heard = await _on_probation(deps, workspace, cards)
+    disabled = {_key(card): card for card in cards if card.disabled and card.agent_id not in heard}
     for key, card in disabled.items():
         await raise_alert(
             deps,
@@ -49,8 +55,17 @@ async def check_agents(deps: Deps, workspace: str) -> None:
         )
     for alert in await _unresolved(deps, workspace):
         if alert.key not in disabled:
-            reason = "its trust is above the limit again, or no longer known"
+            reason = "its trust is above the limit again or no longer known, or it was reinstated"
             await resolve_alert(deps, workspace, key=alert.key, reason=reason)
+
+
+async def _on_probation(deps: Deps, workspace: str, cards: Sequence[TrustCard]) -> set[str]:
+    """Returns which of the disabled agents are heard all the same."""
+    outcomes = deps.options.learning.trust.min_n
+    n = {card.agent_id: card.n for card in cards if card.recommendation_type == ALL_TYPES}
+    asked = sorted({card.agent_id for card in cards if card.disabled})
+    known = await deps.store.get_many(workspace, AGENTS, asked) if asked else []
+    return {one.id for one in known if one and one.on_probation(n.get(one.id, 0), outcomes)}
 
 
 async def _unresolved(deps: Deps, workspace: str) -> list[Alert]:

@@ -26,7 +26,7 @@ async def agents(deps: Deps, caller: Caller, params: PageParams) -> Page[AgentVi
     found = await deps.store.find(
         caller.workspace, AGENTS, order=Order("id"), limit=params.limit, cursor=params.cursor
     )
-    items = [_agent_view(agent, cards) for agent in found.items]
+    items = [_agent_view(deps, agent, cards) for agent in found.items]
     return Page(items=items, next_cursor=found.next_cursor)
 
 
@@ -41,7 +41,7 @@ async def agent(deps: Deps, caller: Caller, agent_id: str) -> AgentDetail:
         raise NotFound(f"there is no agent {agent_id} in this workspace")
     current = await open_current(deps, caller.workspace)
     cards = _by_place(current.snapshot) if current else {}
-    shown = _agent_view(known, cards)
+    shown = _agent_view(deps, known, cards)
     return AgentDetail(
         **dict(shown),
         by_type=[
@@ -138,10 +138,13 @@ def _by_place(snapshot: Snapshot) -> Cards:
     return {(card.agent_id, card.recommendation_type): card for card in snapshot.trust}
 
 
-def _agent_view(agent: Agent, cards: Cards) -> AgentView:
+def _agent_view(deps: Deps, agent: Agent, cards: Cards) -> AgentView:
+    trust = cards.get((agent.id, ALL_TYPES), neutral(agent.id))
     return AgentView(
         agent_id=agent.id,
         name=agent.name,
         recommendation_types=sorted(agent.recommendation_types),
-        trust=cards.get((agent.id, ALL_TYPES), neutral(agent.id)),
+        trust=trust,
+        reinstated_at=agent.reinstated_at,
+        on_probation=agent.on_probation(trust.n, deps.options.learning.trust.min_n),
     )

@@ -56,6 +56,7 @@ NEEDS: dict[str, Needs] = {
     "GET /v1/agents": VIEW_LEARNING,
     "GET /v1/agents/{agent_id}": VIEW_LEARNING,
     "POST /v1/agents:initialize-trust": ADMIN,
+    "POST /v1/agents/{agent_id}/reinstate": ADMIN,
     "GET /v1/patterns": VIEW_LEARNING,
     "GET /v1/insights": VIEW_LEARNING,
     "POST /v1/route": needs("serve", role="reviewer"),

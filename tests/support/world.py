@@ -178,6 +178,23 @@ class World:
         self.post("/v1/outcomes", self.outcome())
         return "pricing-agent"
 
+    def disabled_agent(self) -> str:
+        """Returns an agent whose recommendations were all rejected, as a run has learned."""
+        agent, workflow = self.unique("agent"), self.unique("workflow")
+        body = {**self.recommendation(workflow), "agent_id": agent, "agent_name": agent}
+        made = [self.post("/v1/recommendations", body) for _ in range(12)]
+        settled = [
+            {"recommendation_id": one["recommendation_id"], "status": "rejected"} for one in made
+        ]
+        outcome = {
+            "workflow_id": workflow,
+            "overall_quality_score": 5,
+            "recommendations": settled,
+        }
+        self.post("/v1/outcomes", outcome)
+        self.post("/v1/learning/runs", {"reason": "test"})
+        return agent
+
     def alert(self) -> str:
         """Makes a rule fire anew and returns the id of its open alert."""
         self.pending()

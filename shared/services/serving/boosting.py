@@ -27,6 +27,8 @@ async def boost(deps: Deps, caller: Caller, agent_id: str, params: BoostParams) 
             raise NotFound(f"no agent {agent_id} has recommended anything in this workspace")
         card = neutral(agent_id)
     disabled = card.disabled or (overall is not None and overall.disabled)
+    if disabled and await _on_probation(deps, caller, agent_id, overall or card):
+        disabled = False
     return BoostAnswer(
         agent_id=agent_id,
         recommendation_type=params.recommendation_type,
@@ -38,6 +40,13 @@ async def boost(deps: Deps, caller: Caller, agent_id: str, params: BoostParams) 
         reason=_reason(card, params.recommendation_type, disabled=disabled),
         snapshot_id=view.snapshot_id,
     )
+
+
+async def _on_probation(deps: Deps, caller: Caller, agent_id: str, overall: TrustCard) -> bool:
+    """Returns whether a person has lifted that the agent is disabled, and it still counts."""
+    agent = await deps.store.get(caller.workspace, AGENTS, agent_id)
+    outcomes = deps.options.learning.trust.min_n
+    return agent is not None and agent.on_probation(overall.n, outcomes)
 
 
 def _reason(card: TrustCard, asked: str, *, disabled: bool) -> str:
