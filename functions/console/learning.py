@@ -1,44 +1,38 @@
 """Learning: what the latest cycle changed, what the next would, and the way back."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field, JsonValue
 from starlette.responses import RedirectResponse, Response
 
-from functions.console.charts import (
-    Bar,
-    BarChart,
-    Dot,
-    Line,
-    LineChart,
-    Marker,
-    Point,
-    ScatterChart,
-)
+from functions.console import learning_charts, trials
 from functions.console.rendering import render
 from functions.console.showing import model_name, number_of, page_url, short, snapshot_markers
 from shared import bootstrap
-from shared.domain.learning.config import ModelId
-from shared.domain.learning.routing import ModelFigures, PatternPolicy
 from shared.messages.base import Command, Identifier, Note, PageParams
-from shared.messages.learning import Insights, TrendPoint
+from shared.messages.learning import (
+    DriftChangeView,
+    DriftPage,
+    DriftView,
+)
 from shared.messages.training import RollBack, RunView
-from shared.services import learning_status, rolling_back, training
+from shared.services import drift_status, learning_status, rolling_back, training
 from shared.services.serving.policy import policy
 from shared.web.pages import PageCall, Pages
 
 pages = Pages()
 
-RUNS, SNAPSHOTS, TRENDS = 15, 12, 60
+RUNS, SNAPSHOTS, TRENDS, CHANGES = 15, 12, 60, 8
 
 
 class LearningPage(PageParams):
     """Which runs, and what has just been done."""
 
     limit: int = RUNS
-    done: Literal["rolled-back"] | None = None
+    done: Literal["rolled-back", "promoted", "reverted", "lifted"] | None = None
 
 
 class Empty(Command):
@@ -60,6 +54,14 @@ class RollBackForm(Command):
     sure: Literal["yes"]
 
 
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Models that have fallen or look so, and the changes that were proven, newest first."""
+
+    standing: list[DriftView]
+    changes: list[DriftChangeView]
+
+
 @pages.get("/learning")
 async def learning(call: PageCall) -> Response:
     """Shows the latest cycle, trends, runs and snapshots."""
@@ -70,18 +72,21 @@ async def learning(call: PageCall) -> Response:
         training.list_runs(deps, caller, params),
         learning_status.trends(deps, caller, PageParams(limit=TRENDS)),
     )
-    snapshots, table, markers = await asyncio.gather(
+    snapshots, table, markers, canaries = await asyncio.gather(
         learning_status.snapshots(deps, caller, PageParams(limit=SNAPSHOTS)),
         policy(deps, caller),
         snapshot_markers(deps, caller),
+        trials.canaries_of(call),
     )
+    drift = await _drift(call)
+    quarantines = await trials.quarantines_of(call, [one.snapshot_id for one in snapshots.items])
     points = list(reversed(trends.items))
     last = next((run for run in runs.items if run.status == "succeeded" and not run.dry_run), None)
     charts = [
-        _quality(points, markers),
-        _cost(points, markers),
-        frontier(table.rows, last),
-        _accuracy(insights),
+        learning_charts.quality(points, markers),
+        learning_charts.cost(points, markers),
+        learning_charts.frontier(table.rows, last),
+        learning_charts.accuracy(insights),
     ]
     return render(
         call,
@@ -92,7 +97,13 @@ async def learning(call: PageCall) -> Response:
         told=insights.insights,
         runs=runs,
         snapshots=snapshots.items,
+        quarantines=quarantines,
         charts=charts,
+        canaries=canaries,
+        drift=drift,
+        states=trials.STATES,
+        metric_names=trials.METRICS,
+        arm_words=trials.arm_words,
         number_of=number_of,
         short=short,
         next_url=page_url("/learning", runs.next_cursor),
@@ -104,7 +115,7 @@ async def learning(call: PageCall) -> Response:
 async def run(call: PageCall) -> Response:
     """Shows one run: its figures before and after, and every change that it kept."""
     found = await training.view_run(bootstrap.deps(), call.caller, call.parts["run_id"])
-    return _run_page(call, found)
+    return await _run_page(call, found)
 
 
 @pages.post("/learning/preview", role="admin")
@@ -114,7 +125,7 @@ async def preview(call: PageCall) -> Response:
     found = await training.start_run(
         bootstrap.deps(), call.caller, "preview in the console", None, dry_run=True
     )
-    return _run_page(call, found)
+    return await _run_page(call, found)
 
 
 @pages.post("/learning/apply", role="admin")
@@ -134,7 +145,17 @@ async def rollback(call: PageCall) -> Response:
     return RedirectResponse("/learning?done=rolled-back", 303)
 
 
-def _run_page(call: PageCall, found: RunView) -> Response:
+async def _drift(call: PageCall) -> Drift:
+    deps, caller = bootstrap.deps(), call.caller
+    fallen, unproven, changes = await asyncio.gather(
+        drift_status.drift(deps, caller, DriftPage(status="fallen", limit=CHANGES)),
+        drift_status.drift(deps, caller, DriftPage(status="unproven", limit=CHANGES)),
+        drift_status.changes(deps, caller, PageParams(limit=CHANGES)),
+    )
+    return Drift([*fallen.items, *unproven.items], changes.items)
+
+
+async def _run_page(call: PageCall, found: RunView) -> Response:
     changes = found.changes_preview
     template = "_run.html" if call.partial else "run.html"
     kinds = {
@@ -145,6 +166,7 @@ def _run_page(call: PageCall, found: RunView) -> Response:
         call,
         template,
         run=found,
+        canary=None if found.dry_run else await trials.canary_for(call, found.snapshot_id),
         kinds=kinds,
         estimates=_estimates(found),
         before_after=_before_after(found),
@@ -174,93 +196,3 @@ def _estimates(found: RunView) -> Mapping[str, JsonValue]:
     """Returns what the new policy would have earned on logged traffic, where the run says it."""
     known = found.model_dump(mode="json").get("off_policy") or found.after.get("off_policy")
     return known if isinstance(known, Mapping) else {}
-
-
-def _quality(points: Sequence[TrendPoint], markers: Sequence[Marker]) -> str:
-    rated = [Point(one.at, one.rated_quality) for one in points if one.rated_quality is not None]
-    expected = [Point(one.at, one.quality) for one in points if one.quality is not None]
-    return LineChart(
-        "Quality over the runs",
-        "quality",
-        "mean quality, 1 to 5",
-        [
-            Line("rated by users before the run", rated),
-            Line("expected of the new policy", expected),
-        ],
-        markers,
-        nothing="No run has read ratings yet: collect some, then preview a run.",
-        note="The marks on top are snapshots.",
-    ).draw()
-
-
-def _cost(points: Sequence[TrendPoint], markers: Sequence[Marker]) -> str:
-    costs = [Point(one.at, 1000 * one.cost_usd) for one in points if one.cost_usd is not None]
-    return LineChart(
-        "Expected cost over the runs",
-        "usd",
-        "US dollars for 1,000 requests",
-        [Line("expected cost", costs)],
-        markers,
-        nothing="No run knows costs yet: set prices for the models.",
-        note="The marks on top are snapshots.",
-    ).draw()
-
-
-def frontier(rows: Sequence[PatternPolicy], last: RunView | None) -> str:
-    """Returns the plot of cost against quality: models, and the policy before and after."""
-    dots = [Dot(str(model), 1000 * cost, quality) for model, cost, quality in pooled(rows)]
-    for group, (name, figures) in enumerate(
-        (("policy before", last.before), ("policy after", last.after)) if last else (), 1
-    ):
-        cost, quality = number_of(figures.get("cost_usd")), number_of(figures.get("quality"))
-        if cost is not None and quality is not None:
-            dots.append(Dot(name, 1000 * cost, quality, group=group, size=1.0))
-    return ScatterChart(
-        "Cost and quality",
-        "usd",
-        "US dollars for 1,000 requests",
-        "quality",
-        "mean quality, 1 to 5",
-        dots,
-        groups=["a model", "policy before the last run", "policy after it"],
-        frontier=True,
-        nothing="No model has both ratings and a price yet.",
-        note="The line joins the models that no other beats in both cost and quality.",
-    ).draw()
-
-
-def pooled(rows: Sequence[PatternPolicy]) -> list[tuple[ModelId, float, float]]:
-    """Returns each model's mean cost and mean quality over the patterns, by effective ratings."""
-    found: dict[ModelId, list[ModelFigures]] = {}
-    for row in rows:
-        for one in row.ranking:
-            if one.mean_cost_usd is not None and one.n_effective > 0:
-                found.setdefault(one.id, []).append(one)
-    result = []
-    for model, ones in sorted(found.items()):
-        weight = sum(one.n_effective for one in ones)
-        cost = sum(one.n_effective * (one.mean_cost_usd or 0.0) for one in ones) / weight
-        quality = sum(one.n_effective * one.mean_quality for one in ones) / weight
-        result.append((model, cost, quality))
-    return result
-
-
-def _accuracy(insights: Insights) -> str:
-    told = insights.insights.get("model_accuracy")
-    rows = [one for one in told if isinstance(one, Mapping)] if isinstance(told, list) else []
-    bars = [
-        Bar(
-            f"{model_name(one)} ({number_of(one.get('n')) or 0:,.0f} ratings)",
-            [number_of(one.get("correctness"))],
-        )
-        for one in rows[:12]
-    ]
-    return BarChart(
-        "Accuracy of the models",
-        "share",
-        "correct answers over all patterns",
-        ["correct"],
-        bars,
-        most=1.0,
-        nothing="No run has read ratings yet.",
-    ).draw()

@@ -32,6 +32,7 @@ from functions.console import (
     queue_live,
     routing,
     signing_in,
+    trials,
     trust,
 )
 from functions.console.rendering import failed
@@ -44,7 +45,7 @@ app = Api("console", bootstrap.gate)
 AREAS: tuple[ModuleType, ...] = (
     *(assets, signing_in, queue, queue_actions, queue_bulk, queue_live),
     *(trust, patterns),
-    *(learning, knowledge, routing, monitor),
+    *(learning, trials, knowledge, routing, monitor),
 )
 
 for area in AREAS:
