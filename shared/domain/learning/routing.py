@@ -12,7 +12,8 @@ from itertools import groupby
 from typing import Literal, NamedTuple
 
 from shared.domain.learning.base import Figure, Learned
-from shared.domain.learning.beliefs import Beliefs, Observed, build_beliefs
+from shared.domain.learning.beliefs import Beliefs, build_beliefs
+from shared.domain.learning.cells import Observed
 from shared.domain.learning.config import LearningConfig, ModelField, ModelId, TierRule
 from shared.domain.learning.standings import (
     QUALITY_MAX,

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from shared.domain.learning.beliefs import Observed
+from shared.domain.learning.cells import Observed
 from shared.domain.learning.config import ModelId
 from shared.domain.learning.figures import (
     Evidence,

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.learning.beliefs import Beliefs, Observed, build_beliefs
+from shared.domain.learning.beliefs import Beliefs, build_beliefs
+from shared.domain.learning.cells import Observed
 from shared.domain.learning.config import BeliefConfig, LearningConfig, ModelId
 from shared.domain.learning.routing import build_policy
 from tests.unit.domain.learning.evidence import rating, state_of
