@@ -32,6 +32,7 @@ from shared.services import (
     guarding,
     monitoring,
     performing,
+    raters,
     relaying,
     watching_trials,
 )
@@ -150,7 +151,7 @@ async def sweep(call: Call) -> Swept:  # noqa: ARG001 -- for all workspaces
 async def check(call: Call) -> ChecksRun:  # noqa: ARG001 -- for all workspaces
     """Look at every alert rule of every workspace, raise alerts and resolve them."""
     recent = TRAFFIC.look(total(telemetry.route_traffic().values()))
-    looks = (drifting.look, watching_trials.look, guarding.check_quality)
+    looks = (drifting.look, watching_trials.look, raters.look, guarding.check_quality)
     return await checking.check(bootstrap.deps(), recent, looks)
 
 

@@ -91,7 +91,7 @@ def start() -> None:
 def deps() -> Deps:
     """Returns the ports of this process."""
     publish = relaying.publisher(lambda: deps().bus, lambda: deps().store)
-    return Ports(settings(), vault(), publish, CONSUMERS, system_token)
+    return Ports(settings(), vault(), publish, CONSUMERS, system_token, jwt_secret)
 
 
 @cache

@@ -46,6 +46,7 @@ class Ports(Deps):
         committed: publishes what a transaction of a shared store has put into the outbox.
         consumers: the handlers of this process, where the bus delivers by itself.
         token: gives a fresh credential of the system, to have a job run by the server.
+        secret: gives the server's secret as it is now.
     """
 
     def __init__(
@@ -55,9 +56,15 @@ class Ports(Deps):
         committed: Committed,
         consumers: "Mapping[str, Consumer]",
         token: Callable[[], str],
+        secret: Callable[[], str],
     ) -> None:
         self.__dict__.update(
-            _chosen=chosen, _vault=vault, _committed=committed, _consumers=consumers, _token=token
+            _chosen=chosen,
+            _vault=vault,
+            _committed=committed,
+            _consumers=consumers,
+            _token=token,
+            _secret=secret,
         )
         for one in fields(Deps):
             if one.default_factory is not MISSING:
@@ -68,6 +75,12 @@ class Ports(Deps):
     _committed: Committed
     _consumers: "Mapping[str, Consumer]"
     _token: Callable[[], str]
+    _secret: Callable[[], str]
+
+    @cached_property
+    def signing_secret(self) -> Callable[[], str]:
+        """What tokens are signed with."""
+        return self._secret
 
     @cached_property
     def _records(self) -> tuple[Store, Analytics]:

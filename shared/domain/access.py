@@ -91,7 +91,8 @@ class WorkspaceSettings(Record):
 
     `two_approvals_above_risk` (0..1) asks for two people above that risk, None for never.
     `blind_review` hides from reviewers who submitted, how sure they are and who else approved.
-    `exploring` False sends every request where the policy wants it. `answer_worth_usd` and
+    `exploring` False sends every request where the policy wants it. With `rating_tokens` an answer
+    is rated with the token that came with it, once. `answer_worth_usd` and
     `quality_floor` say what routing may spend; at most one is set, and neither is the default.
     `canary_share` (0..0.9) of the traffic tries a run's snapshot before it becomes current, 0 none;
     for at least `canary_min_hours` and `canary_min_ratings` of its answers, at most
@@ -108,6 +109,7 @@ class WorkspaceSettings(Record):
     blind_review: bool = False
     auto_rollback: bool = False
     exploring: bool = True
+    rating_tokens: bool = False
     answer_worth_usd: float | None = Field(default=None, gt=0)
     quality_floor: Unit | None = None
     canary_share: float = Field(default=0.0, ge=0, le=0.9)

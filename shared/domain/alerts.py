@@ -23,6 +23,8 @@ RuleName = Literal[
     "learning_not_run",
     "outbox_backlog",
     "index_behind",
+    "raters_pushing",
+    "raters_doubted",
 ]
 
 RUNBOOK = "docs/operations-runbook.md"
@@ -117,6 +119,18 @@ RULES: Mapping[RuleName, Rule] = {
         10,
         "versions",
         "Search does not show this many published changes.",
+    ),
+    "raters_pushing": Rule(
+        "critical",
+        0.0,
+        "unused: the settings of learning.raters decide",
+        "Newcomers rated one model together, all in the same direction, beyond chance.",
+    ),
+    "raters_doubted": Rule(
+        "warning",
+        0.0,
+        "unused: the settings of learning.raters decide",
+        "Somebody's ratings are at odds with what was expected of the answers, beyond chance.",
     ),
 }
 """Every rule, by name; docs/operations-runbook.md has a section for each."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.domain import access, entries, feedback, operations
 from shared.domain.knowledge import publication
-from shared.domain.learning import changes, runs, trials
+from shared.domain.learning import changes, raters, runs, trials
 from shared.domain.records import Collection
 
 ALL: tuple[Collection[Any], ...] = (
@@ -26,6 +26,7 @@ ALL: tuple[Collection[Any], ...] = (
     publication.SHOWN,
     feedback.ROUTING_DECISIONS,
     feedback.FEEDBACK,
+    raters.RATERS,
     feedback.AGENTS,
     feedback.RECOMMENDATIONS,
     feedback.OUTCOMES,

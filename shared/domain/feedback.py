@@ -38,6 +38,8 @@ class RoutingDecision(Record):
     provider: str
     model: str
     confidence: Unit
+    expected: Unit | None = None
+    """What this answer was believed to be worth, 0..1; None where too little was known."""
     explored: bool
     propensity: Unit
     snapshot_id: str | None
@@ -50,6 +52,8 @@ class RoutingDecision(Record):
     latency_ms: int | None = None
     attempts: int = 1
     failed: bool = False
+    token_used: bool = False
+    """Whether it was rated with its rating token, which is good for once."""
     session_id: str | None = None
     trial: str | None = None
     arm: str | None = None
@@ -94,6 +98,8 @@ class Feedback(Record):
     output_tokens: int | None = None
     epoch: int = 0
     standing: int = Field(default=FULL_STANDING, ge=0, le=FULL_STANDING)
+    taken_standing: int = Field(default=0, ge=0, le=FULL_STANDING)
+    """What it counted before its rater was set aside, so that it can be put back."""
     arm: str = ""
     rating: Rating
     history: list[Rating] = Field(default_factory=list)
@@ -252,7 +258,12 @@ ROUTING_DECISIONS = Collection(
     queries=(Query((), "decided_at"),),
     columns=("provider", "model", "pattern"),
 )
-FEEDBACK = Collection("feedback", Feedback, columns=("request_id", "user_id", "updated_at"))
+FEEDBACK = Collection(
+    "feedback",
+    Feedback,
+    queries=(Query(("user_id",), "updated_at"),),
+    columns=("request_id", "user_id", "updated_at"),
+)
 AGENTS = Collection("agents", Agent, queries=(Query((), "id"),))
 RECOMMENDATIONS = Collection(
     "recommendations",

@@ -19,6 +19,7 @@ class SettingsView(Answer):
     blind_review: bool
     auto_rollback: bool
     exploring: bool
+    rating_tokens: bool
     answer_worth_usd: float | None
     quality_floor: float | None
     canary_share: float
@@ -56,6 +57,10 @@ class ChangeSettings(Command):
     )
     exploring: bool = Field(
         default=True, description="False: no request tries another model than the policy's."
+    )
+    rating_tokens: bool = Field(
+        default=False,
+        description="Answers carry a token, and only who sends it back may rate them, once.",
     )
     answer_worth_usd: float | None = Field(
         default=None,

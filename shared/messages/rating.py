@@ -5,8 +5,9 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from shared.domain.feedback import RecommendationStatus
+from shared.domain.learning.raters import RaterState
 from shared.domain.times import Timestamp
-from shared.messages.base import Answer, Command, Identifier, Note
+from shared.messages.base import Answer, Command, Identifier, Note, PageParams
 
 MAX_SETTLED = 200
 """Recommendations that one outcome may name."""
@@ -43,14 +44,64 @@ class RecordFeedback(Command):
         description="Who rates; the credential's subject if left out. One rating a user stands.",
     )
     session_id: Identifier | None = Field(default=None, description="The conversation it was in.")
+    rating_token: str | None = Field(
+        default=None,
+        max_length=200,
+        description="The token that came with the answer, where the workspace asks for it.",
+    )
 
 
 class FeedbackRecorded(Answer):
-    """The rating's id. `replaced` is true where the same user had rated this request before."""
+    """The rating's id. `replaced` is true where the same user had rated this request before.
+
+    `counted` is false where learning leaves the rating out, and `reason` says why.
+    """
 
     feedback_id: str
     status: Literal["recorded"] = "recorded"
     replaced: bool = False
+    counted: bool = True
+    reason: str | None = None
+
+
+class RaterView(Answer):
+    """What is known of one rater; `evidence` says in words what speaks against the ratings.
+
+    `residual` is how far the ratings are from what was expected of the answers, on average, on the
+    value from 0 to 1; null before any could be held against an expectation. `settled` is false
+    while evidence is still being taken back, or put back.
+    """
+
+    rater_id: str
+    state: RaterState
+    ratings: int
+    days: int
+    residual: float | None
+    evidence: list[str]
+    first_rated_at: Timestamp
+    last_rated_at: Timestamp
+    set_aside_by: str | None
+    set_aside_at: Timestamp | None
+    reason: str | None
+    settled: bool
+
+
+class RatersPage(PageParams):
+    """Which raters."""
+
+    state: RaterState | None = Field(
+        default=None, description="new, proven, doubted or aside; all if left out."
+    )
+
+
+class JudgeRater(Command):
+    """Set a rater aside, or put one back, and say why."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"reason": "Rated from a script, said so."}]}
+    )
+
+    reason: Note = Field(min_length=1, description="Why; it is kept in the audit log.")
 
 
 class SettledRecommendation(Command):

@@ -137,6 +137,8 @@ class RouteAnswer(Answer):
     snapshot_id: str | None
     reason: str
     estimated_cost_usd: float | None
+    rating_token: str | None = None
+    """Send it back with the rating, where the workspace asks for it; null where it does not."""
 
 
 class Usage(Answer):

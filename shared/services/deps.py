@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shared.domain.access import WorkspaceSettings
 from shared.domain.learning.config import LearningConfig
 from shared.domain.models import Catalogue
+from shared.errors import Unavailable
 from shared.ports import (
     Analytics,
     Archive,
@@ -47,13 +48,17 @@ class Options:
     revision: str = ""
 
 
+def _unsigned() -> str:
+    raise Unavailable("there is no secret here to sign rating tokens with")
+
+
 @dataclass(frozen=True, slots=True)
 class Deps:
     """The ports of one running system, and what this process remembers of each workspace.
 
     `embedder` is None where search goes by words alone; `evidence_feed` is None where evidence is
     summed up in the store. `archive` reads whole workspaces, `backups` is where
-    their copies go (None where no place is set).
+    their copies go (None where no place is set). `signing_secret` gives the server's secret.
 
     `settings_seen` has its settings and when they were read, `snapshots_seen` what is current (see
     serving/current), `caught_up_at` when the knowledge index was last brought up to date (and
@@ -79,6 +84,7 @@ class Deps:
     evidence_feed: EvidenceFeed | None = None
     archive: Archive | None = None
     backups: Blobs | None = None
+    signing_secret: Callable[[], str] = _unsigned
     settings_seen: dict[str, tuple[float, WorkspaceSettings]] = field(default_factory=dict)
     snapshots_seen: "OrderedDict[str, Seen]" = field(default_factory=OrderedDict)
     caught_up_at: dict[str, float] = field(default_factory=dict)

@@ -6,6 +6,7 @@ exactly once; a replaced one is taken back by a row that repeats its figures wit
 """
 
 import logging
+from dataclasses import dataclass
 
 from pydantic import JsonValue
 
@@ -18,7 +19,8 @@ from shared.domain.feedback import (
     RatingEvidence,
     RoutingDecision,
 )
-from shared.domain.learning.sums import inverse_weight
+from shared.domain.learning.raters import RATERS, Given, first, judge, value_of
+from shared.domain.learning.sums import FULL_STANDING, inverse_weight
 from shared.domain.learning.trials import label
 from shared.domain.models import NANO_PER_USD
 from shared.domain.times import Timestamp, day_number, seconds_between
@@ -26,6 +28,7 @@ from shared.errors import Conflict, InvalidInput, NotFound
 from shared.messages.rating import FeedbackRecorded, RecordFeedback
 from shared.ports import Transaction
 from shared.services.deps import Deps
+from shared.services.rating_tokens import use_token
 from shared.services.unit import audited, event, once, writable
 
 logger = logging.getLogger("whetstone.feedback")
@@ -44,7 +47,7 @@ async def record_feedback(
         Conflict: no model answered the request, so there is nothing to rate.
         InvalidInput: a person rates in another's name.
     """
-    await writable(deps, caller.workspace)
+    settings = await writable(deps, caller.workspace)
     user_id = _rater(caller, command)
     feedback_id = deps.ids.new("fb")
     now = deps.clock.now_text()
@@ -59,6 +62,7 @@ async def record_feedback(
     )
 
     rated: list[RoutingDecision] = []
+    judged = is_rater(caller, command)
 
     async def work(tx: Transaction) -> FeedbackRecorded:
         decision = await tx.get(ROUTING_DECISIONS, command.request_id)
@@ -67,8 +71,22 @@ async def record_feedback(
         if decision.failed:
             raise Conflict(f"no model answered request {command.request_id}: nothing to rate")
         known = await tx.get(FEEDBACK, f"{command.request_id}:{user_id}")
+        rater = await tx.get(RATERS, user_id) if judged else None
+        if settings.rating_tokens:
+            tx.put(ROUTING_DECISIONS, use_token(deps, caller, command, decision, now))
         rated.append(decision)
-        stands = standing(command, user_id, decision, rating, known)
+        counts = Counts()
+        if judged and known is None:
+            verdict = judge(
+                rater or first(user_id, now),
+                given(decision, rating),
+                deps.options.learning.raters,
+            )
+            tx.put(RATERS, verdict.rater)
+            counts = Counts(verdict.standing, 0, verdict.reason)
+        elif known is not None:
+            counts = Counts.of(known)
+        stands = standing(command, user_id, decision, rating, known, counts)
         tx.put(FEEDBACK, stands)
         if known is not None:
             tx.append(evidence_of(known, -1, now, decision.propensity))
@@ -80,7 +98,12 @@ async def record_feedback(
         }
         tx.audit(audited(caller, now, action, feedback_id, user_id=user_id, **facts))
         tx.emit(event(deps, caller, now, "feedback.recorded", feedback_id, **facts))
-        return FeedbackRecorded(feedback_id=feedback_id, replaced=known is not None)
+        return FeedbackRecorded(
+            feedback_id=feedback_id,
+            replaced=known is not None,
+            counted=counts.standing > 0,
+            reason=counts.reason or None,
+        )
 
     done = await once(deps, caller, key, FeedbackRecorded, work)
     if rated and not done.replaced:
@@ -98,6 +121,36 @@ def _tell(decision: RoutingDecision, quality_score: int, now: Timestamp) -> None
     logger.info("feedback.rated", extra=facts)
 
 
+def is_rater(caller: Caller, command: RecordFeedback) -> bool:
+    """Tells whether one person rates: a machine that names nobody rates for many."""
+    return command.user_id is not None or caller.role is not None
+
+
+def given(decision: RoutingDecision, rating: Rating) -> Given:
+    """Returns a rating as its rater is judged by it."""
+    return Given(
+        model=f"{decision.provider}/{decision.model}",
+        value=value_of(rating.quality_score, is_correct=rating.is_correct),
+        expected=decision.expected,
+        at=rating.rated_at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many quarters a rating counts, what it counted before it was set aside, and why not."""
+
+    standing: int = FULL_STANDING
+    taken: int = 0
+    reason: str = ""
+
+    @classmethod
+    def of(cls, known: Feedback) -> "Counts":
+        """Returns that of the rating which is replaced: a further one counts no more."""
+        reason = "" if known.standing else "the rating that this one replaces does not count"
+        return cls(known.standing, known.taken_standing, reason)
+
+
 def _rater(caller: Caller, command: RecordFeedback) -> str:
     """Returns who rates; only machines and admins may name somebody else."""
     if command.user_id is None:
@@ -113,8 +166,10 @@ def standing(
     decision: RoutingDecision,
     rating: Rating,
     known: Feedback | None,
+    counts: Counts | None = None,
 ) -> Feedback:
     """Returns a person's feedback on a request, once `rating` takes the place of what is known."""
+    counts = counts or Counts()
     cost_usd = decision.estimated_cost_usd if decision.cost_usd is None else decision.cost_usd
     return Feedback(
         id=f"{command.request_id}:{user_id}",
@@ -132,6 +187,8 @@ def standing(
         output_tokens=decision.output_tokens,
         epoch=decision.epoch,
         arm=label(decision.trial, decision.arm) if decision.trial and decision.arm else "",
+        standing=counts.standing,
+        taken_standing=counts.taken,
         rating=rating,
         history=[] if known is None else [*known.history, known.rating][-KEPT_RATINGS:],
         updated_at=rating.rated_at,

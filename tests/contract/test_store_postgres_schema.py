@@ -199,7 +199,10 @@ def plan(migrated, sql, parameters, setting="workspace", value=HERE):
 def test_each_declared_question_is_answered_from_an_index_without_sorting(
     migrated, collection, query, descending
 ):
-    filters = tuple(Filter(name, "==", "x") for name in query.equal)
+    kinds = collection.record.model_fields
+    filters = tuple(
+        Filter(name, "==", True if kinds[name].annotation is bool else "x") for name in query.equal
+    )
     order = Order(query.order or "id", descending)
     asked = make_listing(POSTGRES, HERE, collection, filters, order, 50, None)
     lines = plan(migrated, asked.sql, asked.parameters)

@@ -197,6 +197,25 @@ ROWS = (
         makes=lambda w: w.post("/v1/feedback", w.rating()),
         holds=lambda a: a["ratings"] >= 1,
     ),
+    Row("GET", "/v1/raters", 200, PAGE, makes=World.rated_by_ada),
+    Row(
+        "POST",
+        "/v1/raters/ada/set-aside",
+        200,
+        "rater_id state settled",
+        const(reason="A script."),
+        makes=World.rated_by_ada,
+        holds=lambda a: a["state"] == "aside" and a["settled"],
+    ),
+    Row(
+        "POST",
+        "/v1/raters/ada/put-back",
+        200,
+        "rater_id state settled",
+        const(reason="No script."),
+        makes=World.ada_set_aside,
+        holds=lambda a: a["state"] == "new" and a["settled"],
+    ),
     # retrain
     Row(
         "POST",

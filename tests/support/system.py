@@ -117,6 +117,7 @@ class System:
             notifiers=notifiers,
             options=options or Options(),
             archive=SqliteArchive(self.store.path),
+            signing_secret=lambda: JWT_SECRET,
             schedule=StoreSchedule(
                 self.store,
                 self.clock,

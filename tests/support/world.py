@@ -109,6 +109,15 @@ class World:
             "feedback": "Renewed.",
         }
 
+    def rated_by_ada(self) -> None:
+        """Has somebody called ada rate a request."""
+        self.post("/v1/feedback", {**self.rating(), "user_id": "ada"})
+
+    def ada_set_aside(self) -> None:
+        """Has ada rate, and sets her aside."""
+        self.rated_by_ada()
+        self.post("/v1/raters/ada/set-aside", {"reason": "A script."})
+
     def rating(self) -> dict[str, Any]:
         """Returns the body of a rating of a request that was routed."""
         routed = self.post("/v1/route", {"prompt": "Write a Python function."})

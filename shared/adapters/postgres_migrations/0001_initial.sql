@@ -147,6 +147,19 @@ CREATE TABLE feedback (
     doc text NOT NULL,
     PRIMARY KEY (workspace, id)
 );
+CREATE INDEX feedback_by_user_id_updated_at ON feedback (workspace, user_id, updated_at, id);
+
+CREATE TABLE raters (
+    workspace text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    state text COLLATE "C" NOT NULL,
+    last_rated_at text COLLATE "C" NOT NULL,
+    unsettled boolean NOT NULL,
+    doc text NOT NULL,
+    PRIMARY KEY (workspace, id)
+);
+CREATE INDEX raters_by_state_last_rated_at ON raters (workspace, state, last_rated_at, id);
+CREATE INDEX raters_by_unsettled_last_rated_at ON raters (workspace, unsettled, last_rated_at, id);
 
 CREATE TABLE agents (
     workspace text COLLATE "C" NOT NULL,

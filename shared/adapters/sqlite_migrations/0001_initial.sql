@@ -146,6 +146,19 @@ CREATE TABLE feedback (
     doc TEXT NOT NULL,
     PRIMARY KEY (workspace, id)
 ) WITHOUT ROWID;
+CREATE INDEX feedback_by_user_id_updated_at ON feedback (workspace, user_id, updated_at, id);
+
+CREATE TABLE raters (
+    workspace TEXT NOT NULL,
+    id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    last_rated_at TEXT NOT NULL,
+    unsettled INTEGER NOT NULL,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (workspace, id)
+) WITHOUT ROWID;
+CREATE INDEX raters_by_state_last_rated_at ON raters (workspace, state, last_rated_at, id);
+CREATE INDEX raters_by_unsettled_last_rated_at ON raters (workspace, unsettled, last_rated_at, id);
 
 CREATE TABLE agents (
     workspace TEXT NOT NULL,

@@ -4,7 +4,7 @@ The configuration is part of each snapshot, because a snapshot is a function of 
 configuration).
 """
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import (
     BaseModel,
@@ -205,6 +205,60 @@ class OffPolicyConfig(Settings):
     )
 
 
+class RaterConfig(Settings):
+    """Whose ratings count, and how much; see raters.py."""
+
+    judging: bool = Field(
+        default=True, description="Whether raters are told apart; false: all count in full."
+    )
+    per_day: int = Field(default=200, ge=1, description="Ratings of one rater that count a day.")
+    per_model_day: int = Field(
+        default=100, ge=1, description="Ratings of one model by one rater that count a day."
+    )
+    per_burst: int = Field(default=40, ge=1, description="Ratings of one rater that count a burst.")
+    burst_s: int = Field(default=600, ge=1, description="How long a burst is, seconds.")
+    proven_after: int = Field(
+        default=10, ge=0, description="Ratings until a rater's count in full; half before."
+    )
+    proven_days: int = Field(
+        default=2, ge=0, description="Days on which a rater has rated before they count in full."
+    )
+    tolerance: float = Field(
+        default=0.15,
+        ge=0,
+        lt=0.5,
+        description="How far from what is expected an honest rater's habit may be, 0..1 value.",
+    )
+    doubt_after: int = Field(
+        default=1000,
+        ge=10,
+        description="Ratings until an honest rater is falsely doubted, on average at least.",
+    )
+    token_hours: float = Field(
+        default=168, gt=0, le=8760, description="How long an answer's rating token is good."
+    )
+    push_raters: int = Field(
+        default=5, ge=2, description="Least newcomers that can push a model together."
+    )
+    push_tolerance: float = Field(
+        default=0.05,
+        ge=0,
+        lt=0.5,
+        description="How far apart newcomers and others may be together: habits even out in many.",
+    )
+    push_alpha: float = Field(
+        default=0.0001, gt=0, lt=0.5, description="False-alarm rate of a look for pushes."
+    )
+    set_aside: Literal["never", "pushes", "all"] = Field(
+        default="pushes",
+        description="Who is set aside without a person: nobody, those who push together, or all "
+        "who are doubted as well.",
+    )
+    least_raters: int = Field(
+        default=10, ge=1, description="Where fewer people rate, nobody is set aside by itself."
+    )
+
+
 class LearningConfig(Settings):
     """Everything that learning can be told. The defaults are the product's promises.
 
@@ -238,6 +292,7 @@ class LearningConfig(Settings):
         description="What answers where nothing has qualified; null: the first candidate.",
     )
     beliefs: BeliefConfig = BeliefConfig()
+    raters: RaterConfig = RaterConfig()
     drift: DriftConfig = DriftConfig()
     off_policy: OffPolicyConfig = OffPolicyConfig()
     trust: TrustConfig = TrustConfig()

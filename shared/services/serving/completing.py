@@ -26,7 +26,9 @@ from shared.ports import (
     Transaction,
 )
 from shared.services.deps import Deps
+from shared.services.rating_tokens import token_for
 from shared.services.serving.candidates import Tokens
+from shared.services.serving.deciding import expected_of
 from shared.services.serving.routing import (
     Decided,
     answer_fields,
@@ -45,12 +47,14 @@ logger = logging.getLogger("whetstone.serving")
 class Exchange:
     """One request on its way down the ranking.
 
-    `order` are the models to ask, first the chosen one; `record` is the decision as it was made;
+    `order` are the models to ask, first the chosen one; `record` is the decision as it was made,
+    `token` what its answer may be rated with;
     `deadline_s` is a time of the monotonic clock.
     """
 
     decided: Decided
     record: RoutingDecision
+    token: str | None
     order: Sequence[ModelId]
     messages: tuple[ChatMessage, ...]
     options: Mapping[str, float | int | str | list[str]]
@@ -87,6 +91,9 @@ class Exchange:
                 "provider": model.provider,
                 "model": model.model,
                 "confidence": row.confidence_of.get(model, 0.0) if row else 0.0,
+                "expected": expected_of(
+                    self.decided.view, self.record.pattern, self.record.cell, model
+                ),
                 "explored": False,
                 "propensity": 0.0,
                 "reason": f"Fallback: {first.provider}/{first.model} did not answer.",
@@ -137,7 +144,7 @@ async def complete(
             continue
         latency_ms = elapsed_ms(deps, started_s)
         record = settled(exchange, exchange.answering(model), completion, latency_ms)
-        answer = _answer(record, completion, latency_ms)
+        answer = _answer(record, exchange.token, completion, latency_ms)
         return await once(deps, caller, key, CompleteAnswer, _creating(record, answer))
     await keep(deps, caller, exchange.exhausted())
     raise exchange.error()
@@ -162,9 +169,11 @@ async def begin(deps: Deps, caller: Caller, command: CompleteRequest) -> Exchang
     first = ModelId(decided.choice.provider, decided.choice.model)
     order = fallback_order(decided.view.policy, decided.pattern, decided.allowed.models, first)
     given = {name: getattr(command, name) for name in _OPTIONS}
+    record = decision_record(deps, caller, command, decided)
     return Exchange(
         decided=decided,
-        record=decision_record(deps, caller, command, decided),
+        record=record,
+        token=token_for(deps, view.settings, caller.workspace, record),
         order=order[: deps.options.completion_attempts],
         messages=messages,
         options={name: value for name, value in given.items() if value is not None},
@@ -240,9 +249,11 @@ def tally(tx: Transaction, record: RoutingDecision) -> None:
         tx.add(counter(record.trial, record.arm), {"failed" if record.failed else "answered": 1})
 
 
-def _answer(record: RoutingDecision, completion: Completion, latency_ms: int) -> CompleteAnswer:
+def _answer(
+    record: RoutingDecision, token: str | None, completion: Completion, latency_ms: int
+) -> CompleteAnswer:
     return CompleteAnswer(
-        **answer_fields(record),
+        **answer_fields(record, token),
         text=completion.text,
         usage=usage(completion),
         cost_usd=record.cost_usd,

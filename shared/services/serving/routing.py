@@ -18,10 +18,11 @@ from shared.errors import Unavailable
 from shared.messages.serving import CompleteRequest, RouteAnswer, RouteRequest
 from shared.ports import Transaction
 from shared.services.deps import Deps
+from shared.services.rating_tokens import token_for
 from shared.services.serving.assigning import assigned
 from shared.services.serving.candidates import Allowed, Tokens, allowed_models
 from shared.services.serving.current import View, current_view
-from shared.services.serving.deciding import odds_for
+from shared.services.serving.deciding import expected_of, odds_for
 from shared.services.unit import once
 
 
@@ -56,7 +57,8 @@ async def route(
     tokens = Tokens(estimate_tokens(command.prompt), expected)
     decided = choose(deps, view, command, command.prompt, tokens)
     record = decision_record(deps, caller, command, decided)
-    answer = RouteAnswer(**answer_fields(record))
+    token = token_for(deps, view.settings, caller.workspace, record)
+    answer = RouteAnswer(**answer_fields(record, token))
 
     async def work(tx: Transaction) -> RouteAnswer:
         tx.create(ROUTING_DECISIONS, record)
@@ -132,6 +134,12 @@ def decision_record(
         provider=choice.provider,
         model=choice.model,
         confidence=choice.confidence,
+        expected=expected_of(
+            decided.view,
+            decided.pattern,
+            decided.cell,
+            ModelId(choice.provider, choice.model),
+        ),
         explored=choice.explored,
         propensity=choice.propensity,
         snapshot_id=decided.view.snapshot_id,
@@ -148,8 +156,8 @@ def decision_record(
     )
 
 
-def answer_fields(record: RoutingDecision) -> dict[str, Any]:
-    """Returns the fields of a RouteAnswer."""
+def answer_fields(record: RoutingDecision, token: str | None) -> dict[str, Any]:
+    """Returns the fields of a RouteAnswer; `token` is what the answer may be rated with."""
     return {
         "request_id": record.id,
         "provider": record.provider,
@@ -162,4 +170,5 @@ def answer_fields(record: RoutingDecision) -> dict[str, Any]:
         "snapshot_id": record.snapshot_id,
         "reason": record.reason,
         "estimated_cost_usd": record.estimated_cost_usd,
+        "rating_token": token,
     }

@@ -114,7 +114,8 @@ async def _parts(
 ) -> AsyncGenerator[StreamPart, None]:
     """Yields the parts; where the caller stops listening, so does the reading."""
     try:
-        yield StreamStart(**answer_fields(answer.record), attempts=answer.record.attempts)
+        fields = answer_fields(answer.record, answer.exchange.token)
+        yield StreamStart(**fields, attempts=answer.record.attempts)
         while True:
             part = await answer.queue.get()
             yield part

@@ -17,6 +17,9 @@ ROUTES = [
     ("POST", "/v1/outcomes", OUTCOME),
     ("POST", "/v1/conversations/completed", {}),
     ("GET", "/v1/feedback/summary", None),
+    ("GET", "/v1/raters", None),
+    ("POST", "/v1/raters/nobody/set-aside", {"reason": "a script"}),
+    ("POST", "/v1/raters/nobody/put-back", {"reason": "no script"}),
 ]
 NO_RATINGS = {
     "ratings": 0,
@@ -39,11 +42,11 @@ def test_every_route_is_shut_without_a_credential_or_the_scope(tmp_path):
     async def scenario(system):
         await routed(system)
         nobody = await system.client(app)
-        assert await statuses(nobody) == [401] * 4
+        assert await statuses(nobody) == [401] * 7
         stranger = await system.client(app, scopes=("submit", "review", "serve"))
-        assert await statuses(stranger) == [403] * 4
+        assert await statuses(stranger) == [403] * 7
         ourselves = await system.client(app, role="system")
-        assert await statuses(ourselves) == [403] * 4
+        assert await statuses(ourselves) == [403] * 7
         answer = await nobody.post("/v1/feedback", json=RATING)
         assert answer.headers["content-type"] == "application/problem+json"
         assert rows(system, "SELECT * FROM evidence_ratings") == []
@@ -54,12 +57,12 @@ def test_every_route_is_shut_without_a_credential_or_the_scope(tmp_path):
 @pytest.mark.parametrize(
     ("credential", "expected"),
     [
-        ({"scopes": ("feedback",)}, [201, 201, 200, 200]),
-        ({"scopes": ("monitor",)}, [403, 403, 403, 200]),
-        ({"scopes": ("admin",)}, [201, 201, 200, 200]),
-        ({"role": "viewer"}, [201, 403, 200, 200]),
-        ({"role": "reviewer"}, [201, 201, 200, 200]),
-        ({"role": "admin"}, [201, 201, 200, 200]),
+        ({"scopes": ("feedback",)}, [201, 201, 200, 200, 403, 403, 403]),
+        ({"scopes": ("monitor",)}, [403, 403, 403, 200, 403, 403, 403]),
+        ({"scopes": ("admin",)}, [201, 201, 200, 200, 200, 404, 404]),
+        ({"role": "viewer"}, [201, 403, 200, 200, 403, 403, 403]),
+        ({"role": "reviewer"}, [201, 201, 200, 200, 403, 403, 403]),
+        ({"role": "admin"}, [201, 201, 200, 200, 200, 404, 404]),
     ],
 )
 def test_who_may_do_what(tmp_path, credential, expected):
@@ -102,6 +105,8 @@ def test_a_rating_counts_in_the_summary(tmp_path):
             "feedback_id": feedback_id,
             "status": "recorded",
             "replaced": False,
+            "counted": True,
+            "reason": None,
         }
         again = await http.post("/v1/feedback", json={**RATING, "quality_score": 3})
         assert again.json()["replaced"]
@@ -259,7 +264,15 @@ def test_a_read_only_workspace_takes_nothing(tmp_path):
     async def scenario(system):
         await routed(system)
         await system.change_settings(read_only=True)
-        assert await statuses(await system.client(app, scopes=("admin",))) == [503, 503, 503, 200]
+        assert await statuses(await system.client(app, scopes=("admin",))) == [
+            503,
+            503,
+            503,
+            200,
+            200,
+            503,
+            503,
+        ]
 
     play(tmp_path, scenario)
 

@@ -1,0 +1,336 @@
+"""Whose ratings count how much: caps, tests of one rater, and of many who push together.
+
+A rater is a person (`user_id`); a machine's key that names nobody is a pipe for many people and is
+no rater. What a rating is held against is what was believed of the answer when it was chosen
+(`RoutingDecision.expected`), so a rater is never judged by what others say of the same answer.
+
+One rater is tested by betting. For each thing that an honest rater does not do (rating above what
+is expected by more than `tolerance` on average, below it, or always the same), a purse bets on it
+at every rating: it is multiplied by 1 + (x - c), where x is what happened and c what an honest
+rater does at most, so that it does not grow on average for an honest one (Waudby-Smith, Ramdas:
+"Estimating means of bounded random variables by betting", JRSS B 2024). It never falls below its
+start, so honest years buy no right to cheat: that is Page's cumulative sum (1954), and by Lorden
+(1971) the time to a false alarm is then at least `doubt_after` ratings on average. A purse may lose
+what it won, and is full at twice what doubt takes: who rates like others again counts in full.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from statistics import NormalDist
+from typing import Literal, NamedTuple
+
+from pydantic import Field
+
+from shared.domain.learning.config import RaterConfig
+from shared.domain.learning.sums import FULL_STANDING
+from shared.domain.records import Collection, Query, Record
+from shared.domain.times import Timestamp, day_number, seconds_between
+
+RaterState = Literal["new", "proven", "doubted", "aside"]
+
+MODELS = 8
+"""Models that a rater's favour is tested for; the first that he rates."""
+
+NAMES = 64
+"""Models that a day's ratings are counted by."""
+
+PURSES = 3 + 2 * MODELS
+"""Tests that run at once for one rater: each may use its share of the false alarms."""
+
+VALUES = 8
+"""The value of a rating is told in eighths: 4 for a right answer and 0..4 for its score."""
+
+MILLI, MICRO = 1_000, 1_000_000
+
+STANDINGS: Mapping[RaterState, int] = {"new": 2, "proven": FULL_STANDING, "doubted": 1, "aside": 0}
+"""Quarters that a rating counts, by the state of who gives it."""
+
+
+class Day(NamedTuple):
+    """One rater's ratings of one model on one day; sums in thousandths of a value.
+
+    `residual` sums value - expected over the `judged`, `variance` what it varies by at most.
+    """
+
+    ratings: int = 0
+    judged: int = 0
+    residual: int = 0
+    variance: int = 0
+
+
+class Rater(Record):
+    """What is known of one rater; `id` is the user_id.
+
+    `ratings` were recorded, `judged` could be held against an expectation: `residual` and
+    `squared` sum the difference and its square, in thousandths. `purses` are logarithms in
+    millionths, by test (`above`, `below`, `same`, `above <model>`, `below <model>`). `today` is by
+    model (provider/model) and belongs to `day`; `burst` counts since `burst_at`. `unsettled` says
+    that standing evidence still has to be taken back, or put back.
+    """
+
+    state: RaterState = "new"
+    ratings: int = 0
+    days: int = 0
+    judged: int = 0
+    residual: int = 0
+    squared: int = 0
+    last_value: int | None = None
+    purses: dict[str, int] = Field(default_factory=dict)
+    day: int = 0
+    today: dict[str, Day] = Field(default_factory=dict)
+    burst: int = 0
+    burst_at: Timestamp
+    first_rated_at: Timestamp
+    last_rated_at: Timestamp
+    aside_by: str = ""
+    aside_at: Timestamp | None = None
+    reason: str = ""
+    unsettled: bool = False
+    trusted: bool = False
+    """A person has put this rater back: his ratings count in full, whatever the tests say."""
+
+
+class Given(NamedTuple):
+    """A rating as it is judged: the model's name, its value in eighths, and what was expected."""
+
+    model: str
+    value: int
+    expected: float | None
+    at: Timestamp
+
+
+class Verdict(NamedTuple):
+    """The rater after a rating, how many quarters it counts, and why it does not count at all.
+
+    `reason` is empty where it counts: whoever is doubted is not told, as that would teach how not
+    to be.
+    """
+
+    rater: Rater
+    standing: int
+    reason: str
+
+
+def first(rater_id: str, at: Timestamp) -> Rater:
+    """Returns what is known of somebody who has not rated yet."""
+    return Rater(id=rater_id, burst_at=at, first_rated_at=at, last_rated_at=at)
+
+
+def value_of(quality_score: int, *, is_correct: bool) -> int:
+    """Returns a rating's value in eighths, 0..8."""
+    return 4 * is_correct + quality_score - 1
+
+
+def judge(rater: Rater, given: Given, config: RaterConfig) -> Verdict:
+    """Returns the rater after a further rating, and how much it counts."""
+    if not config.judging:
+        return Verdict(rater, FULL_STANDING, "")
+    rater = _turned(rater, given, config)
+    if rater.state == "aside":
+        return Verdict(_counted(rater, given), 0, f"ratings of {rater.id} are set aside")
+    over = _over(rater, given, config)
+    if over:
+        return Verdict(_counted(rater, given), 0, over)
+    rater = _weighed(_counted(rater, given), given, config)
+    state = _state(rater, config)
+    rater = rater.model_copy(update={"state": state})
+    return Verdict(rater, STANDINGS[state], "")
+
+
+def _turned(rater: Rater, given: Given, config: RaterConfig) -> Rater:
+    """Returns the rater with a new day or burst begun where the old one is over."""
+    day = day_number(given.at)
+    changes: dict[str, object] = {}
+    if day != rater.day:
+        changes |= {"day": day, "today": {}, "days": rater.days + 1}
+    if seconds_between(rater.burst_at, given.at) >= config.burst_s:
+        changes |= {"burst": 0, "burst_at": given.at}
+    return rater.model_copy(update=changes)
+
+
+def _counted(rater: Rater, given: Given) -> Rater:
+    today = dict(rater.today)
+    name = given.model if given.model in today or len(today) < NAMES else ""
+    day = today.get(name, Day())
+    today[name] = day._replace(ratings=day.ratings + 1)
+    return rater.model_copy(
+        update={
+            "ratings": rater.ratings + 1,
+            "burst": rater.burst + 1,
+            "today": today,
+            "last_rated_at": given.at,
+        }
+    )
+
+
+def _over(rater: Rater, given: Given, config: RaterConfig) -> str:
+    """Returns which cap this rating is beyond; empty where none."""
+    if rater.burst >= config.per_burst:
+        return f"more than {config.per_burst} ratings within {config.burst_s} seconds"
+    if sum(day.ratings for day in rater.today.values()) >= config.per_day:
+        return f"more than {config.per_day} ratings in a day"
+    if rater.today.get(given.model, Day()).ratings >= config.per_model_day:
+        return f"more than {config.per_model_day} ratings of {given.model} in a day"
+    return ""
+
+
+def _weighed(rater: Rater, given: Given, config: RaterConfig) -> Rater:
+    """Returns the rater with the rating held against what was expected of the answer."""
+    if given.expected is None:
+        return rater.model_copy(update={"last_value": given.value})
+    x, e = given.value / VALUES, given.expected
+    residual = round((x - e) * MILLI)
+    today = dict(rater.today)
+    if given.model in today:
+        day = today[given.model]
+        today[given.model] = Day(
+            day.ratings,
+            day.judged + 1,
+            day.residual + residual,
+            day.variance + round(max(e * (1 - e), _LEAST_VARIANCE) * MILLI),
+        )
+    return rater.model_copy(
+        update={
+            "judged": rater.judged + 1,
+            "residual": rater.residual + residual,
+            "squared": rater.squared + residual**2 // MILLI,
+            "last_value": given.value,
+            "today": today,
+            "purses": _bet(rater, given.model, given.value, e, config),
+        }
+    )
+
+
+_LEAST_VARIANCE = 0.05
+
+
+def _bet(rater: Rater, model: str, value: int, e: float, config: RaterConfig) -> dict[str, int]:
+    """Returns the purses after this rating; those of a further model only while there is room."""
+    x, tolerance = value / VALUES, config.tolerance
+    above, below = x - min(1.0, e + tolerance), max(0.0, e - tolerance) - x
+    gains = {"above": above, "below": below}
+    if rater.last_value is not None:
+        gains["same"] = (value == rater.last_value) - min(1.0, max(e, 1 - e) + tolerance)
+    purses, most = dict(rater.purses), 2 * doubt_at(config)
+    models = {name.split(" ", 1)[1] for name in purses if " " in name}
+    if model in models or len(models) < MODELS:
+        gains |= {f"above {model}": above, f"below {model}": below}
+    for name, gain in gains.items():
+        won = math.log(max(1 + gain, _LEAST_FACTOR))
+        purses[name] = min(most, max(0, purses.get(name, 0) + round(won * MICRO)))
+    return purses
+
+
+_LEAST_FACTOR = 1e-6
+
+
+def doubt_at(config: RaterConfig) -> int:
+    """Returns the purse, as kept, from which a rater is doubted."""
+    return round(math.log(config.doubt_after * PURSES) * MICRO)
+
+
+def _state(rater: Rater, config: RaterConfig) -> RaterState:
+    if rater.trusted:
+        return "proven"
+    if max(rater.purses.values(), default=0) >= doubt_at(config):
+        return "doubted"
+    proven = rater.ratings >= config.proven_after and rater.days >= config.proven_days
+    return "proven" if proven else "new"
+
+
+def evidence_against(rater: Rater, config: RaterConfig) -> list[str]:
+    """Returns in words what speaks against a rater, the strongest first; empty for nothing."""
+    bar = doubt_at(config)
+    found = sorted(((purse, name) for name, purse in rater.purses.items() if purse >= bar))
+    return [_words(name) for _, name in reversed(found)]
+
+
+def _words(name: str) -> str:
+    side, _, model = name.partition(" ")
+    if side == "same":
+        return "gives the same rating again and again where answers differ"
+    return f"rates {model or 'answers'} {side} what was expected of them, beyond chance"
+
+
+class Push(NamedTuple):
+    """Newcomers who pushed one model together within a day.
+
+    `mean` and `others` are residuals per rating, -1..1, of the newcomers and of the proven raters;
+    `others` None where those were too few to tell a push from a model that has changed. `z` is how
+    many standard errors the newcomers are beyond the tolerance.
+    """
+
+    model: str
+    direction: Literal["up", "down"]
+    raters: tuple[str, ...]
+    ratings: int
+    mean: float
+    others: float | None
+    z: float
+
+
+def pushes(raters: Iterable[Rater], day: int, config: RaterConfig) -> list[Push]:
+    """Returns who pushed together on `day`, by model.
+
+    For each model the newcomers' mean residual is held against that of the proven raters on the
+    same day, by the largest variance that values of this mean can have; the false-alarm rate of all
+    models together is `push_alpha` (Bonferroni) at each look.
+    """
+    new: dict[str, dict[str, Day]] = {}
+    old: dict[str, Day] = {}
+    for rater in raters:
+        for model, found in rater.today.items() if rater.day == day else ():
+            if not found.judged or rater.trusted:
+                continue
+            if rater.state == "proven":
+                old[model] = _sum([old.get(model, Day()), found])
+            elif rater.days <= config.proven_days and rater.state != "aside":
+                new.setdefault(model, {})[rater.id] = found
+    tried = {model: group for model, group in new.items() if len(group) >= config.push_raters}
+    bar = NormalDist().inv_cdf(1 - config.push_alpha / (2 * max(1, len(tried))))
+    found_pushes = [
+        _push(model, group, old.get(model, Day()), config) for model, group in sorted(tried.items())
+    ]
+    return [one for one in found_pushes if one.z >= bar and len(one.raters) >= config.push_raters]
+
+
+_LEAST_OTHERS = 20
+
+
+def _push(model: str, group: Mapping[str, Day], others: Day, config: RaterConfig) -> Push:
+    whole = _sum(group.values())
+    mean, variance = whole.residual / whole.judged / MILLI, whole.variance / whole.judged**2 / MILLI
+    known = others.judged >= _LEAST_OTHERS
+    against = others.residual / others.judged / MILLI if known else 0.0
+    variance += others.variance / others.judged**2 / MILLI if known else 0.0
+    apart = mean - against
+    sign = 1 if apart >= 0 else -1
+    members = [
+        name
+        for name, day in sorted(group.items())
+        if sign * (day.residual / day.judged / MILLI - against) > config.tolerance
+    ]
+    return Push(
+        model=model,
+        direction="up" if sign > 0 else "down",
+        raters=tuple(members),
+        ratings=whole.judged,
+        mean=mean,
+        others=against if known else None,
+        z=(abs(apart) - config.push_tolerance) / math.sqrt(variance),
+    )
+
+
+def _sum(days: Iterable[Day]) -> Day:
+    return Day(*(sum(column) for column in zip(*days, strict=True)))
+
+
+RATERS = Collection(
+    "raters",
+    Rater,
+    queries=(
+        Query((), "id"),
+        Query(("state",), "last_rated_at"),
+        Query(("unsettled",), "last_rated_at"),
+    ),
+)
