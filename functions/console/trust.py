@@ -1,6 +1,10 @@
 """Trust: how far each agent can be relied on, and what that is known from."""
 
-from starlette.responses import Response
+from typing import Literal
+from urllib.parse import quote
+
+from pydantic import Field
+from starlette.responses import RedirectResponse, Response
 
 from functions.console.charts import (
     Bar,
@@ -18,10 +22,10 @@ from functions.console.rendering import render
 from functions.console.showing import page_url, snapshot_markers, tone
 from shared import bootstrap
 from shared.domain.learning.calibration import Calibration
-from shared.messages.base import PageParams
-from shared.messages.learning import AgentDetail, AgentView
+from shared.messages.base import Command, Note, PageParams, QueryParams
+from shared.messages.learning import AgentDetail, AgentView, ReinstateAgent
 from shared.messages.watching import AgentHistory, TeamMeans
-from shared.services import agent_history, trusting
+from shared.services import agent_history, reinstating, trusting
 from shared.web.pages import PageCall, Pages
 from shared.web.tables import csv_response
 
@@ -66,10 +70,22 @@ async def trust_csv(call: PageCall) -> Response:
     return csv_response((one.model_dump(mode="json") for one in found.items), "agents")
 
 
+class AgentPage(QueryParams):
+    """What has just been done."""
+
+    done: Literal["reinstated"] | None = None
+
+
+class ReinstateForm(Command):
+    """Why a disabled agent shall be heard again."""
+
+    reason: Note = Field(min_length=1)
+
+
 @pages.get("/trust/{agent_id}")
 async def agent(call: PageCall) -> Response:
     """Shows an agent: its cards, its history, its calibration, and how it compares."""
-    deps, agent_id = bootstrap.deps(), call.parts["agent_id"]
+    deps, agent_id, params = bootstrap.deps(), call.parts["agent_id"], call.query(AgentPage)
     found = await trusting.agent(deps, call.caller, agent_id)
     history = await agent_history.agent_history(deps, call.caller, agent_id)
     means = await agent_history.team_means(deps, call.caller)
@@ -89,8 +105,20 @@ async def agent(call: PageCall) -> Response:
         charts=charts,
         tone=tone,
         calibration_words=calibration_words,
-        disable_below=deps.options.learning.trust.disable_below,
+        params=params,
+        disabled=any(one.disabled for one in (found.trust, *found.by_type)),
     )
+
+
+@pages.post("/trust/{agent_id}/reinstate", role="admin")
+async def reinstate(call: PageCall) -> Response:
+    """Lets a disabled agent be heard again."""
+    command, agent_id = (
+        ReinstateAgent(reason=call.form(ReinstateForm).reason),
+        call.parts["agent_id"],
+    )
+    await reinstating.reinstate(bootstrap.deps(), call.caller, agent_id, command, None)
+    return RedirectResponse(f"/trust/{quote(agent_id, safe='')}?done=reinstated", 303)
 
 
 def calibration_words(curve: Calibration) -> str:

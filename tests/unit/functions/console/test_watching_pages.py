@@ -86,6 +86,10 @@ def test_every_page_of_an_empty_workspace_says_what_to_do(tmp_path):
         ("/learning/rollback", {"snapshot_id": "snap_1", "reason": "x", "sure": "yes"}, "reviewer"),
         ("/knowledge/rollback/preview", {"version": 0}, "reviewer"),
         ("/knowledge/rollback", {"version": 0, "reason": "x", "sure": "yes"}, "reviewer"),
+        ("/trust/hasty-agent/reinstate", {"reason": "x"}, "reviewer"),
+        ("/learning/experiments/exp_1/stop", {"reason": "x"}, "reviewer"),
+        ("/learning/canary/promote", {"reason": "x", "sure": "yes"}, "reviewer"),
+        ("/learning/canary/revert", {"reason": "x", "sure": "yes"}, "reviewer"),
         ("/monitor/alerts/alr_1/ack", {}, "viewer"),
         ("/monitor/dead-letters/replay", {"ids": "x"}, "reviewer"),
     ],
@@ -324,10 +328,26 @@ def test_trust_is_explained_in_a_sentence_with_how_well_confidence_is_borne_out(
             assert "with an outcome were approved" in text, path
             assert re.search(r"off by \d+ points \(\d+ to \d+\)", text), path
         hasty = (await http.get("/trust/hasty-agent")).text
-        assert "It is disabled" in hasty
+        assert "While it is disabled" in hasty
 
     with_everything(tmp_path, scenario)
 
 
 def test_an_agent_of_whom_nothing_is_known_has_no_error():
     assert calibration_words(Calibration()) == "nothing to hold it against yet"
+
+
+def test_a_disabled_agent_is_let_back_on_probation_with_a_reason(tmp_path):
+    async def scenario(system, http):
+        back = "/trust/hasty-agent/reinstate"
+        assert back in (await http.get("/trust/hasty-agent")).text
+        assert (await http.post(back, data={})).status_code == 422
+        answer = await http.post(back, data={"reason": "its prompt was repaired"})
+        page = (await http.get(answer.headers["location"])).text
+        assert "on probation" in page
+        assert back not in page
+        assert "on probation" in (await http.get("/trust")).text
+        assert (await http.post(back, data={"reason": "again"})).status_code == 409
+        assert "/reinstate" not in (await http.get("/trust/pricing-agent")).text
+
+    with_everything(tmp_path, scenario)
