@@ -18,6 +18,7 @@ PARTS = {
     "two_models": "routing between a cheap and an expensive model (MMLU)",
     "off_policy": "what logged traffic says about another policy",
     "crowd": "which answer is right where many workers vote",
+    "drift": "a model that is changed behind its name",
 }
 """One line for each part: the module and what it shows."""
 

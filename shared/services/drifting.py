@@ -23,6 +23,7 @@ from shared.domain.learning.changes import (
     DriftHead,
     GroupName,
     advance,
+    as_evidence,
     new_group,
     place_id,
     shown,
@@ -42,7 +43,10 @@ PAGE = 250
 """Rows of one transaction: with each of another model and changed they are below 500 writes."""
 
 PAGES = 80
-"""Pages that one call reads, at most; the next one goes on."""
+"""Pages that one look reads, at most; the next one goes on."""
+
+PAGES_OF_A_RUN = 8
+"""Pages that a run reads, at most: looks keep up, so that little waits when a run begins."""
 
 LEARN_AGAIN_AFTER = (16, 32, 64, 128, 256, 512)
 """Rows after the last change at which a run is asked for, so that the new is learned soon."""
@@ -62,17 +66,20 @@ async def look(deps: Deps, workspace: str) -> int:
     Raises:
         Unavailable: the store does not answer; what was not taken in comes next.
     """
-    taken = await catch_up(deps, workspace, ask=True)
+    taken = await catch_up(deps, workspace, PAGES, ask=True)
     await _settle(deps, workspace)
     return taken
 
 
-async def catch_up(deps: Deps, workspace: str, *, ask: bool = False) -> int:
+async def catch_up(
+    deps: Deps, workspace: str, pages: int = PAGES_OF_A_RUN, *, ask: bool = False
+) -> int:
     """Takes in what was rated since the last look, without alerts; returns how many rows.
 
     Args:
         deps: the ports.
         workspace: whose.
+        pages: how many are read, at most.
         ask: whether a run is asked for where one is due.
     """
     if deps.options.learning.drift.false_alarm_rate <= 0:
@@ -80,7 +87,7 @@ async def catch_up(deps: Deps, workspace: str, *, ask: bool = False) -> int:
     if (await settings_of(deps, workspace)).read_only:
         return 0
     head, taken = await head_of(deps, workspace), 0
-    for _ in range(PAGES):
+    for _ in range(pages):
         rows = await deps.evidence_log.rows(workspace, "ratings", head.read, PAGE)
         if not rows:
             break
@@ -114,23 +121,10 @@ async def changes_after(
             cursor=cursor,
         )
         within = [one for one in page.items if upto is None or one.place <= upto]
-        found += [((one.pattern, one.provider, one.model), _folded(one)) for one in within]
+        found += [((one.pattern, one.provider, one.model), as_evidence(one)) for one in within]
         cursor = page.next_cursor
         if cursor is None or len(within) < len(page.items):
             return found
-
-
-def _folded(change: DriftChange) -> Changed:
-    after = change.after
-    return Changed(
-        epoch=change.epoch,
-        place=change.place,
-        day=change.day,
-        n=after.n,
-        quality=after.quality,
-        quality_squared=after.quality_squared,
-        correct=after.correct,
-    )
 
 
 async def _take_in(

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from shared.domain.feedback import RatingEvidence
 from shared.domain.learning.config import DriftConfig
 from shared.domain.learning.drift import FALLS, Alarm, Direction, Figures, Watch, evidence, figures
+from shared.domain.learning.epochs import Changed
 from shared.domain.records import Collection, Query, Record
 from shared.domain.times import Timestamp
 
@@ -136,6 +137,20 @@ def advance(
     seen = {"now": figures(group.watch.kinds), "before": before, "after": after, "updated_at": now}
     group = group.model_copy(update=seen)
     return group.model_copy(update={"status": _status(group, config)}), changes
+
+
+def as_evidence(change: DriftChange) -> Changed:
+    """Returns a change as a run folds it in."""
+    after = change.after
+    return Changed(
+        epoch=change.epoch,
+        place=change.place,
+        day=change.day,
+        n=after.n,
+        quality=after.quality,
+        quality_squared=after.quality_squared,
+        correct=after.correct,
+    )
 
 
 def _changed(group: DriftGroup, alarm: Alarm, config: DriftConfig) -> DriftGroup:

@@ -189,6 +189,18 @@ def test_no_new_evidence_leads_to_the_same_snapshot(tmp_path):
     play(tmp_path, scenario)
 
 
+def test_changes_are_evidence_that_any_batches_and_a_rebuild_find_alike(tmp_path):
+    good = [replace(RATING, feedback_id=f"fb_{at}") for at in range(300)]
+    bad = [replace(RATING, feedback_id=f"fb_x{at}", quality=1, correct=0) for at in range(40)]
+    rows = [*good, *bad, *[replace(one, epoch=1) for one in good[:50]]]
+    at_once = asyncio.run(learn(tmp_path / "whole", rows))
+    in_steps = asyncio.run(learn(tmp_path / "steps", *split(rows, [7, 305, 311, 330])))
+    assert in_steps == at_once
+    assert b'"changed":[{"day":' in at_once[1]
+    shutil.rmtree(states(tmp_path / "steps"))
+    assert asyncio.run(learn(tmp_path / "steps", [], seed=1)) == at_once
+
+
 RATING = RatingEvidence(
     at="2026-01-01T12:00:00.000000Z",
     day=DAY,
