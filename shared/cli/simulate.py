@@ -1,4 +1,4 @@
-"""`whetstone simulate`: plays routing against a data set of full outcomes."""
+"""`whetstone simulate`: plays routing against full outcomes, or against the own log."""
 
 import random
 from pathlib import Path
@@ -7,6 +7,8 @@ import click
 
 from shared.cli.datasets import read_world
 from shared.cli.plots import Series, svg
+from shared.cli.replay import replayed
+from shared.cli.running import in_workspace
 from shared.domain.learning.baselines import (
     Bandit,
     best_by_pattern,
@@ -76,18 +78,32 @@ def singles(world: World) -> list[Point]:
 
 
 @click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument(
+    "folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
+@in_workspace
 @click.option("--seed", default=0, show_default=True, help="Of the order and of chance.")
 @click.option("--every", default=200, show_default=True, help="Requests between two runs.")
 @click.option("--rate", default=1.0, show_default=True, help="Exploration rate, 0..1.")
 @click.option("--plots", type=click.Path(path_type=Path), help="Folder to write the SVGs to.")
-def simulate(folder: Path, seed: int, every: int, rate: float, plots: Path | None) -> None:
+def simulate(
+    folder: Path | None, workspace: str, seed: int, every: int, rate: float, plots: Path | None
+) -> None:
     """Play routing against FOLDER's full outcomes: regret, accuracy and cost, frontier.
 
     Only the outcome of the model that was chosen is learned from, each train prompt once; accuracy
     and cost are measured on the test prompts.
+
+    Without FOLDER the workspace's own log is replayed: what would have been learned from it, judged
+    by propensities on the ratings that followed.
     """
-    world = read_world(folder)
+    if folder is None:
+        replayed(workspace, plots)
+    else:
+        _play(read_world(folder), seed, every, rate, plots)
+
+
+def _play(world: World, seed: int, every: int, rate: float, plots: Path | None) -> None:
     chance = random.Random(seed)  # noqa: S311 - a simulation
     order = chance.sample(range(len(world.train)), len(world.train))
     played: dict[str, Played] = {}

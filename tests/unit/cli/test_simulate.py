@@ -8,10 +8,13 @@ from xml.etree import ElementTree as ET
 import pytest
 from click.testing import CliRunner
 
+from shared import bootstrap
 from shared.cli.datasets import read_world
 from shared.cli.main import main
 from shared.cli.plots import Series, svg
+from shared.cli.running import run
 from shared.errors import InvalidInput
+from tests.support.logged import logged
 
 
 @pytest.fixture
@@ -65,3 +68,27 @@ def test_names_in_a_plot_are_escaped():
     drawn = svg("<a&b>", "x", "y", [Series("<script>", [(1, 1)])])
     assert "<script>" not in drawn
     assert ET.fromstring(drawn).tag.endswith("svg")
+
+
+def test_without_a_folder_the_own_log_is_replayed_and_plotted(tmp_path, monkeypatch):
+    monkeypatch.setenv("WHETSTONE_DATA_DIR", str(tmp_path / "data"))
+    bootstrap.reset()
+    run(lambda deps: logged(deps.store, 2000))
+    bootstrap.reset()
+    done = CliRunner().invoke(main, ["simulate", "--plots", str(tmp_path / "plots")])
+    bootstrap.reset()
+    assert done.exit_code == 0, done.output
+    assert len([line for line in done.output.splitlines() if " to " in line]) > 15
+    for name in ("learning_curve.svg", "own_frontier.svg"):
+        assert ET.fromstring((tmp_path / "plots" / name).read_text()).tag.endswith("svg")
+
+
+def test_a_log_that_supports_no_estimate_is_not_drawn(tmp_path, monkeypatch):
+    monkeypatch.setenv("WHETSTONE_DATA_DIR", str(tmp_path / "data"))
+    bootstrap.reset()
+    run(lambda deps: logged(deps.store, 20))
+    bootstrap.reset()
+    done = CliRunner().invoke(main, ["simulate", "--plots", str(tmp_path / "plots")])
+    bootstrap.reset()
+    assert done.exit_code == 0, done.output
+    assert "learning_curve: nothing to draw" in done.output
