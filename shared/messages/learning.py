@@ -144,9 +144,14 @@ class AgentReinstated(Answer):
 
 
 class Patterns(Answer):
-    """Patterns of the current snapshot, in order of key."""
+    """Patterns of the current snapshot, in order of key.
+
+    `retired` are those that held over all evidence and no longer do over what counts today, on
+    the first page only.
+    """
 
     items: list[PatternCard]
+    retired: list[PatternCard]
     next_cursor: str | None
     snapshot_id: str | None
 

@@ -60,7 +60,7 @@ async def patterns(deps: Deps, caller: Caller, params: PatternsPage) -> Patterns
     """
     current = await open_current(deps, caller.workspace)
     if current is None:
-        return Patterns(items=[], next_cursor=None, snapshot_id=None)
+        return Patterns(items=[], retired=[], next_cursor=None, snapshot_id=None)
     found = [
         one
         for one in sorted(current.snapshot.patterns, key=lambda one: one.key)
@@ -73,6 +73,11 @@ async def patterns(deps: Deps, caller: Caller, params: PatternsPage) -> Patterns
     shown = found[: params.limit]
     return Patterns(
         items=shown,
+        retired=[
+            one
+            for one in current.snapshot.retired
+            if params.cursor is None and params.category in (None, one.category)
+        ],
         next_cursor=shown[-1].key if len(found) > params.limit else None,
         snapshot_id=current.info.id,
     )

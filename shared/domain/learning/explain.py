@@ -30,7 +30,7 @@ def changes(old: Snapshot | None, new: Snapshot) -> list[Change]:
     Every change has `kind`, `subject`, `why` (one sentence), `old`, `new` and `evidence` (figures).
     Kinds are `routing` (old and new are {"provider", "model"} or null for the default), `trust`
     (overall scores; `change` is disabled, enabled or moved) and `pattern` (success rates; `change`
-    is discovered or retired).
+    is discovered, weakening or retired).
 
     Args:
         old: what is served now; None for the configured default alone.
@@ -120,12 +120,16 @@ def _trust_change(was: TrustCard, now: TrustCard) -> Change:
 def _pattern_changes(old: Sequence[PatternCard], new: Sequence[PatternCard]) -> list[Change]:
     before, after = _by(old, lambda one: one.key), _by(new, lambda one: one.key)
     retired = "It no longer stands out from its base rate beyond chance."
-    return [
-        _pattern_change(after[key], "discovered", after[key].words)
-        if key in after
-        else _pattern_change(before[key], "retired", retired)
-        for key in sorted(before.keys() ^ after.keys())
-    ]
+    found = []
+    for key in sorted(before.keys() | after.keys()):
+        was, now = before.get(key), after.get(key)
+        if was is None and now is not None:
+            found.append(_pattern_change(now, "discovered", now.words))
+        elif was is not None and now is None:
+            found.append(_pattern_change(was, "retired", retired))
+        elif was and now and now.state == "weakening" != was.state:
+            found.append(_pattern_change(now, "weakening", now.words))
+    return found
 
 
 def _pattern_change(card: PatternCard, change: str, why: str) -> Change:
@@ -133,8 +137,8 @@ def _pattern_change(card: PatternCard, change: str, why: str) -> Change:
         "kind": "pattern",
         "subject": card.key,
         "change": change,
-        "old": None if change == "discovered" else card.success_rate,
-        "new": card.success_rate if change == "discovered" else None,
+        "old": card.success_rate if change == "retired" else None,
+        "new": None if change == "retired" else card.success_rate,
         "why": why,
         "evidence": card.model_dump(mode="json"),
     }

@@ -5,32 +5,45 @@ agent is right more than 75 % of the time in a type) and `high_confidence` (stat
 borne out). Many are tried at once, so some would look good by chance: only those are kept whose
 lower bound beats their base rate and that survive control of the false discovery rate over
 everything that was tried.
+
+A pattern is new while it rests on little more than what it takes, weakening where its rate is
+falling by a tested slope, else confirmed; what held over all the evidence there ever was, and does
+not hold over what counts today, is retired.
 """
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from shared.domain.learning.base import Figure, Learned
+from shared.domain.learning.calibration import Calibration
+from shared.domain.learning.confidence import elsewhere
 from shared.domain.learning.config import LearningConfig, PatternConfig
+from shared.domain.learning.evaluators import reliabilities
 from shared.domain.learning.figures import (
     Evidence,
     OutcomeFigures,
     OutcomeKey,
+    SquaredWeights,
 )
 from shared.domain.learning.state import (
     LearningState,
     combine,
 )
 from shared.domain.learning.stats import benjamini_hochberg, binomial_tail, effective_size, wilson
+from shared.domain.learning.trust import Trend, trend
 from shared.domain.times import second_text
 
 Category = Literal["consensus", "expert", "high_confidence"]
+PatternState = Literal["new", "confirmed", "weakening", "retired"]
 Strength = Literal["weak", "moderate", "strong", "very strong"]
 
 _POINTS_FULL = 2
 _SHOWN_AGENTS = 20
+_NEW = 2.0
+"""A pattern is new below so many times the least support."""
+
 _STRENGTHS: tuple[tuple[float, Strength], ...] = (
     (0.30, "very strong"),
     (0.15, "strong"),
@@ -41,12 +54,12 @@ _STRENGTHS: tuple[tuple[float, Strength], ...] = (
 
 
 class PatternCard(Learned):
-    """A pattern that holds.
+    """A pattern that holds, or one that did (`state` retired).
 
-    `key` is stable over runs; rates are decayed, partial approvals count half.     `low` and `high`
-    are one-sided bounds of `success_rate`; `base_rate` is what it beats. `agents` lists up to 20
-    that take part, `agents_total` counts them. The times are those of the first and the last
-    success.
+    `key` is stable over runs; rates are decayed (those of a retired one are not), partial approvals
+    count half. `low` and `high` are one-sided bounds of `success_rate`; `base_rate` is what it
+    beats. `agents` lists up to 20 that take part, `agents_total` counts them. The times are those
+    of the first and the last success. `trend` says where the rate is heading, with its interval.
     """
 
     key: str
@@ -66,6 +79,8 @@ class PatternCard(Learned):
     mean_confidence: Figure
     first_confirmed: str
     last_confirmed: str
+    state: PatternState = "confirmed"
+    trend: Trend = Trend()
 
 
 class Hypothesis(NamedTuple):
@@ -80,22 +95,56 @@ class Hypothesis(NamedTuple):
 
 
 _Groups = dict[OutcomeKey, Evidence[OutcomeFigures]]
+_Curves = dict[tuple[str, str], Calibration]
 
 
 def build_patterns(state: LearningState, config: LearningConfig) -> list[PatternCard]:
     """Returns the patterns that hold, in order of key."""
+    return _stated(state.outcomes, config)
+
+
+def retired_patterns(
+    state: LearningState, config: LearningConfig, holding: Iterable[PatternCard]
+) -> list[PatternCard]:
+    """Returns what holds over all evidence alike, and no longer over what counts today.
+
+    With the figures that it had over all; in order of key. `holding` are the `build_patterns`.
+    """
+    standing = {one.key for one in holding}
+    once = {key: _undecayed(evidence) for key, evidence in state.outcomes.items()}
+    return [
+        one.model_copy(update={"state": "retired", "words": f"{one.words} {_STATES['retired']}"})
+        for one in _stated(once, config, told=False)
+        if one.key not in standing
+    ]
+
+
+def _undecayed(evidence: Evidence[OutcomeFigures]) -> Evidence[OutcomeFigures]:
+    raw = evidence.raw
+    squares = SquaredWeights(raw.attempted, raw.completed, raw.time, raw.time_squared)
+    return evidence._replace(decayed=raw, squares=squares)
+
+
+def _stated(
+    outcomes: Mapping[OutcomeKey, Evidence[OutcomeFigures]],
+    config: LearningConfig,
+    *,
+    told: bool = True,
+) -> list[PatternCard]:
+    """Returns what stands out in these sums; `told` adds the state to the words."""
     rules = config.patterns
     by_type: dict[str, _Groups] = defaultdict(dict)
-    for key in sorted(state.outcomes):
-        if state.outcomes[key].raw.completed > 0:
-            by_type[key.recommendation_type][key] = state.outcomes[key]
+    for key in sorted(outcomes):
+        if outcomes[key].raw.completed > 0:
+            by_type[key.recommendation_type][key] = outcomes[key]
+    curves = elsewhere(outcomes, reliabilities(outcomes)) if len(by_type) > 1 else {}
     tried = [
         found
         for groups in by_type.values()
-        for found in _hypotheses(groups, rules)
+        for found in _hypotheses(groups, config, curves)
         if _size(found.evidence) >= rules.min_support
     ]
-    cards = [_card(found, rules) for found in tried]
+    cards = [_card(found, config, told=told) for found in tried]
     p_values = [_p_value(found) for found in tried]
     stands = benjamini_hochberg(p_values, rules.false_discovery_rate)
     kept = [one for one, held in zip(cards, stands, strict=True) if held and _holds(one)]
@@ -109,14 +158,26 @@ def _holds(found: PatternCard) -> bool:
     return found.low > found.base_rate
 
 
-def _hypotheses(groups: _Groups, rules: PatternConfig) -> Iterator[Hypothesis]:
+def _confident(groups: _Groups, curves: _Curves, bar: float) -> _Groups:
+    """Returns the groups whose stated confidence, as borne out in other types, is at the bar."""
+    found = {}
+    for key, evidence in groups.items():
+        curve = curves.get((key.agent_id, key.recommendation_type))
+        stated = evidence.raw.confidence_millis / evidence.raw.completed / 1000
+        if curve.calibrated(stated) >= bar if curve and curve.bands else key.confident == 1:
+            found[key] = evidence
+    return found
+
+
+def _hypotheses(groups: _Groups, config: LearningConfig, curves: _Curves) -> Iterator[Hypothesis]:
     """Yields what is tried in one recommendation type."""
+    rules = config.patterns
     kind = next(iter(groups)).recommendation_type
     base = _rate(_total(groups.values()))
     agreed = _where(groups, lambda key: key.agreed == 1)
     if agreed and len(agreed) < len(groups):
         yield Hypothesis("consensus", kind, "", _total(agreed.values()), base, _agents(agreed))
-    confident = _where(groups, lambda key: key.confident == 1)
+    confident = _confident(groups, curves, config.trust.confident_at)
     if confident and len(confident) < len(groups):
         whole = _total(confident.values())
         yield Hypothesis("high_confidence", kind, "", whole, base, _agents(confident))
@@ -161,15 +222,31 @@ def _p_value(found: Hypothesis) -> float:
     return binomial_tail(math.floor(_rate(found.evidence) * n + 1e-9), n, found.base_rate)
 
 
-def _card(found: Hypothesis, rules: PatternConfig) -> PatternCard:
+_STATES: dict[PatternState, str] = {
+    "new": "It is new: little more was seen than it takes.",
+    "confirmed": "",
+    "weakening": "It is weakening: the rate is falling.",
+    "retired": "It is retired: it no longer holds over what counts today.",
+}
+
+
+def _state(n: float, heading: Trend, rules: PatternConfig) -> PatternState:
+    if heading.direction == "declining":
+        return "weakening"
+    return "new" if n < _NEW * rules.min_support else "confirmed"
+
+
+def _card(found: Hypothesis, config: LearningConfig, *, told: bool) -> PatternCard:
+    rules, heading = config.patterns, trend(found.evidence, config.trust)
     sums, n, rate = found.evidence.decayed, _size(found.evidence), _rate(found.evidence)
     low, high = wilson(rate * n, n, rules.confidence_level)
     margin = max(0.0, low - found.base_rate)
+    state = _state(n, heading, rules)
     return PatternCard(
         key=":".join(filter(None, (found.category, found.recommendation_type, found.about))),
         category=found.category,
         recommendation_type=found.recommendation_type,
-        words=_words(found, rate, low),
+        words=" ".join(filter(None, (_words(found, rate, low), _STATES[state] if told else ""))),
         success_rate=rate,
         low=low,
         high=high,
@@ -183,6 +260,8 @@ def _card(found: Hypothesis, rules: PatternConfig) -> PatternCard:
         mean_confidence=sums.confidence_millis / sums.completed / 1000,
         first_confirmed=second_text(found.evidence.first_second),
         last_confirmed=second_text(found.evidence.last_second),
+        state=state,
+        trend=heading,
     )
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from shared.domain.learning.base import Figure, Learned
 from shared.domain.learning.config import LearningConfig
-from shared.domain.learning.patterns import PatternCard, build_patterns
+from shared.domain.learning.patterns import PatternCard, build_patterns, retired_patterns
 from shared.domain.learning.routing import RoutingPolicy, build_policy
 from shared.domain.learning.state import LearningState, pooled
 from shared.domain.learning.trust import ALL_TYPES, TrustCard, build_cards, neutral
@@ -48,7 +48,7 @@ class ChangedModel(Learned):
 
 
 class Snapshot(Learned):
-    """What a run learned.
+    """What a run learned; `retired` are the patterns that held once and no longer do.
 
     `as_of` is the day of the newest evidence (YYYY-MM-DD), None before any. `changed` are the
     models of which older ratings count little, as the log of changes says up to its watermark.
@@ -63,6 +63,7 @@ class Snapshot(Learned):
     policy: RoutingPolicy
     trust: tuple[TrustCard, ...]
     patterns: tuple[PatternCard, ...]
+    retired: tuple[PatternCard, ...] = ()
     totals: Totals
     changed: tuple[ChangedModel, ...] = ()
 
@@ -90,6 +91,7 @@ def build_snapshot(state: LearningState, config: LearningConfig) -> Snapshot:
     if not state.fits(config):
         msg = f"sums with half-life {state.half_life_days} d do not fit {config.half_life_days} d"
         raise ValueError(msg)
+    patterns = build_patterns(state, config)
     return Snapshot(
         config=config,
         ratings_watermark=state.ratings_watermark,
@@ -98,7 +100,8 @@ def build_snapshot(state: LearningState, config: LearningConfig) -> Snapshot:
         as_of=None if state.last_day is None else day_text(state.last_day),
         policy=build_policy(state, config),
         trust=tuple(build_cards(state, config)),
-        patterns=tuple(build_patterns(state, config)),
+        patterns=tuple(patterns),
+        retired=tuple(retired_patterns(state, config, patterns)),
         totals=_totals(state),
         changed=tuple(
             ChangedModel(

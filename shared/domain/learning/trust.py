@@ -11,14 +11,13 @@ What a new agent may do is what a neutral card says: boost 0, priority NORMAL, n
 """
 
 import math
-from collections import defaultdict
-from collections.abc import Mapping
 from typing import Literal
 
 from shared.domain.learning.base import Figure, Learned
-from shared.domain.learning.calibration import Band, Calibration, calibration
+from shared.domain.learning.calibration import Calibration
+from shared.domain.learning.confidence import calibrations
 from shared.domain.learning.config import LearningConfig, TrustConfig
-from shared.domain.learning.evaluators import FULL, Outcomes, reliabilities, weighed
+from shared.domain.learning.evaluators import FULL, reliabilities, weighed
 from shared.domain.learning.figures import (
     Evidence,
     OutcomeFigures,
@@ -134,29 +133,6 @@ _Groups = dict[tuple[str, str], Evidence[OutcomeFigures]]
 
 def _add(groups: _Groups, name: tuple[str, str], evidence: Evidence[OutcomeFigures]) -> None:
     groups[name] = combine(groups[name], evidence) if name in groups else evidence
-
-
-def calibrations(outcomes: Outcomes, counts: Mapping[str, int]) -> dict[str, Calibration]:
-    """Returns each agent's curve of stated confidence; `counts` as of reliabilities."""
-    bands: dict[str, dict[int, Evidence[OutcomeFigures]]] = defaultdict(dict)
-    for key in sorted(outcomes):
-        heard, of = weighed(outcomes[key], counts.get(key.evaluator, FULL)), bands[key.agent_id]
-        of[key.band] = combine(of[key.band], heard) if key.band in of else heard
-    return {
-        agent: calibration(
-            {place: _band(one) for place, one in of.items() if one.decayed.completed > 0}
-        )
-        for agent, of in bands.items()
-    }
-
-
-def _band(evidence: Evidence[OutcomeFigures]) -> Band:
-    sums = evidence.decayed
-    return Band(
-        effective_size(sums.completed, evidence.squares.completed),
-        sums.confidence_millis / sums.completed / 1000,
-        sums.points / (_POINTS_FULL * sums.completed),
-    )
 
 
 def card(

@@ -170,3 +170,14 @@ def test_nothing_learned_says_nothing():
     found = told([], [])
     assert found["key_insights"] == found["recommended_actions"] == found["model_accuracy"] == []
     assert found["rules_updated"] == 0
+
+
+def test_a_pattern_that_begins_to_weaken_is_told():
+    before = snapshot_of(outcomes=[GOOD])
+    [card] = before.patterns
+    falling = card.model_copy(update={"state": "weakening", "words": "It is weakening."})
+    after = before.model_copy(update={"patterns": (falling,)})
+    [told] = [one for one in changes(before, after) if one["kind"] == "pattern"]
+    assert (told["change"], told["why"]) == ("weakening", "It is weakening.")
+    assert (told["old"], told["new"]) == (None, card.success_rate)
+    assert not [one for one in changes(after, after) if one["kind"] == "pattern"]

@@ -4,8 +4,9 @@ import random
 
 import pytest
 
+from shared.domain.learning.confidence import calibrations, elsewhere
 from shared.domain.learning.config import LearningConfig
-from shared.domain.learning.patterns import build_patterns
+from shared.domain.learning.patterns import build_patterns, retired_patterns
 from tests.unit.domain.learning.evidence import DAY, outcome, state_of
 
 CONFIG = LearningConfig()
@@ -159,3 +160,56 @@ def test_real_experts_are_found_among_many():
         rows.append(outcome(agent=f"{number:02d}", times=right))
         rows.append(outcome(agent=f"{number:02d}", points=0, times=60 - right))
     assert set(patterns_of(*rows)) == {f"expert:t:{number:02d}" for number in range(5)}
+
+
+def test_a_pattern_on_little_more_than_it_takes_is_new_and_says_so():
+    [few] = patterns_of(outcome(times=15)).values()
+    [many] = patterns_of(outcome(times=40)).values()
+    assert (few.state, many.state) == ("new", "confirmed")
+    assert few.words.endswith("It is new: little more was seen than it takes.")
+
+
+def test_a_pattern_whose_rate_is_falling_is_weakening():
+    rows = [outcome(day=DAY + day, offset=at, times=1) for day in range(30) for at in range(40)]
+    rows += [outcome(day=DAY + day, offset=500, points=0, times=day // 5) for day in range(30)]
+    [card] = patterns_of(*rows).values()
+    assert card.state == "weakening"
+    assert card.trend.high is not None
+    assert card.trend.high < 0
+    assert card.words.endswith("It is weakening: the rate is falling.")
+
+
+def test_what_held_over_all_and_no_longer_counts_is_retired():
+    rows = [outcome(times=400), outcome(day=DAY + 200, points=1, times=15)]
+    state = state_of(outcomes=rows)
+    holding = build_patterns(state, CONFIG)
+    [retired] = retired_patterns(state, CONFIG, holding)
+    assert holding == []
+    assert (retired.key, retired.state) == ("expert:t:a", "retired")
+    assert retired.words.endswith("It is retired: it no longer holds over what counts today.")
+
+
+def test_what_holds_is_not_retired():
+    state = state_of(outcomes=CONSENSUS)
+    assert retired_patterns(state, CONFIG, build_patterns(state, CONFIG)) == []
+
+
+def test_confidence_is_read_through_what_it_was_worth_in_other_types():
+    boaster = [outcome(agent="b", kind="u", confidence_millis=950, points=0, times=60)]
+    rows = [
+        outcome(agent="a", confident=1, confidence_millis=900, times=60),
+        outcome(agent="b", confident=1, confidence_millis=950, points=0, times=40),
+        outcome(agent="c", confidence_millis=400, points=0, times=40),
+    ]
+    assert "high_confidence:t" not in patterns_of(*rows)
+    found = patterns_of(*rows, *boaster)["high_confidence:t"]
+    assert found.agents == ("a",)
+
+
+def test_an_agents_own_type_does_not_teach_what_its_confidence_is_worth_there():
+    rows = [outcome(confidence_millis=950, points=0, times=50), outcome(kind="u", times=5)]
+    state = state_of(outcomes=rows)
+    curves = elsewhere(state.outcomes, {})
+    assert [one.stated for one in curves["a", "t"].bands] == [0.7]
+    assert [one.stated for one in curves["a", "u"].bands] == [0.95]
+    assert calibrations(state.outcomes, {})["a"].calibrated(0.95) < 0.25
