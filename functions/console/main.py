@@ -30,6 +30,7 @@ from functions.console import (
     queue_actions,
     queue_bulk,
     queue_live,
+    raters,
     routing,
     signing_in,
     trials,
@@ -45,7 +46,7 @@ app = Api("console", bootstrap.gate)
 AREAS: tuple[ModuleType, ...] = (
     *(assets, signing_in, queue, queue_actions, queue_bulk, queue_live),
     *(trust, patterns),
-    *(learning, trials, knowledge, routing, monitor),
+    *(learning, trials, knowledge, routing, monitor, raters),
 )
 
 for area in AREAS:
