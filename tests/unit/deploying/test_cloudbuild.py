@@ -165,7 +165,7 @@ class Checkout:
         (build,) = self.cloud()["builds"]
         return build
 
-    def step(self, name: str, **given: str) -> subprocess.CompletedProcess[str]:
+    def step(self, name: str, more: str = "", **given: str) -> subprocess.CompletedProcess[str]:
         substitutions = {**RELEASES["substitutions"], **PLANS["substitutions"], **given}
         environment = {
             **substitutions,
@@ -181,7 +181,7 @@ class Checkout:
             **given,
         }
         return subprocess.run(
-            ["bash", "-c", STEPS[name]["script"]],
+            ["bash", "-c", STEPS[name]["script"].rstrip() + more],
             cwd=self.root,
             env=environment,
             capture_output=True,
@@ -251,6 +251,19 @@ def test_a_plan_that_is_not_the_approved_one_is_not_applied(checkout, what):
     assert said in done.stderr
     assert not (checkout.root / "dist/plan.tfplan").exists()
     assert checkout.step("apply").returncode == 1
+
+
+def test_a_dry_run_hands_nothing_over_and_applies_nothing(checkout):
+    checkout.bundles("code")
+    checkout.steps("plan")
+    for step in ("hand-over", "apply", "canary", "verify"):
+        done = checkout.step(step, " --dry-run")
+        assert done.returncode == 0, done.stderr
+    after = checkout.cloud()
+    assert after["builds"] == []
+    assert not (checkout.folder / "objects").exists()
+    assert not any("apply" in call for call in after["calls"])
+    assert not any("update-traffic" in call for call in after["calls"])
 
 
 def test_without_a_plan_nothing_is_handed_over(checkout):
