@@ -156,15 +156,17 @@ def _quantile(delays: list[int], share: float, replays: int) -> str:
 
 
 def _stationary(streams: int) -> list[str]:
-    rows = []
+    rows, everyone = [], list[int]()
     for task, model, period in sorted(_records()):
         known = _records()[task, model, period]
         counts = []
         for seed in range(streams):
             answers = random.Random(seed).choices(known, k=STATIONARY)
             counts.append(sum(1 for _ in alarms(answers, f"{task}.{model}.{period}.{seed}")))
+        everyone += counts
         share = f"{statistics.fmean(known):.3f}"
         rows.append([f"{task}, {model}, {period}", share, spread(counts, 2), str(max(counts))])
+    rows.append(["all", "", spread(everyone, 2), str(max(everyone))])
     return [
         f"## False alarms in {STATIONARY:,} ratings while nothing changes",
         "",
