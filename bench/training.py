@@ -35,8 +35,8 @@ FIRST_DAY = 20_400
 INSERT = """
 INSERT INTO evidence_ratings (workspace, seq, at, day, feedback_id, request_id, rater, pattern,
     provider, model, snapshot_id, sign, quality, correct, cost_nanousd, costed, latency_ms, timed,
-    propensity, cell, weight, input_tokens, output_tokens, tokened)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, 1, ?, 1, ?, '', 2560, 100, ?, 1)
+    propensity, cell, weight, input_tokens, output_tokens, tokened, standing, epoch, arm)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, 1, ?, 1, ?, '', 2560, 100, ?, 1, 4, 0, '')
 """
 
 GROUP_BY = """

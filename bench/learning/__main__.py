@@ -16,6 +16,7 @@ from bench.learning.report import HERE, Options
 PARTS = {
     "ten_models": "routing between ten models that answer exam questions (MMLU-Pro)",
     "two_models": "routing between a cheap and an expensive model (MMLU)",
+    "calibration": "how far predicted quality is from what comes",
     "off_policy": "what logged traffic says about another policy",
     "crowd": "which answer is right where many workers vote",
     "drift": "a model that is changed behind its name",

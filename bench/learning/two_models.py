@@ -7,9 +7,17 @@ from bench.learning.ten_models import tell_everything
 from shared.cli.datasets import read_world
 from shared.cli.simulate import config_for
 from shared.domain.learning.gains import apgr
+from shared.domain.learning.preference import Preference
 from shared.domain.learning.simulation import Whetstone, World, play
 
 BOOTSTRAPS = 500
+
+SERVED = Preference(answer_worth_usd=0.03)
+"""What the traffic is served under: an answer is worth 3 cents, so that both models are asked.
+
+Chosen on train prompts: at ten cents or without a preference the expensive one is asked nearly
+always, and what the cheap one can do is learned late.
+"""
 
 
 def report(options: Options) -> list[str]:
@@ -54,7 +62,7 @@ def _interval(scores: list[float], world: World) -> tuple[float, float]:
 
 
 def _bandit(world: World, seed: int) -> float:
-    learner = Whetstone(world, config_for(world, 1.0))
+    learner = Whetstone(world, config_for(world, 1.0), SERVED)
     order = random.Random(seed).sample(range(len(world.train)), len(world.train))
     play(world, learner, order, random.Random(1000 + seed).random)
     return _apgr(gaps(learner, world), world, range(len(world.test)))

@@ -159,7 +159,7 @@ class BeliefConfig(Settings):
         description="A model with fewer ratings is new: a fifth of the draws goes to new models.",
     )
     boldness: float = Field(
-        default=1.0,
+        default=0.8,
         gt=0,
         le=3,
         description="Factor on the uncertainty that exploring draws from: 1 is Thompson sampling.",

@@ -220,6 +220,10 @@ class Whetstone:
         beliefs = self._policy.beliefs
         return beliefs.of(task.pattern, self._cell(task), self._world.models[place])
 
+    def cost(self, task: Task, place: int) -> float:
+        """Returns what a model's answer to a task is predicted to cost, US dollars."""
+        return self._costs(task, self._cell(task), _size(task))[self._world.models[place]]
+
     def _cell(self, task: Task) -> str:
         return cell_of(task.prompt, told_apart=self._config.beliefs.neighbourhoods)
 
