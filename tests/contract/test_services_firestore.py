@@ -6,15 +6,11 @@ Each test of the modules below builds its System on the Firestore store in place
 import importlib
 import inspect
 import re
-from pathlib import Path
-from typing import ClassVar
 
 import pytest
 
-from shared.adapters.analytics_firestore import FirestoreAnalytics
-from shared.adapters.store_firestore import FirestoreStore
 from tests.support.firestore_coverage import Indexes, recorded, shape_of
-from tests.support.firestore_fixture import new_project
+from tests.support.other_stores import on_firestore
 
 pytestmark = pytest.mark.contract
 
@@ -23,6 +19,7 @@ MODULES = (
     "alerting",
     "claiming",
     "conversing",
+    "drifting",
     "leasing",
     "learning_status",
     "outcomes",
@@ -50,25 +47,9 @@ for _name in MODULES:
             globals()[f"{_test}__{_name}"] = _function
 
 
-class _Store(FirestoreStore):
-    """Stands where the SQLite store stood, with a database for each folder."""
-
-    databases: ClassVar[dict[Path, str]] = {}
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(self.databases.setdefault(path, new_project()))
-
-    @property
-    def path(self):
-        return self
-
-
 @pytest.fixture(autouse=True)
-def on_firestore(firestore_server, monkeypatch):
-    for name, value in firestore_server.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("tests.support.system.SqliteStore", _Store)
-    monkeypatch.setattr("tests.support.system.SqliteAnalytics", FirestoreAnalytics)
+def on_the_emulator(request, monkeypatch):
+    on_firestore(request, monkeypatch)
 
 
 @pytest.fixture(autouse=True)

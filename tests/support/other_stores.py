@@ -8,6 +8,8 @@ import pytest
 
 from shared.adapters.analytics_firestore import FirestoreAnalytics
 from shared.adapters.analytics_postgres import PostgresAnalytics
+from shared.adapters.evidence_firestore import FirestoreEvidence
+from shared.adapters.evidence_postgres import PostgresEvidence
 from shared.adapters.postgres_pool import PostgresPool
 from shared.adapters.store_firestore import FirestoreStore
 from shared.adapters.store_postgres import PostgresStore
@@ -25,7 +27,7 @@ class _Firestore(FirestoreStore):
 
     @property
     def path(self) -> Self:
-        """What its analytics are made of."""
+        """What its analytics and its evidence are made of."""
         return self
 
 
@@ -35,6 +37,7 @@ def on_firestore(request: pytest.FixtureRequest, patch: pytest.MonkeyPatch) -> N
         patch.setenv(name, value)
     patch.setattr("tests.support.system.SqliteStore", _Firestore)
     patch.setattr("tests.support.system.SqliteAnalytics", FirestoreAnalytics)
+    patch.setattr("tests.support.system.SqliteEvidence", FirestoreEvidence)
 
 
 def on_postgres(request: pytest.FixtureRequest, patch: pytest.MonkeyPatch) -> None:
@@ -48,6 +51,7 @@ def on_postgres(request: pytest.FixtureRequest, patch: pytest.MonkeyPatch) -> No
 
     patch.setattr("tests.support.system.SqliteStore", Postgres)
     patch.setattr("tests.support.system.SqliteAnalytics", PostgresAnalytics)
+    patch.setattr("tests.support.system.SqliteEvidence", PostgresEvidence)
 
 
 STORES: Mapping[str, Callable[[pytest.FixtureRequest, pytest.MonkeyPatch], None]] = {
