@@ -7,7 +7,7 @@ from itertools import accumulate
 import pytest
 
 from shared.domain.access import Caller
-from shared.domain.feedback import RatingEvidence
+from shared.domain.feedback import ROUTING_DECISIONS, RatingEvidence
 from shared.domain.learning.changes import (
     DRIFT_CHANGES,
     DRIFT_GROUPS,
@@ -21,8 +21,10 @@ from shared.errors import Unavailable
 from shared.messages.base import PageParams
 from shared.messages.learning import DriftPage
 from shared.messages.monitoring import ChangeRules
+from shared.messages.serving import RouteRequest
 from shared.services import drift_status, drifting, monitoring
 from shared.services.deps import Options
+from shared.services.serving import routing
 from shared.services.snapshots import open_current
 from tests.support.learning import run
 from tests.support.system import WORKSPACE, play
@@ -239,6 +241,24 @@ def test_a_run_takes_in_what_waits_and_its_snapshot_knows_of_the_change(tmp_path
         (row,) = opened.snapshot.policy.rows
         assert (row.choice, row.ranking[0].tier) == (None, "LOW")
         assert row.ranking[0].n == 380
+
+    play(tmp_path, scenario)
+
+
+def test_a_decision_says_how_many_changes_of_its_model_were_known(tmp_path):
+    async def scenario(system):
+        await rated(system, 1, *FELL)
+        await run(system)
+        caller, seen = Caller(WORKSPACE, "ada", role="admin"), {}
+        for model in ("small", "medium"):
+            only = [{"provider": "local", "model": model}]
+            command = RouteRequest.model_validate(
+                {"prompt": "What is 2 + 2?", "pattern": "math", "candidates": only}
+            )
+            answer = await routing.route(system.deps, caller, command, None)
+            decision = await system.store.get(WORKSPACE, ROUTING_DECISIONS, answer.request_id)
+            seen[model] = decision.epoch
+        assert seen == {"small": 1, "medium": 0}
 
     play(tmp_path, scenario)
 
