@@ -125,3 +125,38 @@ def test_initializing_without_agents_does_nothing_and_a_key_is_told_again(tmp_pa
         assert (first.initialized, first.agents) == (0, 0)
 
     play(tmp_path, scenario)
+
+
+def test_what_no_longer_holds_is_listed_as_retired_on_the_first_page(tmp_path):
+    async def scenario(system):
+        await recommended(system, "a1")
+        await settled(system, 300)
+        first = await run(system)
+        system.clock.advance(250 * 86_400)
+        await settled(system, 15, points=1)
+        await run(system)
+        found = await trusting.patterns(system.deps, ADMIN, PatternsPage())
+        assert found.items == []
+        assert [(one.key, one.state) for one in found.retired] == [
+            ("expert:discount:a1", "retired")
+        ]
+        assert found.snapshot_id != first.snapshot_id
+        only = PatternsPage(category="consensus")
+        assert (await trusting.patterns(system.deps, ADMIN, only)).retired == []
+
+    play(tmp_path, scenario)
+
+
+def test_an_agent_shows_whether_its_confidence_is_borne_out(tmp_path):
+    async def scenario(system):
+        await recommended(system, "a1")
+        await settled(system, 20)
+        await settled(system, 20, points=0)
+        await run(system)
+        shown = await trusting.agent(system.deps, ADMIN, "a1")
+        assert shown.trust.calibration.error == pytest.approx(0.4)
+        assert shown.trust.calibration.calibrated(0.9) < 0.6
+        assert shown.trust.why.startswith("Trusted 0.")
+        assert not shown.on_probation
+
+    play(tmp_path, scenario)
