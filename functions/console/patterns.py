@@ -6,7 +6,7 @@ from functions.console.charts import Marker, Span, SpanChart
 from functions.console.rendering import render
 from functions.console.showing import page_url, snapshot_markers
 from shared import bootstrap
-from shared.domain.learning.patterns import PatternCard
+from shared.domain.learning.patterns import PatternCard, PatternState
 from shared.messages.learning import PatternsPage
 from shared.services import trusting
 from shared.web.pages import PageCall, Pages
@@ -19,6 +19,12 @@ CATEGORIES = {
     "high_confidence": "High confidence",
 }
 STRENGTHS = {"very strong": "good", "strong": "good", "moderate": "fair", "weak": ""}
+STATES: dict[PatternState, str] = {
+    "new": "",
+    "confirmed": "good",
+    "weakening": "fair",
+    "retired": "poor",
+}
 _PAGE, _DRAWN = 48, 30
 
 
@@ -43,6 +49,7 @@ async def patterns(call: PageCall) -> Response:
         groups=groups,
         categories=CATEGORIES,
         strengths=STRENGTHS,
+        states=STATES,
         timeline=_timeline(found.items, markers),
         next_url=page_url("/patterns", found.next_cursor, category=wanted.category),
         first_url="/patterns" if wanted.cursor else None,

@@ -351,3 +351,12 @@ def test_a_disabled_agent_is_let_back_on_probation_with_a_reason(tmp_path):
         assert "/reinstate" not in (await http.get("/trust/pricing-agent")).text
 
     with_everything(tmp_path, scenario)
+
+
+def test_a_pattern_says_whether_it_is_new_or_confirmed_and_where_it_is_heading(tmp_path):
+    async def scenario(system, http):
+        text = (await http.get("/patterns")).text
+        assert re.search(r'class="badge (good|)">(confirmed|new)<', text)
+        assert "<dt>Heading</dt>" in text
+
+    with_everything(tmp_path, scenario)
