@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from shared.domain.learning.runs import LEARNING_HEADS
+from tests.support import rater_scenario, trial_scenario
 from tests.support.browser import SCREENSHOTS, Console, violations
 from tests.support.console_scenario import everything
 from tests.support.system import WORKSPACE
@@ -20,10 +21,12 @@ PAGES = {
     "trust-agent": "/trust/pricing-agent",
     "patterns": "/patterns",
     "learning": "/learning",
+    "experiments": "/learning/experiments",
     "knowledge": "/knowledge?q=invoices",
     "knowledge-versions": "/knowledge/versions?older=2&newer=5",
     "routing": "/routing",
     "monitor": "/monitor",
+    "raters": "/monitor/raters",
     "audit": "/monitor/audit?limit=12",
 }
 LOOKS = {
@@ -39,6 +42,8 @@ def full(tmp_path_factory, browser):
     """A console with something on every page; tests that change it make one of their own."""
     with Console(tmp_path_factory.mktemp("full"), browser) as made:
         made.run(everything(made.system, said=""))
+        for fill in (trial_scenario.changed, rater_scenario.raters, trial_scenario.experiment):
+            made.run(fill(made.system))
         yield made
 
 
@@ -86,6 +91,51 @@ def test_what_appears_on_demand_can_be_read_too(full, look):
     assert violations(page) == []
     picture(page, f"routing-try-{look}")
     assert full.errors == []
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_canary_and_a_model_that_fell_can_be_read_by_everybody(own, look):
+    own.run(trial_scenario.changed(own.system))
+    own.run(trial_scenario.canary(own.system))
+    page = own.page(role="admin", **LOOKS[look])
+    page.goto(f"{own.url}/learning")
+    page.locator("main details").evaluate_all("all => all.forEach(one => { one.open = true })")
+    assert violations(page) == []
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= LOOKS[look]["viewport"]["width"]
+    page.goto(f"{own.url}/learning")
+    page.locator("#canary").evaluate("one => one.scrollIntoView()")
+    picture(page, f"learning-canary-{look}")
+    assert own.errors == []
+
+
+def test_a_canary_is_promoted_by_keyboard(own):
+    own.run(trial_scenario.canary(own.system))
+    page = own.page(role="admin")
+    page.goto(f"{own.url}/learning")
+    page.locator("#canary summary", has_text="Promote now").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.type("looked at the ratings")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").first).to_contain_text("Promoted")
+    expect(page.locator("#canary")).to_contain_text("The one before: promoted")
+
+
+def test_a_rater_comes_back_by_keyboard(own):
+    own.run(rater_scenario.raters(own.system))
+    page = own.page(role="admin")
+    page.goto(f"{own.url}/monitor/raters?state=aside")
+    page.locator("summary", has_text="Put back").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.type("was a test of ours")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").first).to_contain_text("Put back")
 
 
 def test_pictures_are_small_enough_to_be_read_over_a_slow_line():
