@@ -35,12 +35,13 @@ class Added(NamedTuple):
 
 def added(ratings: Iterable[RatingSums], half_life: float) -> tuple[dict[RatingKey, Added], int]:
     """Returns the sums of new ratings by group, and their newest day; 0 where there are none."""
-    groups: dict[RatingKey, list[RatingSums]] = defaultdict(list)
+    groups: dict[tuple[str, str, str, str, int], list[RatingSums]] = defaultdict(list)
     for rating in ratings:
-        key = RatingKey(rating.pattern, rating.provider, rating.model, rating.cell, rating.epoch)
-        groups[key].append(rating)
+        groups[rating.pattern, rating.provider, rating.model, rating.cell, rating.epoch].append(
+            rating
+        )
     newest = max((row.day for rows in groups.values() for row in rows), default=0)
-    return {key: _sums(rows, half_life) for key, rows in groups.items()}, newest
+    return {RatingKey(*key): _sums(rows, half_life) for key, rows in groups.items()}, newest
 
 
 def _sums(rows: Sequence[RatingSums], half_life: float) -> Added:
