@@ -33,9 +33,9 @@ test: env ## run every test in parallel, with branch coverage
 	@scripts/backends
 	@$(BIN)/pytest --numprocesses=auto --dist=loadfile --cov --cov-report=term $(ARGS)
 
-test-cloud: env ## run the tests of the whole system on the local cloud: every function in its own process
+test-cloud: env ## run tests/e2e on the local cloud: every function in its own process (STORE=postgres)
 	@scripts/backends
-	@$(BIN)/pytest tests/e2e/test_cloud.py tests/e2e/test_cloud_faults.py tests/e2e/test_shared_stores.py $(ARGS)
+	@$(BIN)/pytest tests/e2e --cloud=$(or $(STORE),firestore) $(ARGS)
 
 test-fast: env ## run the tests that need no server and take no time
 	@$(BIN)/pytest --numprocesses=auto --dist=loadfile -m 'not slow and not e2e and not crash' $(ARGS)

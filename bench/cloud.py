@@ -25,7 +25,7 @@ from typing import cast, get_args
 from bench import bare
 from bench.http_routes import entry_requests, feedback_requests, route_requests
 from bench.load import CONNECTIONS, Load, Measured, Source, post, run
-from bench.servers import KEY
+from bench.servers import AS_DEPLOYED, KEY
 from localcloud.cloud import Cloud, StoreName
 from localcloud.plan import PROJECT
 from localcloud.process import LocalProcess
@@ -152,7 +152,10 @@ def measure(store: StoreName, rounds: int, seconds: float, generator: ProcessPoo
     print(f"\n{store}")
     folder = Path(tempfile.mkdtemp(prefix="whetstone-cloud-"))
     cloud = Cloud(
-        folder, store=store, environment={"WHETSTONE_BOOTSTRAP_API_KEY": KEY}, schedule=False
+        folder,
+        store=store,
+        environment={**AS_DEPLOYED, "WHETSTONE_BOOTSTRAP_API_KEY": KEY},
+        schedule=False,
     )
     try:
         with cloud:

@@ -27,7 +27,7 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcAsyncI
 from bench import billing
 from bench.billing import Price, added, cost_usd, read_prices
 from bench.proxies import Recorder
-from bench.servers import KEY
+from bench.servers import AS_DEPLOYED, KEY
 from localcloud.cloud import Cloud
 from localcloud.firestore import FirestoreServer
 from localcloud.plan import ACCOUNT, AUDIENCE, PROJECT
@@ -199,7 +199,7 @@ def counted_cloud(folder: Path) -> Iterator[tuple[Cloud, Recorder]]:
         lambda: port("storage", StorageServer),
         lambda: f"{HOST}:{running[0].plan.push_port}",
     )
-    environment = {**recorder.environment, "WHETSTONE_BOOTSTRAP_API_KEY": KEY}
+    environment = {**recorder.environment, **AS_DEPLOYED, "WHETSTONE_BOOTSTRAP_API_KEY": KEY}
     with recorder:
         running.append(Cloud(folder, environment=environment, schedule=False))
         with running[0] as cloud:

@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(config, items):
         return
     for item in items:
         for mark in item.iter_markers("embedded"):
-            item.add_marker(pytest.mark.skip(reason=f"embedded only: {mark.args[0]}"))
+            item.add_marker(pytest.mark.skip(reason=f"not on the cloud: {mark.args[0]}"))
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +54,7 @@ def place(clouds):
 
 @pytest.fixture(scope="session")
 def serve(request, clouds):
-    """Gives servers: over a folder and further variables, or a new workspace of the cloud."""
+    """Gives servers: over a folder, with further variables; or a workspace of the cloud for it."""
     store = request.config.getoption("--cloud")
 
     @contextmanager
@@ -62,9 +62,13 @@ def serve(request, clouds):
         with Server(folder, environment) as server:
             yield server
 
+    tenants = {}
+
     @contextmanager
-    def on_cloud(_folder, _environment=None):
-        yield clouds.tenant(store)
+    def on_cloud(folder, _environment=None):
+        if folder not in tenants:
+            tenants[folder] = clouds.tenant(store)
+        yield tenants[folder]
 
     return embedded if store is None else on_cloud
 

@@ -12,7 +12,6 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from shared.web.aliases import ALIASES, path_pattern
 from tests.fakes.openai_server import OpenAIServer
 from tests.support.api_rows import ALIAS_ROWS, ROWS
-from tests.support.server import Server
 from tests.support.world import World, settings_file
 
 pytestmark = pytest.mark.e2e
@@ -24,11 +23,11 @@ OURSELVES = ("/events/", "/jobs/")
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
+def world(tmp_path_factory, serve):
     folder = tmp_path_factory.mktemp("api")
     with OpenAIServer() as provider:
         environment = settings_file(folder, provider.base_url)
-        with Server(folder / "data", environment) as server:
+        with serve(folder / "data", environment) as server:
             made = World(server)
             try:
                 yield made
@@ -146,7 +145,17 @@ def test_a_streamed_completion_starts_brings_text_and_ends(world):
     world.post("/v1/feedback", rating)
 
 
-@pytest.mark.parametrize("prefix", ["", *(f"/functions/{name}" for name in ("submit", "notify"))])
+ONE_PROCESS = pytest.mark.embedded("another function of the process answers")
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        pytest.param("", marks=ONE_PROCESS),
+        "/functions/submit",
+        pytest.param("/functions/notify", marks=ONE_PROCESS),
+    ],
+)
 def test_metrics_are_openmetrics(world, prefix):
     world.pending()
     answer = world.http.get(f"{prefix}/metrics")

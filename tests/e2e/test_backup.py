@@ -21,7 +21,7 @@ from tests.support.world import JWT_SECRET, World, settings_file
 
 __all__ = ["firestore_server", "postgres", "storage_server"]
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.embedded("names its stores itself")]
 
 PLAIN = ("-c", "from shared.cli.main import main; main()")
 DYING = ("-m", "tests.support.dying_backup")

@@ -14,7 +14,7 @@ from shared.config import choices
 from shared.web.health import NEEDED
 from tests.support.bundles import BUILD, Unpacked
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.embedded("starts bundles, no server")]
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = sorted(path.parent.name for path in ROOT.glob("functions/*/main.py"))

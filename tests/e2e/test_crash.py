@@ -20,7 +20,11 @@ import pytest
 from tests.support.faulty_server import CRASHED, STEPS
 from tests.support.server import Server
 
-pytestmark = [pytest.mark.e2e, pytest.mark.crash]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.crash,
+    pytest.mark.embedded("test_cloud_deaths kills the processes there"),
+]
 
 FAULTY = ("-m", "tests.support.faulty_server")
 WORKERS = 6

@@ -10,7 +10,11 @@ import pytest
 
 from tests.support.server import KEY, Server
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.slow,
+    pytest.mark.embedded("needs the models of the demo in the settings of the server"),
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 170

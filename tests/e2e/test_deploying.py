@@ -19,7 +19,7 @@ from deploying.judging import Limits, judge
 from tests.fakes.cloud_commands import STATE, install, new_cloud, shares
 from tests.fakes.monitoring_server import Behaviour, MonitoringServer
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.embedded("talks to Google Cloud alone")]
 
 NAMES = ["serve", "submit"]
 OLD = {f"whetstone-{name}": {f"whetstone-{name}-00001-aaa": 100} for name in NAMES}

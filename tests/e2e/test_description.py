@@ -14,7 +14,6 @@ from schemathesis.specs.openapi.checks import (
 
 from shared.web import openapi
 from tests.fakes.openai_server import OpenAIServer
-from tests.support.server import Server
 from tests.support.world import settings_file
 
 pytestmark = pytest.mark.e2e
@@ -23,11 +22,11 @@ DOCUMENT = json.loads(openapi.document())
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
+def served(tmp_path_factory, serve):
     folder = tmp_path_factory.mktemp("schemathesis")
     with OpenAIServer() as provider:
         environment = settings_file(folder, provider.base_url)
-        with Server(folder / "data", environment) as server:
+        with serve(folder / "data", environment) as server:
             yield server
 
 

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,7 @@ from shared.web import guard
 from tests.fakes.http_receiver import HttpReceiver
 from tests.fakes.openai_server import OpenAIServer
 from tests.support.server import Server, free_port
+from tests.support.waiting import until
 from tests.support.world import JWT_SECRET, World, settings_file
 
 pytestmark = pytest.mark.e2e
@@ -34,30 +36,19 @@ def provider():
 
 
 @pytest.fixture
-def started(tmp_path, provider):
+def started(tmp_path, provider, serve):
     """Starts servers over one data folder, and ends those that a test leaves running."""
     environment = settings_file(tmp_path, provider.base_url)
-    worlds = []
+    with ExitStack() as stack:
 
-    def start(**more):
-        server = Server(tmp_path / "data", {**environment, **more})
-        server.start()
-        worlds.append(World(server))
-        return worlds[-1]
+        def start(**more):
+            server = stack.enter_context(serve(tmp_path / "data", {**environment, **more}))
+            return stack.enter_context(closing(World(server)))
 
-    yield start
-    for world in worlds:
-        world.close()
-        world.server.kill()
+        yield start
 
 
-def wait_for(found):
-    """Returns what `found` returns once it is true."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not (result := found()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-    return result
+OURS = pytest.mark.embedded("starts and stops the server itself, or looks into its SQLite file")
 
 
 def rows(server, sql):
@@ -95,7 +86,7 @@ def test_what_is_approved_is_found_and_what_is_retracted_is_gone_at_once(started
     entry_id = world.post("/v1/entries", body)["entry_id"]
     assert found_ids(world, body["content"]) == []
     world.post(f"/v1/approvals/{entry_id}/approve", {"reviewer": "ada"})
-    wait_for(lambda: found_ids(world, body["content"]) == [entry_id])
+    until(lambda: found_ids(world, body["content"]) == [entry_id])
     retraction = {"reviewer": "ada", "reason": "The rule has changed."}
     world.post(f"/v1/approvals/{entry_id}/retract", retraction)
     assert found_ids(world, body["content"]) == []
@@ -140,7 +131,7 @@ def test_the_tenth_conversation_asks_for_a_run_which_happens(started):
     assert [one["run_requested"] for one in nine] == [False] * 9
     assert world.http.get("/v1/learning/runs").json()["items"] == []
     assert world.post("/v1/conversations/completed", {"count": 1})["run_requested"] is True
-    runs = wait_for(
+    runs = until(
         lambda: [
             one
             for one in world.http.get("/v1/learning/runs").json()["items"]
@@ -150,6 +141,7 @@ def test_the_tenth_conversation_asks_for_a_run_which_happens(started):
     assert [(one["trigger"], one["ratings_read"]) for one in runs] == [("conversations", 1)]
 
 
+@OURS
 def test_the_same_key_from_eight_threads_is_one_record_each(started):
     world = started()
     rated = world.rating()
@@ -204,6 +196,7 @@ def count(server, table):
 # --- events ---------------------------------------------------------------------------------------
 
 
+@OURS
 def test_a_consumer_that_fails_is_tried_again_then_buried_and_can_be_revived(started):
     with HttpReceiver() as receiver:
         receiver.status = 500
@@ -214,13 +207,13 @@ def test_a_consumer_that_fails_is_tried_again_then_buried_and_can_be_revived(sta
             WHETSTONE_EVENTS__FIRST_BACKOFF_S="0.01",
         )
         entry_id = world.approved()
-        buried = wait_for(lambda: rows(world.server, DEAD) == [(2,)] and receiver.deliveries)
+        buried = until(lambda: rows(world.server, DEAD) == [(2,)] and receiver.deliveries)
         assert len(buried) == 2 * 3
-        assert wait_for(lambda: published(world.server, entry_id)), "notify held publish up"
+        assert until(lambda: published(world.server, entry_id)), "notify held publish up"
         assert "entry.submitted" in whetstone(world.server, "dead-letters", "list")
         receiver.status = 200
         assert whetstone(world.server, "dead-letters", "replay", "--all") == "2 replayed\n"
-        wait_for(lambda: rows(world.server, "SELECT COUNT(*) FROM deliveries") == [(0,)])
+        until(lambda: rows(world.server, "SELECT COUNT(*) FROM deliveries") == [(0,)])
         told = [json.loads(one.body) for one in receiver.deliveries[6:]]
         assert len({one["event_id"] for one in told}) == len(told) == 2
         assert {one["event_id"] for one in told} == {
@@ -285,10 +278,11 @@ class Writers:
             self.refused.append(answer.text)
 
 
+@OURS
 def test_ctrl_c_in_the_middle_of_load_ends_well_and_a_restart_goes_on(started):
     world = started()
     writers = Writers(world)
-    wait_for(lambda: len(writers.approved) > 50)
+    until(lambda: len(writers.approved) > 50)
     assert world.server.stop() == 0
     writers.join()
     assert writers.refused == []
@@ -298,18 +292,19 @@ def test_ctrl_c_in_the_middle_of_load_ends_well_and_a_restart_goes_on(started):
     assert set(writers.answered) <= set(kept)
     assert all(kept[one] == "approved" for one in writers.approved)
     audit_holds(again)
-    wait_for(lambda: all(published(again.server, one) for one in writers.approved[-5:]))
-    wait_for(lambda: rows(again.server, "SELECT COUNT(*) FROM outbox") == [(0,)])
+    until(lambda: all(published(again.server, one) for one in writers.approved[-5:]))
+    until(lambda: rows(again.server, "SELECT COUNT(*) FROM outbox") == [(0,)])
     approved = {one for one, state in kept.items() if state == "approved"}
     assert {row[0] for row in rows(again.server, "SELECT entry_id FROM publications")} == approved
     again.approved()
     assert again.server.stop() == 0
 
 
+@OURS
 def test_two_servers_on_one_folder_corrupt_nothing(started):
     one, two = started(), started()
     writers = Writers(one, two)
-    wait_for(lambda: len(writers.approved) > 100)
+    until(lambda: len(writers.approved) > 100)
     writers.join()
     assert writers.refused == []
     assert audit_holds(one) > 100
@@ -325,8 +320,8 @@ def test_two_servers_on_one_folder_corrupt_nothing(started):
         verdicts = list(pool.map(lambda world: verdict(world, race), [one, two]))
     assert sorted(verdicts) == [200, 409]
     approved = {*writers.approved, race}
-    wait_for(lambda: rows(one.server, "SELECT COUNT(*) FROM outbox") == [(0,)])
-    wait_for(
+    until(lambda: rows(one.server, "SELECT COUNT(*) FROM outbox") == [(0,)])
+    until(
         lambda: (
             {row[0] for row in rows(one.server, "SELECT entry_id FROM publications")} == approved
         )
@@ -404,12 +399,13 @@ ASKS = {
 }
 
 
+@OURS
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_alone_answers_as_the_server_does(folder, function):
     server, entry_id = folder
     alone = Alone(function, server)
     try:
-        health = wait_for(alone.health)
+        health = until(alone.health)
         assert health.status_code == 200
         assert health.json()["function"] == function
         assert health.json()["status"] == "ok"
@@ -440,12 +436,13 @@ def submits(http, server):
     assert rows(server, "SELECT COUNT(*) FROM kb_entries WHERE topic = 'alone'") == [(1,)]
 
 
+@OURS
 def test_events_are_pushed_to_a_function_alone(folder):
     """Publish, alone, takes an event as Pub/Sub pushes it, and refuses anyone but the system."""
     server, entry_id = folder
     alone = Alone("publish", server)
     try:
-        wait_for(alone.health)
+        until(alone.health)
         event = {"event_id": "evt_1", "type": "entry.approved", "workspace": "default"}
         event |= {"occurred_at": "2026-01-01T00:00:00.000000Z", "subject": entry_id, "data": {}}
         refused = httpx.post(f"{alone.url}/events/publish", headers=server.headers, json=event)

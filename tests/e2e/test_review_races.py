@@ -68,6 +68,7 @@ async def check_books(system, count):
     assert (found.ok, found.checked) == (True, 2 * count)
 
 
+@pytest.mark.embedded("a thousand at once stall Firestore's emulator; test_cloud_faults has 64")
 def test_two_reviewers_race_for_a_thousand_entries(tmp_path):
     async def scenario(system):
         ids = await fill(system, 1000)
@@ -120,6 +121,7 @@ def race_in_processes(root, action, ids, reviewers=REVIEWERS):
             worker.stdout.close()
 
 
+@pytest.mark.embedded("its processes share a folder")
 def test_two_processes_race_on_one_file(tmp_path):
     ids = play(tmp_path, lambda system: fill(system, 100))
     mine, theirs = race_in_processes(tmp_path, "decide", ids)
@@ -136,6 +138,7 @@ def test_two_processes_race_on_one_file(tmp_path):
     play(tmp_path, check, seed=99)
 
 
+@pytest.mark.embedded("its processes share a folder")
 def test_claims_race_between_processes(tmp_path):
     ids = play(tmp_path, lambda system: fill(system, 50))
     mine, theirs = race_in_processes(tmp_path, "claim", ids)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.other_stores import STORES
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.embedded("names its stores itself")]
 
 for _name in ("walls", "every_route", "learning_loop"):
     _module = importlib.import_module(f"tests.e2e.test_{_name}")

@@ -5,10 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from shared.domain.learning.runs import RUNS
 from shared.services.leasing import DIED, LEASE_S
 from tests.support.learning import evidence, head, run, runs
 from tests.support.system import WORKSPACE, play
+
+pytestmark = pytest.mark.embedded("its processes share a folder")
 
 ROOT = Path(__file__).resolve().parents[2]
 
