@@ -153,22 +153,27 @@ module "function" {
   source   = "./modules/function"
   for_each = local.functions
 
-  project_id            = var.project_id
-  region                = var.region
-  name                  = "${var.name}-${each.key}"
-  entry_point           = each.key
-  runtime               = "python${replace(local.manifest.python, ".", "")}"
-  bundle_bucket         = google_storage_bucket.this["bundles"].name
-  bundle_object         = local.bundles[each.key].object
-  bundle_file           = "${var.bundles_dir}/${local.bundles[each.key].file}"
-  repository            = google_artifact_registry_repository.functions.id
-  service_account       = google_service_account.function[each.key].email
-  build_service_account = google_service_account.caller["build"].id
-  environment           = merge(local.environment, local.own_environment[each.key])
-  size                  = local.sizes[each.key]
-  networks              = [for one in google_compute_subnetwork.functions : { network = one.network, subnetwork = one.id }]
-  invokers              = local.invokers[each.key]
-  labels                = merge(local.labels, { function = each.key })
+  project_id  = var.project_id
+  region      = var.region
+  name        = "${var.name}-${each.key}"
+  entry_point = each.key
+  runtime     = "python${replace(local.manifest.python, ".", "")}"
+  repository  = google_artifact_registry_repository.functions.id
+  environment = merge(local.environment, local.own_environment[each.key])
+  size        = local.sizes[each.key]
+  networks    = [for one in google_compute_subnetwork.functions : { network = one.network, subnetwork = one.id }]
+  invokers    = local.invokers[each.key]
+  labels      = merge(local.labels, { function = each.key })
+
+  bundle = {
+    file   = "${var.bundles_dir}/${local.bundles[each.key].file}"
+    bucket = google_storage_bucket.this["bundles"].name
+    object = local.bundles[each.key].object
+  }
+  accounts = {
+    runs   = google_service_account.function[each.key].email
+    builds = google_service_account.caller["build"].id
+  }
 
   depends_on = [
     google_project_service.this,

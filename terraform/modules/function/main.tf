@@ -2,9 +2,9 @@
 
 resource "google_storage_bucket_object" "bundle" {
   # The name carries the hash, so other content is another object, and the function is deployed again only then.
-  bucket       = var.bundle_bucket
-  name         = var.bundle_object
-  source       = var.bundle_file
+  bucket       = var.bundle.bucket
+  name         = var.bundle.object
+  source       = var.bundle.file
   content_type = "application/zip"
 
   lifecycle {
@@ -24,11 +24,11 @@ resource "google_cloudfunctions2_function" "this" {
     runtime           = var.runtime
     entry_point       = var.entry_point
     docker_repository = var.repository
-    service_account   = var.build_service_account
+    service_account   = var.accounts.builds
 
     source {
       storage_source {
-        bucket = var.bundle_bucket
+        bucket = var.bundle.bucket
         object = google_storage_bucket_object.bundle.name
       }
     }
@@ -38,7 +38,7 @@ resource "google_cloudfunctions2_function" "this" {
   }
 
   service_config {
-    service_account_email            = var.service_account
+    service_account_email            = var.accounts.runs
     ingress_settings                 = "ALLOW_INTERNAL_AND_GCLB"
     environment_variables            = var.environment
     min_instance_count               = var.size.min_instances

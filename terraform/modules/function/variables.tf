@@ -38,27 +38,15 @@ variable "runtime" {
   }
 }
 
-variable "bundle_bucket" {
-  description = "The bucket of the bundles."
-  type        = string
-  nullable    = false
-}
-
-variable "bundle_object" {
-  description = "The bundle's name in the bucket, which carries the hash of its content."
-  type        = string
+variable "bundle" {
+  description = "The bundle: its file on this machine, its bucket, and its name there, which carries the hash of its content."
+  type        = object({ file = string, bucket = string, object = string })
   nullable    = false
 
   validation {
-    condition     = can(regex("-[0-9a-f]{16,64}\\.zip$", var.bundle_object))
+    condition     = can(regex("-[0-9a-f]{16,64}\\.zip$", var.bundle.object))
     error_message = "A bundle is named by the hash of its content: name-0123456789abcdef.zip."
   }
-}
-
-variable "bundle_file" {
-  description = "The bundle on this machine."
-  type        = string
-  nullable    = false
 }
 
 variable "repository" {
@@ -67,15 +55,9 @@ variable "repository" {
   nullable    = false
 }
 
-variable "service_account" {
-  description = "The e-mail of the account that the function runs as: its own, and no other's."
-  type        = string
-  nullable    = false
-}
-
-variable "build_service_account" {
-  description = "The account that builds the image, as projects/…/serviceAccounts/…."
-  type        = string
+variable "accounts" {
+  description = "The e-mail of the account that the function runs as, its own and no other's; and who builds the image, as projects/…/serviceAccounts/…."
+  type        = object({ runs = string, builds = string })
   nullable    = false
 }
 
