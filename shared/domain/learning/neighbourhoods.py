@@ -9,7 +9,7 @@ of a model is for the evidence to tell, see `cells`.
 _READ = 2000
 """Characters that are read: the task stands at the start."""
 
-_DIGITS = "0123456789"
+_DIGITS = b"0123456789"
 _SOME, _MANY = 0.005, 0.05
 """Shares of digits from which a prompt is mixed, and from which it is figures."""
 
@@ -20,8 +20,8 @@ def cell_of(prompt: str, *, told_apart: bool) -> str:
     """Returns the neighbourhood of a prompt: words, mixed or figures; "" where none are told."""
     if not told_apart:
         return ""
-    text = prompt[:_READ]
-    digits = sum(map(text.count, _DIGITS))
+    text = prompt[:_READ].encode("ascii", "replace")
+    digits = len(text) - len(text.translate(None, _DIGITS))
     if digits < _SOME * len(text) or not digits:
         return WORDS
     return MIXED if digits < _MANY * len(text) else FIGURES
