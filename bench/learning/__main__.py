@@ -18,6 +18,7 @@ PARTS = {
     "two_models": "routing between a cheap and an expensive model (MMLU)",
     "calibration": "how far predicted quality is from what comes",
     "off_policy": "what logged traffic says about another policy",
+    "attacks": "what hostile raters move, and who is blamed for it",
     "crowd": "which answer is right where many workers vote",
     "drift": "a model that is changed behind its name",
 }

@@ -5,7 +5,8 @@ no rater. What a rating is held against is what was believed of the answer when 
 (`RoutingDecision.expected`), so a rater is never judged by what others say of the same answer.
 
 One rater is tested by betting. For each thing that an honest rater does not do (rating above what
-is expected by more than `tolerance` on average, below it, or always the same), a purse bets on it
+is expected by more than `tolerance` on average, below it, always the same, or one model above and
+the rest below), a purse bets on it
 at every rating: it is multiplied by 1 + (x - c), where x is what happened and c what an honest
 rater does at most, so that it does not grow on average for an honest one (Waudby-Smith, Ramdas:
 "Estimating means of bounded random variables by betting", JRSS B 2024). It never falls below its
@@ -21,7 +22,8 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from shared.domain.learning.config import RaterConfig
+from shared.domain.learning.beliefs import Beliefs
+from shared.domain.learning.config import ModelId, RaterConfig
 from shared.domain.learning.sums import FULL_STANDING
 from shared.domain.records import Collection, Query, Record
 from shared.domain.times import Timestamp, day_number, seconds_between
@@ -63,7 +65,7 @@ class Rater(Record):
 
     `ratings` were recorded, `judged` could be held against an expectation: `residual` and
     `squared` sum the difference and its square, in thousandths. `purses` are logarithms in
-    millionths, by test (`above`, `below`, `same`, `above <model>`, `below <model>`). `today` is by
+    millionths, by test (`above`, `below`, `same`, `for <model>`, `against <model>`). `today` is by
     model (provider/model) and belongs to `day`; `burst` counts since `burst_at`. `unsettled` says
     that standing evidence still has to be taken back, or put back.
     """
@@ -109,6 +111,16 @@ class Verdict(NamedTuple):
     rater: Rater
     standing: int
     reason: str
+
+
+def expectation(beliefs: Beliefs, pattern: str, cell: str, model: ModelId) -> float | None:
+    """Returns what a model's answer is believed to be worth, 0..1; None where little is known."""
+    belief = beliefs.of(pattern, cell, model)
+    return round(belief.value, 6) if belief.spread <= _KNOWN else None
+
+
+_KNOWN = 0.1
+"""A belief of a wider spread (standard deviation) is nothing to hold a rating against."""
 
 
 def first(rater_id: str, at: Timestamp) -> Rater:
@@ -213,8 +225,11 @@ def _bet(rater: Rater, model: str, value: int, e: float, config: RaterConfig) ->
         gains["same"] = (value == rater.last_value) - min(1.0, max(e, 1 - e) + tolerance)
     purses, most = dict(rater.purses), 2 * doubt_at(config)
     models = {name.split(" ", 1)[1] for name in purses if " " in name}
-    if model in models or len(models) < MODELS:
-        gains |= {f"above {model}": above, f"below {model}": below}
+    if len(models) < MODELS:
+        models.add(model)
+    for one in sorted(models):
+        gains[f"for {one}"] = above if one == model else below
+        gains[f"against {one}"] = below if one == model else above
     for name, gain in gains.items():
         won = math.log(max(1 + gain, _LEAST_FACTOR))
         purses[name] = min(most, max(0, purses.get(name, 0) + round(won * MICRO)))
@@ -249,13 +264,16 @@ def _words(name: str) -> str:
     side, _, model = name.partition(" ")
     if side == "same":
         return "gives the same rating again and again where answers differ"
-    return f"rates {model or 'answers'} {side} what was expected of them, beyond chance"
+    if not model:
+        return f"rates answers {side} what was expected of them, beyond chance"
+    return f"rates in a way that speaks {side} {model} and the other way of the rest, beyond chance"
 
 
 class Push(NamedTuple):
     """Newcomers who pushed one model together within a day.
 
-    `mean` and `others` are residuals per rating, -1..1, of the newcomers and of the proven raters;
+    `mean` and `others` are residuals per rating, -1..1, of the newcomers and of the proven raters,
+    those of all other models turned round: who praises one may do it by running down the rest;
     `others` None where those were too few to tell a push from a model that has changed. `z` is how
     many standard errors the newcomers are beyond the tolerance.
     """
@@ -272,33 +290,53 @@ class Push(NamedTuple):
 def pushes(raters: Iterable[Rater], day: int, config: RaterConfig) -> list[Push]:
     """Returns who pushed together on `day`, by model.
 
-    For each model the newcomers' mean residual is held against that of the proven raters on the
-    same day, by the largest variance that values of this mean can have; the false-alarm rate of all
-    models together is `push_alpha` (Bonferroni) at each look.
+    For each model the newcomers' favour (see `Push`) is held against that of the proven raters on
+    the same day, by the largest variance that values of this mean can have; the false-alarm rate of
+    all models together is `push_alpha` (Bonferroni) at each look.
     """
-    new: dict[str, dict[str, Day]] = {}
-    old: dict[str, Day] = {}
-    for rater in raters:
-        for model, found in rater.today.items() if rater.day == day else ():
-            if not found.judged or rater.trusted:
-                continue
-            if rater.state == "proven":
-                old[model] = _sum([old.get(model, Day()), found])
-            elif rater.days <= config.proven_days and rater.state != "aside":
-                new.setdefault(model, {})[rater.id] = found
-    tried = {model: group for model, group in new.items() if len(group) >= config.push_raters}
-    bar = NormalDist().inv_cdf(1 - config.push_alpha / (2 * max(1, len(tried))))
-    found_pushes = [
-        _push(model, group, old.get(model, Day()), config) for model, group in sorted(tried.items())
+    here = [one for one in raters if one.day == day and one.state != "aside" and not one.trusted]
+    old = _together([one.today for one in here if one.state == "proven"])
+    new = {
+        one.id: one.today
+        for one in here
+        if one.state != "proven" and one.days <= config.proven_days
+    }
+    names = sorted({name for today in new.values() for name, one in today.items() if one.judged})
+    tried = [
+        name for name in names if sum(name in today for today in new.values()) >= config.push_raters
     ]
-    return [one for one in found_pushes if one.z >= bar and len(one.raters) >= config.push_raters]
+    bar = NormalDist().inv_cdf(1 - config.push_alpha / (2 * max(1, len(tried))))
+    found = [_push(name, new, old, config) for name in tried]
+    return [one for one in found if one.z >= bar and len(one.raters) >= config.push_raters]
 
 
 _LEAST_OTHERS = 20
 
 
-def _push(model: str, group: Mapping[str, Day], others: Day, config: RaterConfig) -> Push:
-    whole = _sum(group.values())
+def _together(days: Iterable[Mapping[str, Day]]) -> dict[str, Day]:
+    """Returns the sums of several raters' days by model."""
+    sums: dict[str, Day] = {}
+    for today in days:
+        for name, day in today.items():
+            sums[name] = _sum([sums.get(name, Day()), day])
+    return sums
+
+
+def _favour(model: str, today: Mapping[str, Day]) -> Day:
+    """Returns a day's sums with the residuals of all other models turned round."""
+    return _sum(
+        day if name == model else day._replace(residual=-day.residual)
+        for name, day in today.items()
+    )
+
+
+def _push(
+    model: str, new: Mapping[str, Mapping[str, Day]], old: Mapping[str, Day], config: RaterConfig
+) -> Push:
+    group = {
+        name: favour for name, today in new.items() if (favour := _favour(model, today)).judged
+    }
+    whole, others = _sum(group.values()), _favour(model, old)
     mean, variance = whole.residual / whole.judged / MILLI, whole.variance / whole.judged**2 / MILLI
     known = others.judged >= _LEAST_OTHERS
     against = others.residual / others.judged / MILLI if known else 0.0
@@ -322,7 +360,7 @@ def _push(model: str, group: Mapping[str, Day], others: Day, config: RaterConfig
 
 
 def _sum(days: Iterable[Day]) -> Day:
-    return Day(*(sum(column) for column in zip(*days, strict=True)))
+    return Day(*(sum(column) for column in zip(Day(), *days, strict=True)))
 
 
 RATERS = Collection(

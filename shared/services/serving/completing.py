@@ -14,6 +14,7 @@ from shared.domain.access import Caller, IdempotencyKey
 from shared.domain.feedback import ROUTING_DECISIONS, RoutingDecision
 from shared.domain.learning.config import ModelId
 from shared.domain.learning.decision import fallback_order
+from shared.domain.learning.raters import expectation
 from shared.domain.learning.trials import counter
 from shared.domain.models import estimate_tokens
 from shared.errors import InvalidInput, Unavailable, WhetstoneError
@@ -28,7 +29,6 @@ from shared.ports import (
 from shared.services.deps import Deps
 from shared.services.rating_tokens import token_for
 from shared.services.serving.candidates import Tokens
-from shared.services.serving.deciding import expected_of
 from shared.services.serving.routing import (
     Decided,
     answer_fields,
@@ -91,8 +91,8 @@ class Exchange:
                 "provider": model.provider,
                 "model": model.model,
                 "confidence": row.confidence_of.get(model, 0.0) if row else 0.0,
-                "expected": expected_of(
-                    self.decided.view, self.record.pattern, self.record.cell, model
+                "expected": expectation(
+                    self.decided.view.policy.beliefs, self.record.pattern, self.record.cell, model
                 ),
                 "explored": False,
                 "propensity": 0.0,

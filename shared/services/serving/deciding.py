@@ -55,16 +55,6 @@ def odds_for(
     return found
 
 
-_KNOWN = 0.1
-"""A belief of a wider spread (standard deviation) is nothing to hold a rating against."""
-
-
-def expected_of(view: View, pattern: str, cell: str, model: ModelId) -> float | None:
-    """Returns what a model's answer is believed to be worth, 0..1; None where little is known."""
-    belief = view.policy.beliefs.of(pattern, cell, model)
-    return round(belief.value, 6) if belief.spread <= _KNOWN else None
-
-
 def _costs(
     view: View, allowed: Allowed, pattern: str, cell: str, tokens: Tokens
 ) -> dict[ModelId, float]:

@@ -13,6 +13,7 @@ from shared.domain.learning.config import ModelId
 from shared.domain.learning.decision import Choice
 from shared.domain.learning.neighbourhoods import cell_of
 from shared.domain.learning.prompts import classify
+from shared.domain.learning.raters import expectation
 from shared.domain.models import estimate_tokens
 from shared.errors import Unavailable
 from shared.messages.serving import CompleteRequest, RouteAnswer, RouteRequest
@@ -22,7 +23,7 @@ from shared.services.rating_tokens import token_for
 from shared.services.serving.assigning import assigned
 from shared.services.serving.candidates import Allowed, Tokens, allowed_models
 from shared.services.serving.current import View, current_view
-from shared.services.serving.deciding import expected_of, odds_for
+from shared.services.serving.deciding import odds_for
 from shared.services.unit import once
 
 
@@ -134,8 +135,8 @@ def decision_record(
         provider=choice.provider,
         model=choice.model,
         confidence=choice.confidence,
-        expected=expected_of(
-            decided.view,
+        expected=expectation(
+            decided.view.policy.beliefs,
             decided.pattern,
             decided.cell,
             ModelId(choice.provider, choice.model),

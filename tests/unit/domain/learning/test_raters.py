@@ -106,11 +106,11 @@ def test_who_says_the_opposite_is_doubted():
 
 
 def test_who_favours_one_model_is_found_though_his_mean_is_as_expected():
-    values = [8, 5, 5, 4] * 60
+    values = [8, 3, 3, 3] * 60
     rater = after(values, models=("a/x", "b/y", "c/z", "d/w"), expected=0.6, every_s=3600)
     assert rater.state == "doubted"
     assert evidence_against(rater, CONFIG)[0] == (
-        "rates a/x above what was expected of them, beyond chance"
+        "rates in a way that speaks for a/x and the other way of the rest, beyond chance"
     )
 
 

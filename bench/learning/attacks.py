@@ -1,0 +1,296 @@
+"""Ratings from people of whom some are hostile: how far the policy moves, and who is blamed.
+
+The system's own modules: ratings are judged as they are recorded (`raters.judge`), looked at once a
+day as the monitor does (`raters.pushes`), and what is set aside is taken back by rows of sign -1.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from bench.learning.report import PRO, Options, spread, table
+from bench.learning.ten_models import SERVED
+from shared.cli.datasets import read_world
+from shared.cli.plots import Series, svg
+from shared.cli.simulate import config_for
+from shared.domain.learning.config import LearningConfig, RaterConfig
+from shared.domain.learning.raters import (
+    Given,
+    Rater,
+    expectation,
+    first,
+    judge,
+    pushes,
+    value_of,
+)
+from shared.domain.learning.simulation import (
+    RIGHT,
+    WRONG,
+    Task,
+    Whetstone,
+    World,
+    measure,
+    play,
+    rating_of,
+)
+from shared.domain.learning.sums import RatingSums
+from shared.domain.times import day_number, plus
+
+PEOPLE, DAYS = 60, 20
+"""Who rates: honest ones, of whom a share is replaced by hostile ones; over so many days."""
+
+START = "2026-03-01T00:00:00.000000Z"
+SHARES = (0.05, 0.10, 0.20)
+SYBIL_RATINGS = 3
+BURST_DAY, BURST_SHARE = 10, 0.6
+
+DEFENCES: Mapping[str, RaterConfig] = {
+    "none": RaterConfig(judging=False),
+    "as shipped": RaterConfig(),
+}
+
+Says = Callable[[int, bool, random.Random], int]
+"""(right 0 or 1, whether the promoted model answered, draws) to what a rater says, 0 or 1."""
+
+HABITS: Mapping[str, Says] = {
+    "exact": lambda right, _, __: right,
+    "generous": lambda right, _, draw: int(right or draw.random() < 0.25),
+    "strict": lambda right, _, draw: int(right and draw.random() >= 0.15),
+    "noisy": lambda right, _, draw: right ^ int(draw.random() < 0.15),
+}
+"""Honest raters, in equal parts."""
+
+ATTACKS: Mapping[str, Says] = {
+    "always the best": lambda _, __, ___: 1,
+    "always the worst": lambda _, __, ___: 0,
+    "the opposite": lambda right, _, __: 1 - right,
+    "promote one model": lambda _, target, __: int(target),
+    "promote, in a burst": lambda _, target, __: int(target),
+    "promote, sybils": lambda _, target, __: int(target),
+}
+
+
+class Crowd(NamedTuple):
+    """Who rates the request at a place of the order, and what they say."""
+
+    attack: str
+    share: float
+    seed: int
+
+    def rater(self, number: int, count: int) -> tuple[str, Says]:
+        """Returns the name of who rates request `number` of `count`, hostile ones as `bad...`."""
+        draw = random.Random(f"{self.seed}:{number}")
+        if self._hostile(number, count, draw):
+            says = ATTACKS[self.attack]
+            if self.attack == "promote, sybils":
+                return f"bad{self._earlier(number) // SYBIL_RATINGS}", says
+            return f"bad{draw.randrange(max(1, round(PEOPLE * self.share)))}", says
+        person = draw.randrange(PEOPLE)
+        return f"{list(HABITS)[person % len(HABITS)]}{person}", list(HABITS.values())[
+            person % len(HABITS)
+        ]
+
+    def _hostile(self, number: int, count: int, draw: random.Random) -> bool:
+        if not self.share:
+            return False
+        if self.attack != "promote, in a burst":
+            return draw.random() < self.share
+        begin = count * BURST_DAY // DAYS
+        within = begin <= number < begin + round(count * self.share / BURST_SHARE)
+        return within and draw.random() < BURST_SHARE
+
+    def _earlier(self, number: int) -> int:
+        """Returns about how many hostile ratings there were before, for sybils' names."""
+        return round(number * self.share)
+
+
+class Watched(Whetstone):
+    """Whetstone with people who rate.
+
+    Args:
+        world: whose models may answer.
+        config: of learning, with how raters are judged.
+        crowd: who rates.
+        target: place of the model that is promoted.
+        ordered: how many requests there will be.
+    """
+
+    def __init__(
+        self, world: World, config: LearningConfig, crowd: Crowd, target: int, ordered: int
+    ) -> None:
+        super().__init__(world, config, SERVED)
+        self._crowd, self._target, self._ordered = crowd, target, ordered
+        self._rules = config.raters
+        self._number, self._day = 0, 0
+        self._draw = random.Random(crowd.seed)
+        self._raters: dict[str, Rater] = {}
+        self._rows: dict[str, list[RatingSums]] = defaultdict(list)
+        self.pushed: set[str] = set()
+        self.doubted: set[str] = set()
+
+    def note(self, task: Task, place: int, propensity: float) -> None:
+        """See Learner: somebody rates the answer."""
+        at = plus(START, self._number * DAYS * 86_400 / self._ordered)
+        if day_number(at) != self._day:
+            self._look()
+            self._day = day_number(at)
+        name, says = self._crowd.rater(self._number, self._ordered)
+        self._number += 1
+        said = says(task.correct[place], place == self._target, self._draw)
+        shown = task._replace(correct=tuple(said for _ in task.correct))
+        row = rating_of(self._world, shown, place, propensity, self._cell(task))
+        model = self._world.models[place]
+        given = Given(
+            str(model),
+            value_of(RIGHT if said else WRONG, is_correct=bool(said)),
+            expectation(self._policy.beliefs, task.pattern, self._cell(task), model),
+            at,
+        )
+        verdict = judge(self._raters.get(name) or first(name, at), given, self._rules)
+        self._raters[name] = verdict.rater
+        if verdict.rater.state == "doubted":
+            self.doubted.add(name)
+        if verdict.standing:
+            counted = row._replace(standing=verdict.standing)
+            self._waiting.append(counted)
+            self._rows[name].append(counted)
+
+    def retrain(self) -> None:
+        """See Learner: the day's look comes first."""
+        self._look()
+        super().retrain()
+
+    def _look(self) -> None:
+        if not self._rules.judging:
+            return
+        for push in pushes(self._raters.values(), self._day, self._rules):
+            if push.others is not None and len(self._raters) >= self._rules.least_raters:
+                self.pushed.update(push.raters)
+                for name in push.raters:
+                    self._aside(name)
+        if self._rules.set_aside == "all":
+            for name in [one.id for one in self._raters.values() if one.state == "doubted"]:
+                self._aside(name)
+
+    def _aside(self, name: str) -> None:
+        self._raters[name] = self._raters[name].model_copy(update={"state": "aside"})
+        self._waiting.extend(taken_back(row) for row in self._rows.pop(name, []))
+
+
+KEYS = {"pattern", "provider", "model", "cell", "day", "standing", "epoch"}
+
+
+def taken_back(row: RatingSums) -> RatingSums:
+    """Returns the row that takes a rating back."""
+    figures = {name: -getattr(row, name) for name in row._fields if name not in KEYS}
+    return row._replace(**figures)
+
+
+class Outcome(NamedTuple):
+    """What one play came to: choices on test, figures, and who was blamed, as shares of people."""
+
+    places: list[int]
+    correct: float
+    cost_usd: float
+    hostile_found: float
+    honest_pushed: float
+    honest_doubted: float
+
+
+def one_play(world: World, config: LearningConfig, crowd: Crowd, target: int) -> Outcome:
+    """Plays the train tasks in the seed's order, then measures on test."""
+    order = random.Random(crowd.seed).sample(range(len(world.train)), len(world.train))
+    learner = Watched(world, config, crowd, target, len(order))
+    play(world, learner, order, random.Random(1000 + crowd.seed).random)
+    point = measure(world.test, learner, SERVED)
+    names = list(learner._raters)  # noqa: SLF001 - who has rated, which the learner keeps
+    bad = [name for name in names if name.startswith("bad")]
+    good = [name for name in names if not name.startswith("bad")]
+    blamed = learner.pushed | learner.doubted
+    return Outcome(
+        [learner.best(task, SERVED) for task in world.test],
+        point.correct,
+        point.cost_usd,
+        sum(name in blamed for name in bad) / max(1, len(bad)),
+        sum(name in learner.pushed for name in good) / max(1, len(good)),
+        sum(name in learner.doubted for name in good) / max(1, len(good)),
+    )
+
+
+def promoted(world: World) -> int:
+    """Returns the place of the model that hostile raters promote: the third best on train."""
+    shares = [sum(column) for column in zip(*(task.correct for task in world.train), strict=True)]
+    return sorted(range(len(shares)), key=lambda place: -shares[place])[2]
+
+
+def report(options: Options) -> list[str]:
+    """Returns the page, and writes its plot; see bench/learning/__main__.py."""
+    world = read_world(PRO)
+    base, target = config_for(world, 1.0), promoted(world)
+    found: dict[tuple[str, float, str], list[Outcome]] = {}
+    cases = [("nobody", 0.0), *((attack, share) for attack in ATTACKS for share in SHARES)]
+    for attack, share in cases:
+        for defence, rules in DEFENCES.items():
+            config = base.model_copy(update={"raters": rules})
+            found[attack, share, defence] = [
+                one_play(world, config, Crowd(attack, share, seed), target)
+                for seed in range(options.seeds)
+            ]
+    _plot(options, found)
+    rows = [_row(*case, found) for case in found]
+    head = ("attack", "share", "defence", "choices changed", "test accuracy", "USD per 1,000")
+    blamed = ("hostile found", "honest set aside for a push", "honest ever doubted")
+    return [
+        "# Hostile raters (MMLU-Pro)",
+        "",
+        *table((*head, *blamed), rows),
+        "",
+        f"{PEOPLE} people of four habits (exact, generous, strict, noisy) rate over {DAYS} days;",
+        "a share of the ratings comes from hostile ones instead.",
+        f"Promoted is {world.models[target]}. Choices changed: share of test prompts that go",
+        "elsewhere than in the play of the same seed without attack and without defence.",
+        f"{options.seeds} seeds; ± is half of the 95 % interval of the mean.",
+    ]
+
+
+def _changed(one: Outcome, other: Outcome) -> float:
+    pairs = zip(one.places, other.places, strict=True)
+    return sum(a != b for a, b in pairs) / len(one.places)
+
+
+def _row(
+    attack: str, share: float, defence: str, found: Mapping[tuple[str, float, str], list[Outcome]]
+) -> list[str]:
+    plays, plain = found[attack, share, defence], found["nobody", 0.0, "none"]
+    moved = [_changed(one, other) for one, other in zip(plays, plain, strict=True)]
+    return [
+        attack,
+        f"{share:.0%}",
+        defence,
+        spread(moved, 3),
+        spread([one.correct for one in plays]),
+        spread([one.cost_usd * 1000 for one in plays], 3),
+        spread([one.hostile_found for one in plays], 2) if share else "",
+        spread([one.honest_pushed for one in plays], 3),
+        spread([one.honest_doubted for one in plays], 3),
+    ]
+
+
+def _plot(options: Options, found: Mapping[tuple[str, float, str], list[Outcome]]) -> None:
+    def mean(case: tuple[str, float, str]) -> float:
+        return sum(one.correct for one in found[case]) / len(found[case])
+
+    series = [
+        Series(
+            f"{attack}: {defence}",
+            [
+                (100 * share, mean((attack, share, defence) if share else ("nobody", 0.0, defence)))
+                for share in (0.0, *SHARES)
+            ],
+        )
+        for attack in ("promote one model", "promote, sybils", "the opposite")
+        for defence in ("none", "as shipped")
+    ]
+    drawn = svg("Accuracy under attack", "% hostile ratings", "test accuracy", series)
+    (options.out / "attacks.svg").write_text(drawn)
