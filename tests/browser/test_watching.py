@@ -69,6 +69,8 @@ def test_every_page_can_be_read_by_everybody_and_is_never_too_wide(full, look):
         assert violations(page) == [], name
         width = page.evaluate("document.documentElement.scrollWidth")
         assert width <= LOOKS[look]["viewport"]["width"], name
+        area = page.locator(".areas [aria-current]").bounding_box()
+        assert 0 <= area["x"] <= width - area["width"], f"{name}: the area shown is in sight"
         picture(page, f"{name}-{look}")
     assert full.errors == []
 

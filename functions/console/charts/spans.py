@@ -60,7 +60,9 @@ class SpanChart:
         if not self.spans:
             return empty(self.title, self.nothing)
         times = [seconds(at) for one in self.spans for at in (one.start, one.end)]
-        low, high = min(times), max(*times, min(times) + MOMENT_S)
+        low = min(times)
+        later = [at for at in (seconds(one.at) for one in self.markers) if at >= low]
+        high = max(*times, *later, low + MOMENT_S)
         x = Scale(low, high, 8, WIDTH - 10)
         marks = _MARKS if self.markers else ""
         bottom = _TOP + _ROW * len(self.spans)

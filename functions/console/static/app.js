@@ -101,3 +101,5 @@ document.addEventListener("keydown", (event) => {
 }, true);
 
 whetstone.localTimes();
+const here = document.querySelector(".areas [aria-current]"); // on narrow screens it may be out of sight
+if (here) here.parentElement.scrollLeft = here.offsetLeft - (here.parentElement.clientWidth - here.offsetWidth) / 2;

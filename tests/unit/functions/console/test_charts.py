@@ -241,13 +241,14 @@ def test_an_interval_lies_around_its_difference_and_zero_is_in_the_middle() -> N
 
 
 def test_both_times_of_a_span_are_times_in_the_table_and_snapshots_are_marked() -> None:
-    spans = [charts.Span("a", DAY.format(1), DAY.format(11))]
-    markers = [charts.Marker(DAY.format(day), f"snapshot {day}") for day in (5, 20)]
+    spans = [charts.Span("a", DAY.format(3), DAY.format(11))]
+    markers = [charts.Marker(DAY.format(day), f"snapshot {day}") for day in (1, 5, 20)]
     drawn = charts.SpanChart("T", "Found", "Seen", spans, markers=markers).draw()
     times = [one.attrib["datetime"] for one in parsed(drawn).findall(".//td/time")]
-    assert times == [DAY.format(1), DAY.format(11)]
+    assert times == [DAY.format(3), DAY.format(11)]
     assert "snapshot 5" in drawn
-    assert "snapshot 20" not in drawn
+    assert "snapshot 20" in drawn, "what came after the last of them belongs to its story"
+    assert 'snapshot 1"' not in drawn
 
 
 HOSTILE = "<script>alert(1)</script>\"'&"
