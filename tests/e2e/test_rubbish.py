@@ -335,6 +335,7 @@ STOPS = {"read_only", "learning_stopped", "publishing_stopped", "mode"}
 """Settings whose mutants might be accepted, and would then refuse everything after them."""
 
 
+@pytest.mark.embedded("a thousand requests, all counted before and after: an hour on emulators")
 @settings(
     max_examples=1_000,
     derandomize=True,
