@@ -7,7 +7,7 @@ locals {
   paths = {
     submit   = ["/v1/entries", "/v1/recommendations", "/api/v3.4/kb/"]
     approve  = ["/v1/approvals", "/v1/audit", "/v1/knowledge/", "/api/v3.4/approval/"]
-    feedback = ["/v1/feedback", "/v1/outcomes", "/v1/conversations/", "/feedback", "/admin/feedback/"]
+    feedback = ["/v1/feedback", "/v1/raters", "/v1/outcomes", "/v1/conversations/", "/feedback", "/admin/feedback/"]
     retrain  = ["/v1/learning/", "/v1/experiments", "/v1/agents", "/v1/patterns", "/v1/insights", "/admin/learning/", "/admin/performance/", "/api/v1/learning/"]
     serve    = ["/v1/route", "/v1/routing/", "/v1/complete", "/v1/search", "/complete", "/recommendation", "/routing/metrics", "/api/v1/troubleshoot"]
     console  = ["/sign-", "/static/", "/queue", "/trust", "/patterns", "/learning", "/knowledge", "/routing", "/monitor"]
