@@ -18,12 +18,14 @@ from functions.console.charts import (
 )
 from functions.console.rendering import render
 from functions.console.showing import model_name, snapshot_markers
+from functions.console.trials import arm_words
 from shared import bootstrap
 from shared.messages.base import Command, FilledText, QueryParams
 from shared.messages.serving_reading import MetricsParams, RoutingMetrics
 from shared.messages.watching import DecisionHistory
 from shared.services.serving import policy as reading
 from shared.services.serving import watching
+from shared.services.snapshots import head_of
 from shared.web.pages import PageCall, Pages
 
 pages = Pages()
@@ -49,16 +51,19 @@ async def routing(call: PageCall) -> Response:
     """Shows the policy and what routing has done lately."""
     deps, wanted = bootstrap.deps(), call.query(RoutingPage)
     params = MetricsParams(window=wanted.window)
-    table, (figures, history), markers = await asyncio.gather(
+    table, (figures, history), markers, head = await asyncio.gather(
         reading.policy(deps, call.caller),
         watching.routing_history(deps, call.caller, params),
         snapshot_markers(deps, call.caller),
+        head_of(deps, call.caller.workspace),
     )
     return render(
         call,
         "routing.html",
         wanted=wanted,
         table=table,
+        trial=head.trial,
+        arm_words=arm_words,
         figures=figures,
         charts=[_decisions(history, markers), _money(history, markers), _by_model(figures)],
         model_name=model_name,

@@ -173,6 +173,20 @@ def test_a_run_that_is_tried_first_does_not_claim_to_serve(tmp_path):
     playing(tmp_path, scenario, trial_scenario.canary)
 
 
+@pytest.mark.parametrize(
+    ("trying", "words"),
+    [
+        (trial_scenario.canary, "A canary runs: 80 % of the traffic goes by snapshot"),
+        (trial_scenario.experiment, "10 % of the traffic goes by local/small"),
+    ],
+)
+def test_routing_says_what_is_tried_out_beside_the_policy(tmp_path, trying, words):
+    async def scenario(system, http, _):
+        assert words in words_of((await http.get("/routing")).text)
+
+    playing(tmp_path, scenario, trying)
+
+
 # --- models that changed --------------------------------------------------------------------------
 
 
