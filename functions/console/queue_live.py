@@ -65,5 +65,4 @@ async def _stream(deps: Deps, workspace: str) -> AsyncGenerator[Happened | Waiti
 
 
 async def _waiting(deps: Deps, workspace: str) -> int:
-    counters = await deps.store.counters(workspace, review_stats.TOTALS)
-    return counters.get(review_stats.TOTALS, {}).get("pending_approval", 0)
+    return (await deps.store.counter(workspace, review_stats.TOTALS)).get("pending_approval", 0)

@@ -5,14 +5,15 @@ from shared.adapters.firestore_queries import structured
 from shared.adapters.firestore_values import decode_fields
 from shared.adapters.firestore_writes import COUNTERS
 
-_LAST = "\U0010ffff"
+LAST = "\U0010ffff"
+"""Sorts behind every other character."""
 
 
 async def read_counters(
-    client: FirestoreClient, workspace: str, prefix: str
+    client: FirestoreClient, workspace: str, first: str, last: str
 ) -> dict[str, dict[str, int]]:
-    """Returns the counters whose names start with `prefix`, in order of name and field."""
-    names = [("name", ">=", prefix), ("name", "<", prefix + _LAST)]
+    """Returns the counters from one name to another, in order of name and field."""
+    names = [("name", ">=", first), ("name", "<=", last)]
     query = structured(COUNTERS, names, [("name", False)])
     reading = await client.query(client.parent(workspace), query)
     sums: dict[str, dict[str, int]] = {}

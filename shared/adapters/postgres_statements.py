@@ -56,6 +56,7 @@ COUNTERS = (
     "SELECT name, field, value FROM counters WHERE workspace = %s AND starts_with(name, %s)"
     " ORDER BY name, field"
 )
+COUNTER = "SELECT field, value FROM counters WHERE workspace = %s AND name = %s ORDER BY field"
 AUDIT_PAGE = (
     f"SELECT {AUDIT_COLUMNS} FROM audit_log WHERE workspace = %s{{}} AND seq < %s"
     " ORDER BY seq DESC LIMIT %s"

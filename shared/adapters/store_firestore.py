@@ -15,7 +15,7 @@ from typing import TypeVar
 from shared.adapters import firestore_outbox
 from shared.adapters.declared_queries import make_cursor, open_audit_cursor
 from shared.adapters.firestore_client import FirestoreClient, Stale
-from shared.adapters.firestore_counters import read_counters
+from shared.adapters.firestore_counters import LAST, read_counters
 from shared.adapters.firestore_logs import FirestoreLogs
 from shared.adapters.firestore_queries import counting, structured, walk
 from shared.adapters.firestore_running import run_optimistic
@@ -126,7 +126,11 @@ class FirestoreStore(StoreReadingMany):
 
     async def counters(self, workspace: str, prefix: str) -> dict[str, dict[str, int]]:
         """See Store."""
-        return await read_counters(self.client, workspace, prefix)
+        return await read_counters(self.client, workspace, prefix, prefix + LAST)
+
+    async def counter(self, workspace: str, name: str) -> dict[str, int]:
+        """See Store."""
+        return (await read_counters(self.client, workspace, name, name)).get(name, {})
 
     async def audit_page(
         self,

@@ -28,6 +28,7 @@ from shared.adapters.postgres_pool import PostgresPool
 from shared.adapters.postgres_snapshot import Snapshot
 from shared.adapters.postgres_statements import (
     AUDIT_PAGE,
+    COUNTER,
     COUNTERS,
     OUTBOX_CLAIM,
     OUTBOX_DONE,
@@ -151,6 +152,10 @@ class PostgresStore(StoreReadingMany):
         for name, field, value in await self._fetch(workspace, COUNTERS, (workspace, prefix)):
             found.setdefault(name, {})[field] = value
         return found
+
+    async def counter(self, workspace: str, name: str) -> dict[str, int]:
+        """See Store."""
+        return dict(await self._fetch(workspace, COUNTER, (workspace, name)))
 
     async def audit_page(
         self,

@@ -113,6 +113,15 @@ class SqliteStore:
             found.setdefault(name, {})[field] = value
         return found
 
+    async def counter(self, workspace: str, name: str) -> dict[str, int]:
+        """See Store."""
+        return dict(
+            self._fetch(
+                "SELECT field, value FROM counters WHERE workspace = ? AND name = ? ORDER BY field",
+                (workspace, name),
+            )
+        )
+
     async def audit_page(
         self,
         workspace: str,

@@ -58,6 +58,8 @@ class Vote(Record):
 class Entry(Record):
     """An entry at its newest revision. `id` has the prefix `ent_`.
 
+    `calibrated_confidence` is what the submitter's stated confidence was taken for when this
+    revision came, by what had become of its earlier entries; None where it is taken at its word.
     `published_revision` is the approved revision that search returns, None where there is none.
     `claim` is the live or expired lease, `claims` counts how many were ever taken (the next fencing
     token). `risk` (0..1) decides whether two people must approve, and orders the queue.
@@ -71,6 +73,7 @@ class Entry(Record):
     content: str
     content_hash: str
     confidence_score: Unit
+    calibrated_confidence: Unit | None = None
     risk: Unit
     tags: list[str] = Field(default_factory=list)
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
@@ -90,12 +93,15 @@ class Entry(Record):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def due_at(self) -> Timestamp:
-        """Returns when risk × confidence × age reaches `URGENT_S`.
+        """Returns when risk × calibrated confidence × age reaches `URGENT_S`.
 
         The product of the three orders any two entries by who reaches a given level first, and that
         time does not move: so an index answers what is most urgent, and no entry starves.
         """
-        weight = max(self.risk, LEAST_WEIGHT) * max(self.confidence_score, LEAST_WEIGHT)
+        sure = self.confidence_score
+        if self.calibrated_confidence is not None:
+            sure = self.calibrated_confidence
+        weight = max(self.risk, LEAST_WEIGHT) * max(sure, LEAST_WEIGHT)
         return plus(self.submitted_at, URGENT_S / weight)
 
 

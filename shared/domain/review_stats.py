@@ -33,6 +33,9 @@ BANDS = 5
 
 _BAND = "band"
 
+STRENGTH = 5
+"""How many decisions a stated confidence is worth; see `borne_out`."""
+
 DAYS_SHOWN = 90
 SUBMITTERS_SHOWN = 100
 
@@ -87,6 +90,23 @@ def by_band(fields: Mapping[str, int]) -> list[Verdicts]:
         )
         for number in range(BANDS)
     ]
+
+
+def borne_out(fields: Mapping[str, int], stated: float) -> float | None:
+    """Returns what a submitter's stated confidence is to be taken for, 0..1; None: at its word.
+
+    The share of its decided entries of about that confidence that were approved, shrunk to what it
+    states as by `STRENGTH` decisions that bore it out (a beta posterior's mean; Gelman et al.,
+    "Bayesian Data Analysis", 3rd ed., section 2.4), in thousandths.
+
+    Args:
+        fields: the submitter's counter.
+        stated: its confidence, 0..1.
+    """
+    seen = by_band(fields)[band(stated)]
+    if seen.total == 0:
+        return None
+    return round((seen.approved + STRENGTH * stated) / (seen.total + STRENGTH), 3)
 
 
 def verdicts(fields: Mapping[str, int]) -> Verdicts:

@@ -120,6 +120,9 @@ class Store(Protocol):
     async def counters(self, workspace: str, prefix: str) -> dict[str, dict[str, int]]:
         """Returns every counter whose name starts with `prefix`, by name, in order of name."""
 
+    async def counter(self, workspace: str, name: str) -> dict[str, int]:
+        """Returns the fields of one counter, none where nothing was added to it."""
+
     async def audit_page(
         self,
         workspace: str,

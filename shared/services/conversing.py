@@ -60,8 +60,7 @@ async def _ask_for_the_crowd(deps: Deps, caller: Caller, every: int, now: Timest
 
 
 async def _counted(deps: Deps, workspace: str) -> int:
-    counters = await deps.store.counters(workspace, COUNTER)
-    return counters.get(COUNTER, {}).get("completed", 0)
+    return (await deps.store.counter(workspace, COUNTER)).get("completed", 0)
 
 
 async def _passes(deps: Deps, workspace: str, completed: int, every: int) -> bool:

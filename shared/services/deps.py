@@ -64,7 +64,8 @@ class Deps:
     serving/current), `caught_up_at` when the knowledge index was last brought up to date (and
     `catching_up` the lock under which that is done first), `embedder_failed_at` when a model's
     embedder last left a search without an answer, `evidence_seen` when the evidence that waits was
-    last counted, and how much was missing for a run; times are the monotonic clock's.
+    last counted, and how much was missing for a run, `records_seen` what had become of the entries
+    of a submitter when that was last read; times are the monotonic clock's.
     """
 
     store: Store
@@ -91,6 +92,7 @@ class Deps:
     catching_up: dict[str, asyncio.Lock] = field(default_factory=dict)
     embedder_failed_at: dict[str, float] = field(default_factory=dict)
     evidence_seen: dict[str, tuple[float, int]] = field(default_factory=dict)
+    records_seen: dict[tuple[str, str], tuple[float, dict[str, int]]] = field(default_factory=dict)
 
     async def close(self) -> None:
         """Waits for writes that run and lets go of every file and connection."""

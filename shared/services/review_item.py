@@ -97,7 +97,7 @@ async def _near(deps: Deps, workspace: str, entry: Entry) -> tuple[Near, ...]:
 
 async def _record(deps: Deps, workspace: str, entry: Entry) -> TrackRecord:
     name = f"{review_stats.SUBMITTERS}{entry.submitter}"
-    fields = (await deps.store.counters(workspace, name)).get(name, {})
+    fields = await deps.store.counter(workspace, name)
     bands = review_stats.by_band(fields)
     at = bands[review_stats.band(entry.confidence_score)]
     return TrackRecord(review_stats.verdicts(fields), tuple(bands), at)

@@ -42,21 +42,20 @@ async def queue(deps: Deps, caller: Caller, params: QueueParams) -> Queue:
         limit=params.limit,
         cursor=params.cursor,
     )
-    counters = await deps.store.counters(caller.workspace, review_stats.TOTALS)
+    totals = await deps.store.counter(caller.workspace, review_stats.TOTALS)
     now = deps.clock.now_text()
     return Queue(
         items=[_item(entry, now) for entry in page.items],
         next_cursor=page.next_cursor,
-        pending_count=counters.get(review_stats.TOTALS, {}).get("pending_approval", 0),
+        pending_count=totals.get("pending_approval", 0),
     )
 
 
 async def stats(deps: Deps, caller: Caller) -> ReviewStats:
     """Returns the figures of all decisions so far, from counters: no entry is read."""
     store, workspace = deps.store, caller.workspace
-    totals = (await store.counters(workspace, review_stats.TOTALS)).get(review_stats.TOTALS, {})
-    seconds = await store.counters(workspace, review_stats.SECONDS)
-    buckets = seconds.get(review_stats.SECONDS, {})
+    totals = await store.counter(workspace, review_stats.TOTALS)
+    buckets = await store.counter(workspace, review_stats.SECONDS)
     done = review_stats.verdicts(totals)
     return ReviewStats(
         approved=done.approved,

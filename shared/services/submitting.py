@@ -34,6 +34,7 @@ from shared.messages.submitting import (
     Submitted,
 )
 from shared.ports import Transaction
+from shared.services.calibrating import borne_out
 from shared.services.deps import Deps
 from shared.services.unit import audited, event, once, writable
 
@@ -67,6 +68,7 @@ async def submit_entry(
     entry_id = deps.ids.new("ent")
     near_bands = sketch.bands(command.content)
     now = deps.clock.now_text()
+    sure = await borne_out(deps, caller, command)
 
     async def work(tx: Transaction) -> Submitted:
         known = await tx.get(CONTENT_KEYS, digest)
@@ -76,7 +78,7 @@ async def submit_entry(
                 return _submitted(first, duplicate=True)
         bands = await _bands(tx, near_bands)
         near = await _near(tx, bands, command.content)
-        entry = _new_entry(entry_id, digest, command, caller, now, near)
+        entry = _new_entry(entry_id, digest, command, caller, now, near, sure=sure)
         tx.create(ENTRIES, entry)
         _write_keys(tx, entry, bands)
         tx.add("review", {"pending_approval": 1})
@@ -131,6 +133,7 @@ async def revise_entry(
     digest = content_hash(command.topic, command.content)
     near_bands = sketch.bands(command.content)
     now = deps.clock.now_text()
+    sure = await borne_out(deps, caller, command)
 
     async def work(tx: Transaction) -> Submitted:
         entry = await tx.get(ENTRIES, entry_id)
@@ -144,7 +147,7 @@ async def revise_entry(
             )
         bands = await _bands(tx, near_bands)
         near = [other for other in await _near(tx, bands, command.content) if other != entry_id]
-        revised = _next_revision(entry, digest, command, caller, now, near)
+        revised = _next_revision(entry, digest, command, caller, now, near, sure=sure)
         tx.put(REVISIONS, archived(entry))
         tx.put(ENTRIES, revised)
         _write_keys(tx, revised, bands)
@@ -205,7 +208,14 @@ async def view_entry(deps: Deps, caller: Caller, entry_id: str) -> EntryView:
 
 
 def _new_entry(
-    entry_id: str, digest: str, command: SubmitEntry, caller: Caller, now: str, near: Sequence[str]
+    entry_id: str,
+    digest: str,
+    command: SubmitEntry,
+    caller: Caller,
+    now: str,
+    near: Sequence[str],
+    *,
+    sure: float | None,
 ) -> Entry:
     return Entry(
         id=entry_id,
@@ -214,7 +224,8 @@ def _new_entry(
         content=command.content,
         content_hash=digest,
         confidence_score=command.confidence_score,
-        risk=_risk(command.confidence_score, near),
+        calibrated_confidence=sure,
+        risk=_risk(command.confidence_score if sure is None else sure, near),
         tags=command.tags,
         metadata=command.metadata,
         submitter=command.submitter or caller.subject,
@@ -227,9 +238,16 @@ def _new_entry(
 
 
 def _next_revision(
-    entry: Entry, digest: str, command: ReviseEntry, caller: Caller, now: str, near: Sequence[str]
+    entry: Entry,
+    digest: str,
+    command: ReviseEntry,
+    caller: Caller,
+    now: str,
+    near: Sequence[str],
+    *,
+    sure: float | None,
 ) -> Entry:
-    fresh = _new_entry(entry.id, digest, command, caller, now, near)
+    fresh = _new_entry(entry.id, digest, command, caller, now, near, sure=sure)
     return fresh.model_copy(
         update={
             "revision": entry.revision + 1,
@@ -240,12 +258,12 @@ def _next_revision(
     )
 
 
-def _risk(confidence_score: float, near: Sequence[str]) -> float:
-    """Returns 0..1: the doubt that the submitter states.
+def _risk(sure: float, near: Sequence[str]) -> float:
+    """Returns 0..1: the doubt that the submitter's calibrated confidence leaves.
 
     At least 0.5 where the text is close to another entry's.
     """
-    return round(max(1 - confidence_score, 0.5 if near else 0.0), 6)
+    return round(max(1 - sure, 0.5 if near else 0.0), 6)
 
 
 def _check_revisable(entry: Entry, command: ReviseEntry, digest: str) -> None:

@@ -61,6 +61,18 @@ class LogSuite(Suite):
 
         play(scenario)
 
+    def test_one_counter_is_read_without_those_whose_names_go_on(self, play):
+        async def scenario(store, _):
+            await write(store, *(adding(name) for name in ("agent", "agent-1", "agen", "agent")))
+            assert await store.counter(HERE, "agent") == {"n": 2}
+            assert await store.counter(HERE, "agent-") == {}
+            assert await store.counter("other", "agent") == {}
+
+        def adding(name):
+            return lambda tx: tx.add(name, {"n": 1})
+
+        play(scenario)
+
     def test_a_prefix_is_taken_literally(self, play):
         async def scenario(store, _):
             await write(store, *(adding(name) for name in ("a%", "a_", "ab", "A", "a*")))

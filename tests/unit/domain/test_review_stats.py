@@ -115,3 +115,33 @@ def test_the_rate_is_approved_over_all():
     assert Verdicts().approval_rate == 0.0
     fields = {"approve": 3, "reject": 1, "pending_approval": 8}
     assert review_stats.verdicts(fields) == Verdicts(3, 1, 0)
+
+
+def decided(approved, rejected, *, stated):
+    fields = {}
+    for verdict, times in (("approve", approved), ("reject", rejected)):
+        made = DECISION.model_copy(update={"verdict": verdict})
+        entry = ENTRY.model_copy(update={"confidence_score": stated})
+        for name, amounts in review_stats.increments(made, entry, times).items():
+            if name == f"{review_stats.SUBMITTERS}agent":
+                fields |= {key: fields.get(key, 0) + n for key, n in amounts.items()}
+    return fields
+
+
+def test_a_confidence_is_taken_at_its_word_until_something_was_decided():
+    assert review_stats.borne_out({}, 0.9) is None
+    assert review_stats.borne_out(decided(9, 1, stated=0.3), 0.9) is None
+
+
+def test_who_overstates_is_believed_less_and_who_understates_more():
+    assert review_stats.borne_out(decided(2, 3, stated=0.9), 0.9) == 0.65
+    assert review_stats.borne_out(decided(20, 80, stated=0.9), 0.9) == 0.233
+    assert review_stats.borne_out(decided(40, 0, stated=0.3), 0.3) == 0.922
+
+
+@given(st.integers(0, 500), st.integers(0, 500), st.floats(0, 1))
+def test_a_calibrated_confidence_lies_between_the_stated_and_the_seen(approved, rejected, stated):
+    found = review_stats.borne_out(decided(approved, rejected, stated=stated), stated)
+    if approved + rejected:
+        seen = approved / (approved + rejected)
+        assert min(seen, stated) - 0.001 <= found <= max(seen, stated) + 0.001

@@ -2,11 +2,13 @@
 
 import pytest
 
+from shared.domain.entries import ENTRIES
 from shared.errors import InvalidInput
 from shared.messages.reviewing import Approve, ClaimEntry, QueueParams, Reject
-from shared.services import claiming, review_reading, reviewing
+from shared.services import calibrating, claiming, review_reading, reviewing
+from shared.services.calibrating import RECORD_AGE_S
 from tests.support.entries import MODEL, submit
-from tests.support.system import caller, play
+from tests.support.system import WORKSPACE, caller, play
 
 ADA = caller("ada", role="reviewer")
 
@@ -181,5 +183,46 @@ def test_reading_reads_no_entries_for_figures(tmp_path, monkeypatch):
         for name in ("find", "get", "get_many", "count"):
             monkeypatch.setattr(system.store, name, refuse)
         assert (await review_reading.stats(system.deps, MODEL)).approved == 1
+
+    play(tmp_path, scenario)
+
+
+def test_who_overstates_comes_as_the_doubtful_one_that_it_is(tmp_path):
+    async def scenario(system):
+        for number in range(20):
+            entry_id = await submit(system, number, submitter="boaster", confidence_score=0.9)
+            await decide(system, entry_id, "reject")
+        system.clock.advance(RECORD_AGE_S)
+        sound = await submit(system, 50, submitter="sound", confidence_score=0.9)
+        boast = await submit(system, 51, submitter="boaster", confidence_score=0.9)
+        assert await listed(system, order="urgency") == [boast, sound]
+        entry = await system.store.get(WORKSPACE, ENTRIES, boast)
+        assert entry.calibrated_confidence == 0.18
+        assert entry.risk == 0.82
+        assert (await system.store.get(WORKSPACE, ENTRIES, sound)).risk == 0.1
+
+    play(tmp_path, scenario)
+
+
+def test_a_submitters_record_is_read_once_a_minute(tmp_path, monkeypatch):
+    async def scenario(system):
+        read = []
+        counter = type(system.store).counter
+
+        async def counted(store, workspace, name):
+            read.append(name)
+            return await counter(store, workspace, name)
+
+        monkeypatch.setattr(type(system.store), "counter", counted)
+        monkeypatch.setattr(calibrating, "RECORDS_KEPT", 2)
+        for number, submitter in enumerate("aabbab"):
+            await submit(system, number, submitter=submitter)
+        assert read == ["decisions.submitter:a", "decisions.submitter:b"]
+        system.clock.advance(RECORD_AGE_S)
+        await submit(system, 10, submitter="b")
+        assert len(read) == 3
+        await submit(system, 11, submitter="c")
+        kept = [name[-1] for _, name in system.deps.records_seen]
+        assert kept == ["b", "c"]
 
     play(tmp_path, scenario)
