@@ -17,6 +17,7 @@ PARTS = {
     "ten_models": "routing between ten models that answer exam questions (MMLU-Pro)",
     "two_models": "routing between a cheap and an expensive model (MMLU)",
     "calibration": "how far predicted quality is from what comes",
+    "canary": "how often a canary of a policy is right, and how many ratings it takes",
     "off_policy": "what logged traffic says about another policy",
     "attacks": "what hostile raters move, and who is blamed for it",
     "crowd": "which answer is right where many workers vote",

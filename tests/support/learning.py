@@ -72,6 +72,7 @@ async def evidence(
     snapshot_id: str | None = None,
     cost_nanousd: int = 1_000_000,
     workspace: str = WORKSPACE,
+    arm: str = "",
 ) -> None:
     """Appends equal ratings to the evidence log, as many requests and ratings would."""
     now = system.clock.now_text()
@@ -93,6 +94,7 @@ async def evidence(
         latency_ms=700,
         timed=1,
         propensity=0.5,
+        arm=arm,
     )
 
     await _append(system, workspace, row, count)

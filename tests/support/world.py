@@ -150,11 +150,11 @@ class World:
         """Returns the body of an experiment that may begin: whatever runs is ended."""
         self._end_trials()
         arms = [
-            {"name": "small", "share": 0.5, "provider": "local", "model": "small"},
-            {"name": "large", "share": 0.4, "provider": "other", "model": "large"},
+            {"name": "learned", "share": 0.5, "snapshot_id": self.run()["snapshot_id"]},
+            {"name": "small", "share": 0.4, "provider": "local", "model": "small"},
         ]
         limits = [{"metric": "correctness", "limit": 0.05}]
-        return {"name": "small or large", "arms": arms, "guardrails": limits}
+        return {"name": "is the small model enough", "arms": arms, "guardrails": limits}
 
     def canary(self) -> str:
         """Has a run try its snapshot on a tenth of the traffic, and returns that snapshot."""

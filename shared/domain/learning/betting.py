@@ -17,7 +17,7 @@ Pure: numbers in, numbers out.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -35,7 +35,7 @@ _MOST = 0.9
 _LEAST_ROOM = 0.01
 """Bets are sized as if an outcome could lie at least this far on the losing side."""
 
-_POINTS, _STEPS, _GOLDEN = 16, 16, (math.sqrt(5) - 1) / 2
+_POINTS, _STEPS, _GOLDEN = 16, 12, (math.sqrt(5) - 1) / 2
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,27 @@ def above(first: Outcomes, second: Outcomes, share: float, line: Line = SAME) ->
     values = [product(low + step * place) for place in range(_POINTS + 1)]
     best = min(range(_POINTS + 1), key=values.__getitem__)
     left, right = max(low, low + step * (best - 1)), min(high, low + step * (best + 1))
-    found = values[best]
-    for _ in range(_STEPS):
-        inner = _GOLDEN * (right - left)
-        one, two = product(right - inner), product(left + inner)
-        found = min(found, one, two)
-        left, right = (left, left + inner) if one < two else (right - inner, right)
+    found = min(values[best], _least(product, left, right))
     return math.exp(min(LARGEST_LOG, found))
+
+
+def _least(function: Callable[[float], float], left: float, right: float) -> float:
+    """Returns the least value between two places around a minimum, by the golden section."""
+    inner = _GOLDEN * (right - left)
+    low, high = right - inner, left + inner
+    one, two = function(low), function(high)
+    found = min(one, two)
+    for _ in range(_STEPS):
+        if one < two:
+            right, high, two = high, low, one
+            low = right - _GOLDEN * (right - left)
+            one = function(low)
+        else:
+            left, low, one = low, high, two
+            high = left + _GOLDEN * (right - left)
+            two = function(high)
+        found = min(found, one, two)
+    return found
 
 
 def _log_product(

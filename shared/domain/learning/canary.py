@@ -7,7 +7,7 @@ shown to have fallen by less than the margin: a policy whose quality falls by th
 promoted in FALSE_PROMOTE of all canaries at most.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +21,7 @@ FALSE_REVERT = 0.05
 FALSE_PROMOTE = 0.05
 
 _JUDGED: tuple[Metric, ...] = ("quality", "correctness")
+_EVENLY = (1.0, 1.0)
 _ENDS = 40.0
 """Evidence at each end of an interval: together they miss in 1 of 20 canaries at most."""
 
@@ -74,10 +75,12 @@ def judge(
     """
     current = counts.get(CURRENT, ArmCounts())
     candidate = counts.get(CANDIDATE, ArmCounts())
-    pairs = [Pair(metric, current, candidate, share) for metric in _JUDGED]
+    pairs = pairs_of(current, candidate, share)
     findings = tuple([compared(CANDIDATE, pair, _ENDS) for pair in pairs])
-    harm = combined([one.worse for one in findings], [1.0] * len(findings))
-    safety = pairs[0].better(than=rules.margin) if min(pairs[0].sizes) else 1.0
+    harm, safety = (
+        combined([one.worse for one in findings], _EVENLY),
+        safety_of(pairs, rules.margin),
+    )
     if harm >= 1 / FALSE_REVERT:
         worst = max(findings, key=lambda one: one.worse)
         real = _fall(worst) > rules.margin
@@ -90,6 +93,21 @@ def judge(
         return Judgement("promote", False, words, harm, safety, findings)  # noqa: FBT003
     words = f"Not decided yet: {waits or _unproven(safety, rules)} {sentence(findings[0])}"
     return Judgement("wait", False, words, harm, safety, findings)  # noqa: FBT003
+
+
+def pairs_of(current: ArmCounts, candidate: ArmCounts, share: float) -> list[Pair]:
+    """Returns the comparisons that a canary is judged by; quality first."""
+    return [Pair(metric, current, candidate, share) for metric in _JUDGED]
+
+
+def harm_of(pairs: Sequence[Pair]) -> float:
+    """Returns the evidence that the candidate is worse."""
+    return combined([pair.worse() for pair in pairs], _EVENLY)
+
+
+def safety_of(pairs: Sequence[Pair], margin: float) -> float:
+    """Returns the evidence that the candidate's quality fell by less than `margin`."""
+    return pairs[0].better(than=margin) if min(pairs[0].sizes) else 1.0
 
 
 def sentence(found: Comparison) -> str:

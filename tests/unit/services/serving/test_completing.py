@@ -4,6 +4,7 @@ import pytest
 
 from shared.domain.access import IdempotencyKey
 from shared.domain.learning.config import LearningConfig
+from shared.domain.learning.trials import Arm
 from shared.errors import InvalidInput, Unavailable
 from shared.messages.serving import Candidate, CompleteRequest, Turn
 from shared.services.deps import Options
@@ -20,7 +21,8 @@ from tests.support.serving import (
     providers,
     snapshot,
 )
-from tests.support.system import caller, play
+from tests.support.system import WORKSPACE, caller, play
+from tests.unit.services.serving.test_assigning import tried
 
 WHO = caller("key:a", scopes=("serve",))
 
@@ -210,6 +212,21 @@ def test_where_nobody_answers_the_error_lists_who_was_asked_and_the_failure_is_o
         record = await decision_of(system, facts["request_id"])
         assert (record.failed, record.attempts, record.cost_usd) == (True, 3, None)
         assert (record.provider, record.model) == SMALL
+
+    run(tmp_path, server, scenario)
+
+
+def test_how_completions_of_a_trials_arm_end_is_counted(tmp_path, server):
+    async def scenario(system):
+        arm = Arm(name="small", share=1.0, provider=SMALL.provider, model=SMALL.model)
+        await tried(system, [arm])
+        answer = await ask(system)
+        assert (answer.model, answer.propensity) == ("small", 1.0)
+        server.break_with(Fault.SERVER_ERROR)
+        with pytest.raises(Unavailable):
+            await ask(system)
+        counted = await system.store.counters(WORKSPACE, "trial:")
+        assert counted == {"trial:exp_1/small": {"answered": 1, "failed": 1}}
 
     run(tmp_path, server, scenario)
 
