@@ -92,7 +92,7 @@ class RoutingPolicy(Learned):
     default_model: ModelField | None = None
     rows: tuple[PatternPolicy, ...] = ()
     beliefs: Beliefs = Beliefs()
-    boldness: Figure = 1.0
+    boldness: Figure = 0.8
     confidence_level: Figure = 0.8
     shaken: tuple[str, ...] = ()
     shaken_rate: Figure = 0.0
