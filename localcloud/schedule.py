@@ -60,11 +60,13 @@ async def call(name: str, job: Job, port: int, tokens: TokenSource) -> bool:
         try:
             headers = {"Authorization": f"Bearer {await tokens.token()}"}
             timeout = aiohttp.ClientTimeout(total=DEADLINE_S)
-            async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
-                answer = await session.post(f"http://{HOST}:{port}{job.path}")
-            logger.info("%s: %s", name, answer.status)
-            if answer.ok:
-                return True
+            async with (
+                aiohttp.ClientSession(headers=headers, timeout=timeout) as session,
+                session.post(f"http://{HOST}:{port}{job.path}") as answer,
+            ):
+                logger.info("%s: %s", name, answer.status)
+                if answer.ok:
+                    return True
         except (aiohttp.ClientError, TimeoutError) as error:
             logger.warning("%s: %s", name, error)
         await asyncio.sleep(FIRST_PAUSE_S * 2**attempt)
