@@ -11,6 +11,7 @@ from shared.messages.serving_reading import (
     BoostAnswer,
     BoostParams,
     MetricsParams,
+    PolicyParams,
     PolicyView,
     RoutingMetrics,
     SearchAnswer,
@@ -52,9 +53,9 @@ async def complete(call: Call, body: CompleteRequest) -> CompleteAnswer | Stream
 
 
 @app.endpoint("GET", "/v1/routing/policy", needs=READER)
-async def routing_policy(call: Call) -> PolicyView:
-    """Read the routing table in use: per pattern the choice, the ranking and why."""
-    return await policy.policy(bootstrap.deps(), call.caller)
+async def routing_policy(call: Call, query: PolicyParams) -> PolicyView:
+    """Read the routing table in use: per pattern the choice, the figures and why, in words."""
+    return await policy.policy(bootstrap.deps(), call.caller, query)
 
 
 @app.endpoint("GET", "/v1/routing/metrics", needs=READER)

@@ -6,9 +6,9 @@ from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
 from shared.domain.learning.config import ModelField
-from shared.domain.learning.routing import PatternPolicy
+from shared.domain.learning.explain_routing import ExplainedRow
 from shared.domain.times import Timestamp
-from shared.messages.base import Answer, Command, FilledText, Name, QueryParams
+from shared.messages.base import Answer, Command, FilledText, Name, PageParams, QueryParams
 
 MAX_FOUND = 50
 
@@ -24,12 +24,19 @@ class ListedModel(Answer):
     usd_per_m_output: float
 
 
+class PolicyParams(PageParams):
+    """Which rows of the routing table."""
+
+    pattern: Name | None = Field(default=None, description="Only the row of this pattern.")
+
+
 class PolicyView(Answer):
-    """The routing table in use.
+    """The routing table in use: a page of its rows, in order of pattern, in words and figures.
 
     `snapshot_id` null: no run has been applied yet, and the default answers everything.
     `unreadable_snapshot_id` names a snapshot that should be current but cannot be read; the one
-    before stays in use. `as_of` is the day of the newest evidence.
+    before stays in use. `as_of` is the day of the newest evidence. `rows_total` counts the rows
+    of all pages, `next_cursor` is null on the last.
     """
 
     snapshot_id: str | None
@@ -39,7 +46,9 @@ class PolicyView(Answer):
     default_model: ModelField | None
     exploration_rate: float
     models: list[ListedModel]
-    rows: list[PatternPolicy]
+    rows: list[ExplainedRow]
+    rows_total: int
+    next_cursor: str | None
 
 
 class MetricsParams(QueryParams):

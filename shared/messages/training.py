@@ -28,9 +28,10 @@ class RunView(Answer):
     holds a blocked run back. `rated` has the plain means of the ratings that it read. `before` and
     `after` are the same figures of the policy before and after, and `off_policy` is what both would
     have earned on the logged traffic, with 95 % intervals and `words` that say it; each of
-    `changes_preview` has kind,
-    subject, old, new, why (one sentence) and evidence. A run's record keeps the first 100 changes,
-    `changes_total` counts all.
+    `changes_preview` has kind, subject, old, new, why (one sentence), notes (what it rests on, what
+    would undo it) and evidence (the figures). A run's record keeps the first 100 changes,
+    `changes_total` counts all. `unchanged` are up to 100 that stay as they are for lack of
+    evidence, with why and evidence.
     """
 
     run_id: str
@@ -51,6 +52,7 @@ class RunView(Answer):
     off_policy: dict[str, JsonValue]
     changes_preview: list[dict[str, JsonValue]]
     changes_total: int
+    unchanged: list[dict[str, JsonValue]]
     blocked_by: list[str]
     error: str | None
 

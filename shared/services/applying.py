@@ -170,6 +170,7 @@ def finished(run: TrainingRun, plan: Plan, now: Timestamp) -> TrainingRun:
             "off_policy": plan.off_policy,
             "changes": plan.changes[:SHOWN_CHANGES],
             "changes_total": len(plan.changes),
+            "unchanged": plan.unchanged,
         }
     )
 

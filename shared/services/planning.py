@@ -13,13 +13,14 @@ from shared.domain.access import WorkspaceSettings
 from shared.domain.learning.config import ModelId
 from shared.domain.learning.epochs import Changed, Name
 from shared.domain.learning.evaluation import evaluate
-from shared.domain.learning.explain import Change, changes, insights
+from shared.domain.learning.explain import changes, insights, unchanged
 from shared.domain.learning.routing import RoutingPolicy
 from shared.domain.learning.runs import LearningHead
 from shared.domain.learning.snapshot import Snapshot, build_snapshot, snapshot_id, to_bytes
 from shared.domain.learning.state import LearningState, fold
 from shared.domain.learning.state_json import to_json
 from shared.domain.learning.sums import OutcomeSums, QualitySums, RatingSums
+from shared.domain.learning.wording import Change
 from shared.services.deps import Deps
 from shared.services.drifting import changes_after
 from shared.services.foreseeing import foresee
@@ -61,6 +62,7 @@ class Plan:
     after: dict[str, JsonValue]
     off_policy: dict[str, JsonValue]
     changes: list[Change]
+    unchanged: list[Change]
     insights: dict[str, JsonValue]
 
 
@@ -157,5 +159,6 @@ def _build(  # noqa: PLR0917 - what was read, each from its own place
         after=after,
         off_policy=foreseen.figures(),
         changes=made,
+        unchanged=unchanged(current, snapshot),
         insights=insights(snapshot, made, before, after),
     )

@@ -9,8 +9,8 @@ answer. Invariant: a run that fails or dies has changed nothing that is served.
 import logging
 
 from shared.domain.access import Caller, IdempotencyKey
-from shared.domain.learning.explain import Change
 from shared.domain.learning.runs import RUNS, TrainingRun
+from shared.domain.learning.wording import Change
 from shared.domain.records import Order
 from shared.errors import NotFound, Paused, Unavailable, WhetstoneError
 from shared.messages.base import Answer, Page, PageParams

@@ -1,25 +1,25 @@
 """What changed and what it means, in one sentence each with the figures beside it.
 
 Written for people who know no statistics. A dry run shows exactly these changes before anyone
-applies them.
+applies them, and what nearly changed.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from itertools import chain, islice
 
 from pydantic import JsonValue
 
 from shared.domain.learning.config import ModelId
-from shared.domain.learning.patterns import PatternCard
-from shared.domain.learning.routing import PatternPolicy, RoutingPolicy
+from shared.domain.learning.explain_agents import pattern_changes, trust_changes, trust_not_told
+from shared.domain.learning.explain_routing import not_changed, routing_changes
+from shared.domain.learning.routing import RoutingPolicy
 from shared.domain.learning.snapshot import Snapshot
-from shared.domain.learning.trust import ALL_TYPES, TrustCard, neutral
+from shared.domain.learning.trust import ALL_TYPES, TrustCard
+from shared.domain.learning.wording import Change
 
-Change = dict[str, JsonValue]
-
-TRUST_MOVED = 0.05
-"""A score that moved less is not worth a line."""
+UNCHANGED = 100
+"""As many things that did not change are told, at most."""
 
 _SHOWN = 5
 
@@ -27,129 +27,30 @@ _SHOWN = 5
 def changes(old: Snapshot | None, new: Snapshot) -> list[Change]:
     """Returns what differs: routing rows, then trust, then patterns, each in order of name.
 
-    Every change has `kind`, `subject`, `why` (one sentence), `old`, `new` and `evidence` (figures).
+    Every change has `kind`, `subject`, `why` (one sentence), `notes` (further ones: what it rests
+    on, what would undo it), `old`, `new` and `evidence` (figures).
     Kinds are `routing` (old and new are {"provider", "model"} or null for the default), `trust`
     (overall scores; `change` is disabled, enabled or moved) and `pattern` (success rates; `change`
-    is discovered, weakening or retired).
+    is discovered, confirmed, weakening or retired).
 
     Args:
         old: what is served now; None for the configured default alone.
         new: what would be.
     """
     return [
-        *_routing_changes(old.policy if old else None, new.policy),
-        *_trust_changes(old.trust if old else (), new.trust, new.config.trust.min_n),
-        *_pattern_changes(old.patterns if old else (), new.patterns),
+        *routing_changes(old, new),
+        *trust_changes(old, new),
+        *pattern_changes(old, new),
     ]
 
 
-def _routing_changes(old: RoutingPolicy | None, new: RoutingPolicy) -> list[Change]:
-    before = old or RoutingPolicy(default_model=new.default_model)
-    found = []
-    for pattern in sorted({*before.by_pattern, *new.by_pattern}):
-        was, now = before.choice(pattern), new.choice(pattern)
-        if was != now:
-            found.append(_routing_change(pattern, was, now, new.by_pattern.get(pattern)))
-    return found
+def unchanged(old: Snapshot | None, new: Snapshot) -> list[Change]:
+    """Returns what stays as it is although something speaks for a change: the evidence is thin.
 
-
-def _routing_change(
-    pattern: str, was: ModelId | None, now: ModelId | None, row: PatternPolicy | None
-) -> Change:
-    evidence: dict[str, JsonValue] = {
-        name: next((one.model_dump(mode="json") for one in row.ranking if one.id == model), None)
-        if row and model
-        else None
-        for name, model in (("old", was), ("new", now))
-    }
-    why = row.why if row else f"There is no evidence on {pattern} any more, so the default answers."
-    return {
-        "kind": "routing",
-        "subject": pattern,
-        "pattern": pattern,
-        "old": _model(was),
-        "new": _model(now),
-        "why": why,
-        "evidence": evidence,
-    }
-
-
-def _model(model: ModelId | None) -> JsonValue:
-    return {"provider": model.provider, "model": model.model} if model else None
-
-
-def _trust_changes(
-    old: Sequence[TrustCard], new: Sequence[TrustCard], min_n: float
-) -> list[Change]:
-    before, after = _by(old, _card_key), _by(new, _card_key)
-    found = []
-    for key in sorted({*before, *after}):
-        was, now = before.get(key, neutral(*key)), after.get(key, neutral(*key))
-        proven = max(was.attempted, now.attempted) >= min_n
-        moved = proven and abs(was.overall - now.overall) > TRUST_MOVED
-        if moved or was.disabled != now.disabled:
-            found.append(_trust_change(was, now))
-    return found
-
-
-def _card_key(card: TrustCard) -> tuple[str, str]:
-    return card.agent_id, card.recommendation_type
-
-
-def _trust_change(was: TrustCard, now: TrustCard) -> Change:
-    change = "moved"
-    if was.disabled != now.disabled:
-        change = "disabled" if now.disabled else "enabled"
-    where = f"in {now.recommendation_type}" if now.recommendation_type else "over all types"
-    rate = "none" if now.approval_rate is None else f"{now.approval_rate:.0%}"
-    move = f"Trust in {now.agent_id} {where} went from {was.overall:.2f} to {now.overall:.2f}"
-    reason = f"{rate} of {now.n} completed recommendations were approved"
-    verdict = {"disabled": ", so it is disabled", "enabled": ", so it is enabled again"}
-    return {
-        "kind": "trust",
-        "subject": now.agent_id,
-        "recommendation_type": now.recommendation_type,
-        "change": change,
-        "old": was.overall,
-        "new": now.overall,
-        "why": f"{move}: {reason}{verdict.get(change, '')}.",
-        "evidence": now.model_dump(mode="json"),
-    }
-
-
-def _pattern_changes(old: Sequence[PatternCard], new: Sequence[PatternCard]) -> list[Change]:
-    before, after = _by(old, lambda one: one.key), _by(new, lambda one: one.key)
-    retired = "It no longer stands out from its base rate beyond chance."
-    found = []
-    for key in sorted(before.keys() | after.keys()):
-        was, now = before.get(key), after.get(key)
-        if was is None and now is not None:
-            found.append(_pattern_change(now, "discovered", now.words))
-        elif was is not None and now is None:
-            found.append(_pattern_change(was, "retired", retired))
-        elif was and now and now.state == "weakening" != was.state:
-            found.append(_pattern_change(now, "weakening", now.words))
-    return found
-
-
-def _pattern_change(card: PatternCard, change: str, why: str) -> Change:
-    return {
-        "kind": "pattern",
-        "subject": card.key,
-        "change": change,
-        "old": card.success_rate if change == "retired" else None,
-        "new": None if change == "retired" else card.success_rate,
-        "why": why,
-        "evidence": card.model_dump(mode="json"),
-    }
-
-
-C = TypeVar("C")
-K = TypeVar("K")
-
-
-def _by(cards: Iterable[C], key: Callable[[C], K]) -> dict[K, C]:
-    return {key(card): card for card in cards}
+    At most `UNCHANGED`: routing rows, then overall trust, each in order of name, with `kind`,
+    `subject`, `old`, `new`, `why` and `evidence`.
+    """
+    return list(islice(chain(not_changed(old, new), trust_not_told(old, new)), UNCHANGED))
 
 
 def insights(

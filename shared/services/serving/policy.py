@@ -8,11 +8,15 @@ from typing import TypeVar
 from shared.domain.access import Caller
 from shared.domain.feedback import RoutingDecision
 from shared.domain.learning.config import ModelId
+from shared.domain.learning.explain_routing import explained_row
+from shared.errors import InvalidInput
+from shared.messages.base import MAX_PAGE
 from shared.messages.serving_reading import (
     ListedModel,
     MetricsParams,
     ModelMetrics,
     PatternMetrics,
+    PolicyParams,
     PolicyView,
     RoutingFigures,
     RoutingMetrics,
@@ -23,11 +27,26 @@ from shared.services.serving.recent import Recent, recent_decisions
 
 K = TypeVar("K", ModelId, str)
 
+FIRST_ROWS = PolicyParams(limit=MAX_PAGE)
+"""As much of the table as fits in one answer."""
 
 
-async def policy(deps: Deps, caller: Caller) -> PolicyView:
-    """Returns the routing table in use."""
+async def policy(deps: Deps, caller: Caller, params: PolicyParams = FIRST_ROWS) -> PolicyView:
+    """Returns the routing table in use; the cursor is the last pattern shown.
+
+    Raises:
+        InvalidInput: the cursor is no pattern of the table, which may have changed meanwhile.
+    """
     view = await current_view(deps, caller.workspace)
+    found = view.policy.rows
+    if params.pattern is not None:
+        found = tuple(row for row in found if row.pattern == params.pattern)
+    rest = found
+    if params.cursor is not None:
+        if params.cursor not in view.policy.by_pattern:
+            raise InvalidInput.field("?cursor", "is not a cursor of this table; leave it out")
+        rest = tuple(row for row in found if row.pattern > params.cursor)
+    shown = rest[: params.limit]
     return PolicyView(
         snapshot_id=view.snapshot_id,
         since=view.since,
@@ -44,7 +63,9 @@ async def policy(deps: Deps, caller: Caller) -> PolicyView:
             )
             for model, price in view.prices.items()
         ],
-        rows=list(view.policy.rows),
+        rows=[explained_row(row, view.snapshot) for row in shown] if view.snapshot else [],
+        rows_total=len(found),
+        next_cursor=shown[-1].pattern if len(rest) > params.limit else None,
     )
 
 

@@ -61,7 +61,20 @@ def test_a_dry_run_shows_the_same_and_changes_nothing(tmp_path):
         assert "learning.completed" not in [one.type for one in await system.drain()]
         real = await run(system)
         assert (real.snapshot_id, real.changes_preview) == (dry.snapshot_id, dry.changes_preview)
+        assert real.unchanged == dry.unchanged == []
         assert [one.dry_run for one in await runs(system)].count(True) == 1
+
+    play(tmp_path, scenario)
+
+
+def test_a_run_tells_what_it_left_as_it_is_for_lack_of_evidence(tmp_path):
+    async def scenario(system):
+        await evidence(system, 4, model="small", quality=5)
+        dry = await run(system, dry_run=True)
+        [told] = dry.unchanged
+        assert "local/small has 4 of the 5 ratings it takes" in told["why"]
+        assert dry.changes_total == 0
+        assert (await training.view_run(system.deps, ADMIN, dry.run_id)).unchanged == dry.unchanged
 
     play(tmp_path, scenario)
 

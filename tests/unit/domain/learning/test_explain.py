@@ -4,7 +4,7 @@ import json
 
 from shared.domain.learning.config import LearningConfig, ModelId
 from shared.domain.learning.evaluation import evaluate
-from shared.domain.learning.explain import changes, insights
+from shared.domain.learning.explain import changes, insights, unchanged
 from shared.domain.learning.snapshot import build_snapshot
 from tests.unit.domain.learning.evidence import outcome, rating, state_of
 
@@ -37,7 +37,7 @@ def test_first_snapshot_is_compared_with_the_default():
     assert change["old"] == {"provider": "p", "model": "dear"}
     assert change["new"] == {"provider": "p", "model": "cheap"}
     assert change["pattern"] == change["subject"] == "code"
-    assert "p/cheap is the cheapest of 2 models" in change["why"]
+    assert change["why"].startswith("In code, p/cheap was right 100 times in 100")
     assert change["evidence"]["old"]["n"] == change["evidence"]["new"]["n"] == 300
 
 
@@ -51,7 +51,9 @@ def test_change_from_no_model_has_no_old_one():
 def test_pattern_that_lost_its_evidence_goes_back_to_the_default():
     (change,) = changes(snapshot_of(DEAR + CHEAP), snapshot_of())
     assert change["new"] == {"provider": "p", "model": "dear"}
-    assert "no evidence on code any more" in change["why"]
+    assert change["why"] == (
+        "No rating of code counts any more, so p/dear answers as the default instead of p/cheap."
+    )
     assert change["evidence"] == {"old": None, "new": None}
 
 
@@ -63,11 +65,21 @@ def test_disabled_and_enabled_agents_are_told():
     down, up = changes(good, bad), changes(bad, good)
     assert kinds(down) == [("trust", "a", "disabled")] * 2
     assert kinds(up) == [("trust", "a", "enabled")] * 2
-    assert down[0]["why"].startswith("Trust in a over all types went from 0.")
-    assert down[0]["why"].endswith(
-        "0% of 40 completed recommendations were approved, so it is disabled."
+    assert down[0]["why"] == (
+        "Trust in a over all types falls from 0.61 to 0.13, mostly by how many of its "
+        "recommendations were approved: 0% of 40 with an outcome were approved (before: 50% of "
+        "40), so it is disabled."
     )
-    assert "in t went" in down[1]["why"]
+    told, back = down[0]["notes"]
+    assert told == (
+        "11% of each side of its score is still what is thought of a new agent, 0.5; the rest was "
+        "seen."
+    )
+    assert back == (
+        "It is heard again once its trust is 0.3 or more, or when an administrator reinstates it."
+    )
+    assert "in t falls" in down[1]["why"]
+    assert up[0]["why"].startswith("Trust in a over all types rises from 0.13 to 0.61")
     assert up[0]["why"].endswith("so it is enabled again.")
 
 
@@ -81,7 +93,10 @@ def test_trust_that_moved_little_is_not_told():
 
 def test_agent_without_completed_work_is_told_plainly():
     found = changes(None, snapshot_of(outcomes=[outcome(completed=0, times=60)]))
-    assert "none of 0 completed" in found[0]["why"]
+    assert found[0]["why"] == (
+        "Trust in a over all types falls from 0.50 to 0.39: none of its 60 recommendations has an "
+        "outcome."
+    )
 
 
 def test_new_agent_is_compared_with_neutral_trust():
@@ -98,7 +113,10 @@ def test_patterns_are_discovered_and_retired():
     assert (discovered[0]["old"], discovered[0]["new"]) == (None, 1.0)
     assert kinds(retired) == [("pattern", "expert:t:a", "retired")]
     assert (retired[0]["old"], retired[0]["new"]) == (1.0, None)
-    assert "no longer stands out" in retired[0]["why"]
+    assert retired[0]["why"] == (
+        "expert:t:a no longer stands out from what is usual beyond chance; before, 100% of 40 were "
+        "approved."
+    )
 
 
 def test_every_change_is_json_with_a_sentence():
@@ -129,7 +147,7 @@ def test_insights_count_and_say_what_happened():
     assert found["patterns_retired"] == 0
     sentences = " ".join(found["key_insights"])
     assert "so it is disabled" in found["key_insights"][0]
-    assert "p/cheap is the cheapest" in sentences
+    assert "In code, p/cheap was right 100 times in 100" in sentences
     assert "The expected cost per 1,000 requests goes from $" in sentences
     assert "a is an expert in t" in sentences
     actions = " ".join(found["recommended_actions"])
@@ -179,5 +197,57 @@ def test_a_pattern_that_begins_to_weaken_is_told():
     after = before.model_copy(update={"patterns": (falling,)})
     [told] = [one for one in changes(before, after) if one["kind"] == "pattern"]
     assert (told["change"], told["why"]) == ("weakening", "It is weakening.")
-    assert (told["old"], told["new"]) == (None, card.success_rate)
+    assert (told["old"], told["new"]) == (card.success_rate,) * 2
     assert not [one for one in changes(after, after) if one["kind"] == "pattern"]
+
+
+def test_a_pattern_that_was_new_is_told_when_it_is_confirmed():
+    fresh = snapshot_of(outcomes=[outcome(times=16)])
+    firm = snapshot_of(outcomes=[GOOD])
+    [told] = [one for one in changes(fresh, firm) if one["kind"] == "pattern"]
+    assert (told["change"], fresh.patterns[0].state) == ("confirmed", "new")
+    assert told["why"] == (
+        "a is an expert in t: 100% of 40 were approved (at least 94%, above the bar of 75%). "
+        "It is confirmed: it holds on more outcomes than it takes."
+    )
+
+
+def test_a_retired_pattern_is_told_as_its_card_says():
+    was = snapshot_of(outcomes=[GOOD])
+    [card] = was.patterns
+    now = snapshot_of().model_copy(
+        update={"retired": (card.model_copy(update={"words": "Over."}),)}
+    )
+    assert [one["why"] for one in changes(was, now) if one["kind"] == "pattern"] == ["Over."]
+
+
+def test_trust_says_which_side_moved_it():
+    late = [outcome(timely=0, times=40)]
+    [change, _] = changes(snapshot_of(outcomes=[GOOD]), snapshot_of(outcomes=late))
+    assert ", mostly by how many came in time: 100% of 40" in change["why"]
+    assert (change["evidence"]["old"]["overall"], change["evidence"]["new"]["overall"]) == (
+        change["old"],
+        change["new"],
+    )
+
+
+def test_trust_says_what_it_was_corrected_by():
+    card = snapshot_of(outcomes=[GOOD]).trust[0]
+    before, [other] = snapshot_of(), snapshot_of(outcomes=[GOOD]).trust[:1]
+    easy = other.model_copy(update={"ease": 0.2, "evaluator_weight": 0.4})
+    [change] = changes(before, before.model_copy(update={"trust": (easy,)}))
+    assert card.overall == change["new"]
+    assert change["notes"][:2] == [
+        "Its tasks were easier than usual by 20%, which is taken off.",
+        "Those who judged it count 40% of a proven judge.",
+    ]
+
+
+def test_trust_that_moved_on_little_is_told_as_not_concluded():
+    [told] = unchanged(None, snapshot_of(outcomes=[outcome(times=6)]))
+    assert told["why"] == (
+        "Nothing is concluded about a: it has made 6 of the 10 recommendations that takes, and "
+        "its trust went from 0.50 to 0.77 so far."
+    )
+    assert (told["kind"], told["old"], told["new"]) == ("trust", 0.5, 0.772727)
+    assert unchanged(None, snapshot_of(outcomes=[GOOD])) == []

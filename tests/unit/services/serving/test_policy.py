@@ -3,7 +3,8 @@ import pytest
 from shared.domain.feedback import ROUTING_DECISIONS, RoutingDecision
 from shared.domain.learning.config import LearningConfig
 from shared.domain.times import plus
-from shared.messages.serving_reading import MetricsParams
+from shared.errors import InvalidInput
+from shared.messages.serving_reading import MetricsParams, PolicyParams
 from shared.services.deps import Options
 from shared.services.serving import recent as module
 from shared.services.serving.policy import metrics, policy
@@ -65,16 +66,34 @@ def test_the_current_table_is_shown_with_its_reasons(tmp_path):
         shown = await policy(system.deps, WHO)
         assert (shown.snapshot_id, shown.since, shown.as_of) == (name, since, "2026-01-01")
         [row] = shown.rows
-        assert (row.pattern, row.choice, row.why) == (
-            "code",
-            MEDIUM,
-            "local/medium is best for code.",
-        )
+        assert (row.pattern, row.choice) == ("code", MEDIUM)
+        assert row.why.startswith("In code, local/medium was right 9")
         assert [one.model for one in row.ranking] == ["medium", "small"]
         assert shown.model_dump(mode="json")["default_model"] == {
             "provider": "other",
             "model": "large",
         }
+
+    play(tmp_path, scenario)
+
+
+def test_a_long_table_comes_in_pages_of_explained_rows(tmp_path):
+    names = [f"pattern_{at:05d}" for at in range(10_000)]
+
+    async def scenario(system):
+        await make_current(system, snapshot({name: [MEDIUM] for name in names}))
+        first = await policy(system.deps, WHO, PolicyParams(limit=400))
+        assert (len(first.rows), first.rows_total) == (400, 10_000)
+        assert first.next_cursor == names[399]
+        assert all(row.why.startswith(f"In {row.pattern}, local/medium") for row in first.rows)
+        behind = await policy(system.deps, WHO, PolicyParams(limit=1, cursor=first.next_cursor))
+        assert [row.pattern for row in behind.rows] == [names[400]]
+        last = await policy(system.deps, WHO, PolicyParams(limit=2, cursor=names[-3]))
+        assert ([row.pattern for row in last.rows], last.next_cursor) == (names[-2:], None)
+        one = await policy(system.deps, WHO, PolicyParams(pattern=names[7]))
+        assert ([row.pattern for row in one.rows], one.rows_total) == ([names[7]], 1)
+        with pytest.raises(InvalidInput):
+            await policy(system.deps, WHO, PolicyParams(cursor="nothing"))
 
     play(tmp_path, scenario)
 

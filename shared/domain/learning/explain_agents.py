@@ -1,0 +1,194 @@
+"""Why an agent's trust moved, and what became of patterns: a sentence and the figures."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from pydantic import JsonValue
+
+from shared.domain.learning.patterns import PatternCard
+from shared.domain.learning.snapshot import Snapshot
+from shared.domain.learning.trust import ALL_TYPES, WEIGHTS, TrustCard, neutral
+from shared.domain.learning.wording import Change
+
+TRUST_MOVED = 0.05
+"""A score that moved less is not worth a line."""
+
+
+def trust_changes(old: Snapshot | None, new: Snapshot) -> list[Change]:
+    """Returns a change for each score that moved far, on enough, or that (dis)abled an agent."""
+    found = []
+    for was, now in _pairs(old.trust if old else (), new.trust):
+        proven = max(was.attempted, now.attempted) >= new.config.trust.min_n
+        if (proven and _moved(was, now)) or was.disabled != now.disabled:
+            found.append(_trust_change(was, now, new))
+    return found
+
+
+def trust_not_told(old: Snapshot | None, new: Snapshot) -> Iterator[Change]:
+    """Yields the overall scores that moved far on too little to conclude anything."""
+    needed = new.config.trust.min_n
+    for was, now in _pairs(old.trust if old else (), new.trust):
+        few = max(was.attempted, now.attempted) < needed
+        if few and _moved(was, now) and now.recommendation_type == ALL_TYPES:
+            yield {
+                "kind": "trust",
+                "subject": now.agent_id,
+                "old": was.overall,
+                "new": now.overall,
+                "why": f"Nothing is concluded about {now.agent_id}: it has made "
+                f"{now.attempted} of the {needed:g} recommendations that takes, and its trust went "
+                f"from {was.overall:.2f} to {now.overall:.2f} so far.",
+                "evidence": {"old": _card(was), "new": _card(now)},
+            }
+
+
+def _moved(was: TrustCard, now: TrustCard) -> bool:
+    return abs(was.overall - now.overall) > TRUST_MOVED
+
+
+def _pairs(
+    old: Sequence[TrustCard], new: Sequence[TrustCard]
+) -> Iterator[tuple[TrustCard, TrustCard]]:
+    before, after = _by(old, _card_key), _by(new, _card_key)
+    for key in sorted({*before, *after}):
+        yield before.get(key, neutral(*key)), after.get(key, neutral(*key))
+
+
+def _card_key(card: TrustCard) -> tuple[str, str]:
+    return card.agent_id, card.recommendation_type
+
+
+def _card(card: TrustCard) -> JsonValue:
+    return card.model_dump(mode="json", exclude={"calibration"})
+
+
+_TOLD = 0.05
+"""Ease and evaluators that change less are not worth a word."""
+
+_SIDES = {
+    "accuracy": "how many of its recommendations were approved",
+    "consistency": "how even their quality is",
+    "timeliness": "how many came in time",
+    "reliability": "how many were named by an outcome at all",
+}
+
+
+def _trust_change(was: TrustCard, now: TrustCard, new: Snapshot) -> Change:
+    change = "moved"
+    if was.disabled != now.disabled:
+        change = "disabled" if now.disabled else "enabled"
+    where = f"in {now.recommendation_type}" if now.recommendation_type else "over all types"
+    verb = "rises" if now.overall > was.overall else "falls"
+    if was.overall == now.overall:
+        verb = "stays, and goes"
+    move = f"Trust in {now.agent_id} {where} {verb} from {was.overall:.2f} to {now.overall:.2f}"
+    verdict = {"disabled": ", so it is disabled", "enabled": ", so it is enabled again"}
+    return {
+        "kind": "trust",
+        "subject": now.agent_id,
+        "recommendation_type": now.recommendation_type,
+        "change": change,
+        "old": was.overall,
+        "new": now.overall,
+        "why": f"{move}{_reason(was, now)}{verdict.get(change, '')}.",
+        "notes": _trust_notes(now, new),
+        "evidence": {"old": _card(was), "new": _card(now)},
+    }
+
+
+def _reason(was: TrustCard, now: TrustCard) -> str:
+    """Returns what moved a score most, with what was approved before and after."""
+    if now.approval_rate is None:
+        return f": none of its {now.attempted} recommendations has an outcome"
+    seen = f"{now.approval_rate:.0%} of {now.n} with an outcome were approved"
+    if was.approval_rate is not None:
+        seen += f" (before: {was.approval_rate:.0%} of {was.n})"
+    side = max(WEIGHTS, key=lambda name: abs(_pull(name, was, now)))
+    return f", mostly by {_SIDES[side]}: {seen}"
+
+
+def _pull(name: str, was: TrustCard, now: TrustCard) -> float:
+    """Returns how far one side moved the overall score, on its logarithm: they are multiplied."""
+    return WEIGHTS[name] * math.log(getattr(now, name) / getattr(was, name))
+
+
+def _trust_notes(now: TrustCard, new: Snapshot) -> list[JsonValue]:
+    """Returns what a score was corrected by, and what would undo it where that is easily said."""
+    rules = new.config.trust
+    notes: list[JsonValue] = []
+    if abs(now.ease) >= _TOLD:
+        kind = "easier" if now.ease > 0 else "harder"
+        notes.append(
+            f"Its tasks were {kind} than usual by {abs(now.ease):.0%}, which is taken off."
+        )
+    if now.evaluator_weight <= 1 - _TOLD:
+        notes.append(f"Those who judged it count {now.evaluator_weight:.0%} of a proven judge.")
+    imagined = rules.prior_strength / (now.n_effective + rules.prior_strength)
+    notes.append(
+        f"{imagined:.0%} of each side of its score is still what is thought of a new agent, 0.5; "
+        "the rest was seen."
+    )
+    if now.disabled:
+        notes.append(
+            f"It is heard again once its trust is {rules.disable_below:g} or more, or when an "
+            "administrator reinstates it."
+        )
+    return notes
+
+
+def pattern_changes(old: Snapshot | None, new: Snapshot) -> list[Change]:
+    """Returns a change for each pattern that is new, confirmed, weakening or retired."""
+    before = _by(old.patterns if old else (), lambda one: one.key)
+    after = _by(new.patterns, lambda one: one.key)
+    gone = _by(new.retired, lambda one: one.key)
+    found = []
+    for key in sorted(before.keys() | after.keys()):
+        was, now = before.get(key), after.get(key)
+        if was is None and now is not None:
+            found.append(_pattern_change(was, now, "discovered", now.words))
+        elif was is not None and now is None:
+            found.append(_pattern_change(was, None, "retired", _retired(was, gone.get(key))))
+        elif was and now and now.state not in {was.state, "new"}:
+            words = f"{now.words}{_CONFIRMED if now.state == 'confirmed' else ''}"
+            found.append(_pattern_change(was, now, now.state, words))
+    return found
+
+
+_CONFIRMED = " It is confirmed: it holds on more outcomes than it takes."
+
+
+def _retired(was: PatternCard, found: PatternCard | None) -> str:
+    if found is not None:
+        return found.words
+    return (
+        f"{was.key} no longer stands out from what is usual beyond chance; before, "
+        f"{was.success_rate:.0%} of {was.n} were approved."
+    )
+
+
+def _pattern_change(
+    was: PatternCard | None, now: PatternCard | None, change: str, why: str
+) -> Change:
+    card = now or was
+    return {
+        "kind": "pattern",
+        "subject": card.key if card else "",
+        "change": change,
+        "old": was.success_rate if was else None,
+        "new": now.success_rate if now else None,
+        "why": why,
+        "notes": [],
+        "evidence": {
+            "old": was.model_dump(mode="json") if was else None,
+            "new": now.model_dump(mode="json") if now else None,
+        },
+    }
+
+
+C = TypeVar("C")
+K = TypeVar("K")
+
+
+def _by(cards: Iterable[C], key: Callable[[C], K]) -> dict[K, C]:
+    return {key(card): card for card in cards}

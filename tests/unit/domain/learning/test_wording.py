@@ -1,0 +1,48 @@
+"""A figure has one spelling, and none says more than is known."""
+
+import pytest
+
+from shared.domain.learning.config import LearningConfig
+from shared.domain.learning.routing import build_policy
+from shared.domain.learning.wording import (
+    at_least_in_100,
+    in_100,
+    per_1000,
+    ratings,
+)
+from tests.unit.domain.learning.evidence import DAY, rating, state_of
+
+SHARES = [(0.0, 0), (0.001, 1), (0.5, 50), (0.874, 87), (0.876, 88), (0.999, 99), (1.0, 100)]
+
+
+@pytest.mark.parametrize(("share", "told"), SHARES)
+def test_all_or_none_is_told_only_where_it_is_so(share, told):
+    assert in_100(share) == told
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.0, 0), (0.829, 82), (0.83, 83), (1.0, 100)])
+def test_at_least_is_rounded_down(share, told):
+    assert at_least_in_100(share) == told
+
+
+@pytest.mark.parametrize(
+    ("cost_usd", "told"),
+    [
+        (None, "unknown cost"),
+        (0.0, "$0.00"),
+        (0.009, "$9.00"),
+        (2.5e-6, "$0.0025"),
+        (1.2, "$1200.00"),
+    ],
+)
+def test_costs_have_two_digits_that_say_something(cost_usd, told):
+    assert per_1000(cost_usd) == told
+
+
+def test_ratings_that_count_less_are_told_so():
+    config = LearningConfig()
+    rows = [rating(times=30, day=DAY - 90), rating(times=1), rating("math", times=1)]
+    policy = build_policy(state_of(ratings=rows, config=config), config)
+    faded, one = (policy.by_pattern[name].ranking[0] for name in ("code", "math"))
+    assert ratings(faded) == "31 ratings that count as 15"
+    assert ratings(one) == "1 rating"
