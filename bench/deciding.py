@@ -65,7 +65,7 @@ def decision(deps: Deps, view: View, command: RouteRequest) -> RouteAnswer:
     tokens = Tokens(estimate_tokens(command.prompt), deps.options.expected_output_tokens)
     decided = choose(deps, view, command, command.prompt, tokens)
     record = decision_record(deps, CALLER, command, decided)
-    return RouteAnswer(**answer_fields(record))
+    return RouteAnswer(**answer_fields(record, None))
 
 
 async def routed_us(deps: Deps, command: RouteRequest, rounds: int = 500) -> float:

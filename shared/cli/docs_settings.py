@@ -157,11 +157,9 @@ def _type_name(kind: object) -> str:
         return "null"
     if get_origin(kind) is Literal:
         return ", ".join(f"`{one}`" for one in get_args(kind))
-    if get_origin(kind) is list:
-        return f"list of {_type_name(get_args(kind)[0])}"
-    if get_origin(kind) is dict:
-        key, value = (_type_name(one) for one in get_args(kind))
-        return f"by {key}: {value}"
+    if get_origin(kind) in {list, dict}:
+        *key, value = (_type_name(one) for one in get_args(kind))
+        return f"by {key[0]}: {value}" if key else f"list of {value}"
     choices = [one for one in get_args(kind) if one is not type(None)]
     if choices:
         return " or ".join(_type_name(one) for one in choices)

@@ -1,6 +1,6 @@
 """A dry run tells what the proposed policy would have earned, as it would decide now."""
 
-from shared.domain.learning.config import LearningConfig
+from shared.domain.learning.config import LearningConfig, RaterConfig
 from shared.services.deps import Options
 from tests.support.learning import rate, routed, run
 from tests.support.serving import LARGE
@@ -27,7 +27,8 @@ def test_a_dry_run_foresees_the_gain_with_intervals_and_in_words(tmp_path):
         assert "better" in found["words"]
         assert found["current"]["refused"] == found["proposed"]["refused"] == ""
 
-    options = Options(learning=LearningConfig(exploration_rate=0.0))
+    raters = RaterConfig(judging=False)
+    options = Options(learning=LearningConfig(exploration_rate=0.0, raters=raters))
     play(tmp_path, scenario, options=options)
 
 

@@ -1,8 +1,10 @@
 import dataclasses
 
+from shared.domain.learning.config import DriftConfig, LearningConfig
 from shared.errors import Unavailable
 from shared.messages.base import PageParams
 from shared.services import learning_status
+from shared.services.deps import Options
 from tests.support.learning import ADMIN, evidence, run, settled
 from tests.support.system import WORKSPACE, caller, play
 from tests.unit.services.test_guarding import before_and_after
@@ -95,7 +97,8 @@ def test_trends_have_a_point_for_each_real_run(tmp_path):
         )
         assert [*page.items, *rest.items] == found.items
 
-    play(tmp_path, scenario)
+    steady = DriftConfig(false_alarm_rate=0)
+    play(tmp_path, scenario, options=Options(learning=LearningConfig(drift=steady)))
 
 
 def test_a_run_of_nothing_has_no_figures(tmp_path):

@@ -22,7 +22,10 @@ def test_where_none_are_told_apart_there_is_no_neighbourhood(prompt):
     [
         ("", "words"),
         ("Explain the tides.", "words"),
-        ("Which treaty ended the war that began in 1618, and what did Europe gain by it?", "figures"),
+        (
+            "Which treaty ended the war that began in 1618, and what did Europe gain by it?",
+            "figures",
+        ),
         ("Explain which of these 2 treaties ended the war, and what Europe gained by it.", "mixed"),
         ("What is 17 times 23?", "figures"),
         ("a" * 996 + "1234", "words"),
