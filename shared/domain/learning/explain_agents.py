@@ -79,10 +79,7 @@ def _trust_change(was: TrustCard, now: TrustCard, new: Snapshot) -> Change:
     if was.disabled != now.disabled:
         change = "disabled" if now.disabled else "enabled"
     where = f"in {now.recommendation_type}" if now.recommendation_type else "over all types"
-    verb = "rises" if now.overall > was.overall else "falls"
-    if was.overall == now.overall:
-        verb = "stays, and goes"
-    move = f"Trust in {now.agent_id} {where} {verb} from {was.overall:.2f} to {now.overall:.2f}"
+    move = f"Trust in {now.agent_id} {where} {_went(was.overall, now.overall)}"
     verdict = {"disabled": ", so it is disabled", "enabled": ", so it is enabled again"}
     return {
         "kind": "trust",
@@ -97,6 +94,12 @@ def _trust_change(was: TrustCard, now: TrustCard, new: Snapshot) -> Change:
     }
 
 
+def _went(was: float, now: float) -> str:
+    if was == now:
+        return f"stays at {now:.2f}"
+    return f"{'rises' if now > was else 'falls'} from {was:.2f} to {now:.2f}"
+
+
 def _reason(was: TrustCard, now: TrustCard) -> str:
     """Returns what moved a score most, with what was approved before and after."""
     if now.approval_rate is None:
@@ -104,6 +107,8 @@ def _reason(was: TrustCard, now: TrustCard) -> str:
     seen = f"{now.approval_rate:.0%} of {now.n} with an outcome were approved"
     if was.approval_rate is not None:
         seen += f" (before: {was.approval_rate:.0%} of {was.n})"
+    if was.overall == now.overall:
+        return f": {seen}"
     side = max(WEIGHTS, key=lambda name: abs(_pull(name, was, now)))
     return f", mostly by {_SIDES[side]}: {seen}"
 

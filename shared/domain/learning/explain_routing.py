@@ -20,6 +20,7 @@ from shared.domain.learning.snapshot import Snapshot
 from shared.domain.learning.wording import (
     Change,
     at_least_in_100,
+    counts_less,
     per_1000,
     ratings,
     right,
@@ -175,6 +176,11 @@ def _notes(found: list[ModelEvidence]) -> Iterator[str]:
                 f"{elsewhere} % on those in other patterns and to {max(0, 100 - own - elsewhere)} "
                 "% on what is thought of a model that nobody has tried."
             )
+        if counts_less(one):
+            yield (
+                f"The {one.n} ratings of {one.id} count as {one.n_effective:.0f}: old ones, those "
+                "from before a change and those of raters who are not proven count less."
+            )
         if one.changed_on is not None:
             yield (
                 f"{one.id} changed on {one.changed_on}, so its ratings from before count little."
@@ -234,16 +240,22 @@ def _held_back(
     if looks_good:
         one = max(looks_good, key=lambda one: one.n_effective)
         return one, shortfall(one, config)
-    unsure = [one for one in others if one.tier != "LOW"]
+    unsure = [one for one in others if one.tier != "LOW" and _may_be_as_good(one, row, new)]
     if unsure:
         one = unsure[0]
         return one, (
-            f"{one.id} costs less, but after {ratings(one)} it may still be noticeably worse "
-            "than the best"
+            f"{one.id} costs less, but {ratings(one)} are too few to be sure that it is not "
+            "noticeably worse than the best"
         )
     if row.choice is None and others:
         return others[0], shortfall(others[0], config)
     return None
+
+
+def _may_be_as_good(one: ModelFigures, row: PatternPolicy, new: Snapshot) -> bool:
+    """Whether a model looks good enough, and only lacks the proof."""
+    best = max((other for other in row.ranking if other.tier != "LOW"), key=lambda o: o.confidence)
+    return one.value >= best.value - new.config.quality_margin
 
 
 def _may_take_over(one: ModelFigures, chosen: ModelFigures | None) -> bool:

@@ -44,10 +44,15 @@ def right(one: ModelFigures) -> str:
     return f"{one.id} was right {share} times in 100, rated {one.mean_quality:.1f} of 5"
 
 
+def counts_less(one: ModelFigures) -> bool:
+    """Returns whether a model's ratings count noticeably less than their number."""
+    return one.n_effective < _COUNTS_LESS * one.n
+
+
 def ratings(one: ModelFigures) -> str:
     """Returns how many ratings that rests on, and what they still count where it is less."""
     told = f"{one.n} rating{'' if one.n == 1 else 's'}"
-    if one.n_effective < _COUNTS_LESS * one.n:
+    if counts_less(one):
         return f"{told} that count as {one.n_effective:.0f}"
     return told
 
@@ -61,7 +66,9 @@ def shortfall(one: ModelFigures, config: LearningConfig) -> str:
         counts = f"count as {one.n_effective:.1f}"
         return f"the {one.n} ratings of {one.id} {counts} today and it takes {rule.n:g}"
     if one.quality_lower < rule.quality:
-        need = f"and it takes {rule.quality:g} even if that was luck"
-        return f"{one.id} was rated {one.mean_quality:.1f} of 5 ({ratings(one)}) {need}"
-    need = f"and it takes {in_100(rule.correctness)} even if that was luck"
-    return f"{one.id} was right {in_100(one.correctness)} times in 100 ({ratings(one)}) {need}"
+        seen = f"{one.id} was rated {one.mean_quality:.1f} of 5 ({ratings(one)})"
+        least = math.floor(10 * one.quality_lower) / 10
+        return f"{seen}, which may really be only {least:.1f}, and {rule.quality:g} is needed"
+    seen = f"{one.id} was right {in_100(one.correctness)} times in 100 ({ratings(one)})"
+    least = at_least_in_100(one.correctness_lower)
+    return f"{seen}, which may really be only {least}, and {in_100(rule.correctness)} are needed"

@@ -48,3 +48,14 @@ def test_ratings_needed_count_up_to_the_least_number():
         0,
         0,
     ]
+
+
+def test_many_wrong_answers_are_counted_exactly():
+    for times in (40, 300):
+        found = first(snapshot_of(rating(times=times)))
+        wrong = wrong_until_lost(found, CONFIG)
+        fewer, enough = (
+            first(snapshot_of(rating(times=times), rating(correct=0, times=count)))
+            for count in (wrong - 1, wrong)
+        )
+        assert enough.correctness_lower < CONFIG.medium.correctness <= fewer.correctness_lower

@@ -251,3 +251,13 @@ def test_trust_that_moved_on_little_is_told_as_not_concluded():
     )
     assert (told["kind"], told["old"], told["new"]) == ("trust", 0.5, 0.772727)
     assert unchanged(None, snapshot_of(outcomes=[GOOD])) == []
+
+
+def test_trust_that_is_enabled_at_the_same_score_is_told_so():
+    [card] = snapshot_of(outcomes=[GOOD]).trust[:1]
+    before = snapshot_of().model_copy(
+        update={"trust": (card.model_copy(update={"disabled": True}),)}
+    )
+    [change] = changes(before, before.model_copy(update={"trust": (card,)}))
+    assert change["why"].startswith("Trust in a over all types stays at 0.94: 100% of 40 ")
+    assert change["why"].endswith("so it is enabled again.")

@@ -102,7 +102,8 @@ GOLDEN = {
         (
             "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, at least "
             "91 in 100 even if that was luck) at $1.00 per 1,000 answers; p/dear was rated 3.0 "
-            "of 5 (40 ratings) and it takes 3.5 even if that was luck, so p/cheap takes over."
+            "of 5 (40 ratings), which may really be only 2.9, and 3.5 is needed, so p/cheap "
+            "takes over."
         ),
     ),
     "not right often enough": (
@@ -111,8 +112,8 @@ GOLDEN = {
         (
             "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, at least "
             "91 in 100 even if that was luck) at $1.00 per 1,000 answers; p/dear was right 50 "
-            "times in 100 (40 ratings) and it takes 70 even if that was luck, so p/cheap takes "
-            "over."
+            "times in 100 (40 ratings), which may really be only 43, and 70 are needed, so "
+            "p/cheap takes over."
         ),
     ),
     "never rated": (
@@ -138,8 +139,8 @@ GOLDEN = {
         snapshot_of(rated("cheap", 20, 20)),
         (
             "No model has proved itself in code any more (p/cheap was rated 3.0 of 5 (40 "
-            "ratings) and it takes 3.5 even if that was luck), so p/dear answers as the default "
-            "instead of p/cheap."
+            "ratings), which may really be only 2.7, and 3.5 is needed), so p/dear answers as "
+            "the default instead of p/cheap."
         ),
     ),
     "no longer rated": (
@@ -185,17 +186,17 @@ HELD_BACK = {
         ),
     ),
     "not sure enough": (
-        snapshot_of(DEAR, rated("cheap", 10, 1)),
+        snapshot_of(DEAR, rated("cheap", 18, 1)),
         (
-            "Nothing changes in code: p/cheap costs less, but after 11 ratings it may still be "
-            "noticeably worse than the best, so p/dear goes on answering."
+            "Nothing changes in code: p/cheap costs less, but 19 ratings are too few to be sure "
+            "that it is not noticeably worse than the best, so p/dear goes on answering."
         ),
     ),
     "nothing proved": (
         snapshot_of(rated("cheap", 10, 10)),
         (
-            "Nothing changes in code: p/cheap was rated 3.0 of 5 (20 ratings) and it takes 3.5 "
-            "even if that was luck, so p/dear goes on answering."
+            "Nothing changes in code: p/cheap was rated 3.0 of 5 (20 ratings), which may really "
+            "be only 2.6, and 3.5 is needed, so p/dear goes on answering."
         ),
     ),
     "nothing to answer with": (
@@ -222,7 +223,10 @@ def test_a_model_that_is_dearer_or_bad_is_not_told_as_held_back():
     bad = snapshot_of(rated("dear", 300, cost=9_000_000), rated("cheap", 1, 2))
     unknown = snapshot_of(rated("dear", 300), rated("free", 3, cost=None))
     alone = snapshot_of(rated("dear", 3))
-    assert [unchanged(None, one) for one in (settled, bad, unknown, alone)] == [[], [], [], []]
+    worse = snapshot_of(DEAR, rated("cheap", 260, 40))
+    assert worse.policy.by_pattern["code"].ranking[1].tier == "HIGH"
+    for one in (settled, bad, unknown, alone, worse):
+        assert unchanged(None, one) == []
 
 
 def test_a_row_that_changes_is_not_told_as_unchanged():
@@ -346,3 +350,11 @@ def test_a_row_without_a_choice_says_what_is_missing():
     assert row.why == "No model has proved itself in code yet, so p/dear answers as the default."
     assert row.notes == ("Not yet: p/cheap has 3 of the 5 ratings it takes.",)
     assert row.ranking[0].rests_on.elsewhere > 0.9
+
+
+def test_ratings_that_count_less_are_noted():
+    [change] = changes(None, snapshot_of(rated("cheap", 30, day=DAY - 90), rated("cheap", 1)))
+    assert change["notes"][1] == (
+        "The 31 ratings of p/cheap count as 15: old ones, those from before a change and those of "
+        "raters who are not proven count less."
+    )
