@@ -81,6 +81,11 @@ async def fill(system: System) -> dict[str, list[str]]:
             summary=SECRET, evidence={"why": SECRET},
         )  # fmt: skip
     await post("/v1/keys", {"name": SECRET, "scopes": ["serve"]})
+    arms = [
+        {"name": SECRET, "share": 0.5, "provider": "local", "model": "small"},
+        {"name": "other", "share": 0.5, "provider": "other", "model": "large"},
+    ]
+    trial = (await post("/v1/experiments", {"name": SECRET, "arms": arms}))["trial_id"]
     await system.drain()
 
     async def ids(path, name):
@@ -95,6 +100,8 @@ async def fill(system: System) -> dict[str, list[str]]:
         "snapshot_id": await ids("/v1/learning/snapshots", "snapshot_id"),
         "request_id": routed,
         "recommendation_id": [open_one],
+        "rater_id": [SECRET],
+        "trial_id": [trial],
     }
 
 
@@ -103,6 +110,11 @@ BODIES = {
     "POST /v1/approvals/{entry_id}/reject": {"reason": "no"},
     "POST /v1/approvals/{entry_id}/retract": {"reason": "no"},
     "POST /v1/approvals/{entry_id}/request-revision": {"notes": "more"},
+    "POST /v1/agents/{agent_id}/reinstate": {"reason": "mended"},
+    "POST /v1/learning/snapshots/{snapshot_id}/lift-quarantine": {"reason": "a mistake"},
+    "POST /v1/experiments/{trial_id}/stop": {"reason": "enough"},
+    "POST /v1/raters/{rater_id}/set-aside": {"reason": "a script"},
+    "POST /v1/raters/{rater_id}/put-back": {"reason": "no script"},
 }
 
 
@@ -125,6 +137,9 @@ def test_the_first_workspace_sees_what_the_other_must_not(tmp_path):
             "/v1/metrics/stats",
             "/v1/models/versions",
             "/v1/routing/metrics",
+            "/v1/raters",
+            "/v1/experiments",
+            "/v1/learning/drift",
         ):
             assert SECRET in (await http.get(path)).text, path
         found = (await http.post("/v1/search", json={"text": SECRET})).json()["items"]

@@ -109,14 +109,16 @@ class World:
             "feedback": "Renewed.",
         }
 
-    def rated_by_ada(self) -> None:
-        """Has somebody called ada rate a request."""
+    def rater(self) -> str:
+        """Has somebody rate a request, and returns who."""
         self.post("/v1/feedback", {**self.rating(), "user_id": "ada"})
+        return "ada"
 
-    def ada_set_aside(self) -> None:
-        """Has ada rate, and sets her aside."""
-        self.rated_by_ada()
-        self.post("/v1/raters/ada/set-aside", {"reason": "A script."})
+    def rater_set_aside(self) -> str:
+        """Has somebody rate, sets the rater aside, and returns who it is."""
+        rater = self.rater()
+        self.post(f"/v1/raters/{rater}/set-aside", {"reason": "A script."})
+        return rater
 
     def rating(self) -> dict[str, Any]:
         """Returns the body of a rating of a request that was routed."""
