@@ -138,7 +138,7 @@ def _why_taken(
     second: ModelFigures | None,
     new: Snapshot,
 ) -> str:
-    head = f"In {pattern}, {_seen(first)} at {per_1000(first.mean_cost_usd)} per 1,000 answers"
+    head = f"In {pattern}, {_seen(first)} at {_price(first)}"
     take = f"so {first.id} takes over"
     if was is None:
         return f"{head}, {take}; nothing was settled before."
@@ -153,6 +153,11 @@ def _why_taken(
 def _seen(one: ModelFigures) -> str:
     least = f"at least {at_least_in_100(one.correctness_lower)} in 100 even if that was luck"
     return f"{right(one)} ({ratings(one)}, {least})"
+
+
+def _price(one: ModelFigures) -> str:
+    cost = per_1000(one.mean_cost_usd)
+    return cost if one.mean_cost_usd is None else f"{cost} per 1,000 answers"
 
 
 def _verdict(first: ModelFigures, second: ModelFigures) -> str:
@@ -279,8 +284,7 @@ def explained_row(row: PatternPolicy, snapshot: Snapshot) -> ExplainedRow:
         )
         notes = [f"Not yet: {shortfall(one, snapshot.config)}." for one in found[:_NOTED]]
     else:
-        cost = per_1000(chosen.mean_cost_usd)
-        why = f"In {row.pattern}, {_seen(chosen)} at {cost} per 1,000 answers, so it is chosen."
+        why = f"In {row.pattern}, {_seen(chosen)} at {_price(chosen)}, so it is chosen."
         notes = [*_notes([chosen]), *_back(chosen, None, snapshot)]
     return ExplainedRow(
         pattern=row.pattern, choice=row.choice, why=why, ranking=shown, notes=tuple(notes)

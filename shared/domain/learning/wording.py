@@ -67,8 +67,12 @@ def shortfall(one: ModelFigures, config: LearningConfig) -> str:
         return f"the {one.n} ratings of {one.id} {counts} today and it takes {rule.n:g}"
     if one.quality_lower < rule.quality:
         seen = f"{one.id} was rated {one.mean_quality:.1f} of 5 ({ratings(one)})"
-        least = math.floor(10 * one.quality_lower) / 10
-        return f"{seen}, which may really be only {least:.1f}, and {rule.quality:g} is needed"
+        if one.mean_quality < rule.quality:
+            return f"{seen} and {rule.quality:g} is needed"
+        low = math.floor(10 * one.quality_lower) / 10
+        return f"{seen}, which may really be only {low:.1f}, and {rule.quality:g} is needed"
     seen = f"{one.id} was right {in_100(one.correctness)} times in 100 ({ratings(one)})"
+    if one.correctness < rule.correctness:
+        return f"{seen} and {in_100(rule.correctness)} are needed"
     least = at_least_in_100(one.correctness_lower)
     return f"{seen}, which may really be only {least}, and {in_100(rule.correctness)} are needed"

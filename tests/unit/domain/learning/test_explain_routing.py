@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from shared.domain.learning.config import LearningConfig, ModelId
+from shared.domain.learning.config import LearningConfig, ModelId, TierRule
 from shared.domain.learning.explain import changes, unchanged
 from shared.domain.learning.explain_routing import explained_row
 from shared.domain.learning.snapshot import ChangedModel, build_snapshot
@@ -102,8 +102,7 @@ GOLDEN = {
         (
             "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, at least "
             "91 in 100 even if that was luck) at $1.00 per 1,000 answers; p/dear was rated 3.0 "
-            "of 5 (40 ratings), which may really be only 2.9, and 3.5 is needed, so p/cheap "
-            "takes over."
+            "of 5 (40 ratings) and 3.5 is needed, so p/cheap takes over."
         ),
     ),
     "not right often enough": (
@@ -112,8 +111,7 @@ GOLDEN = {
         (
             "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, at least "
             "91 in 100 even if that was luck) at $1.00 per 1,000 answers; p/dear was right 50 "
-            "times in 100 (40 ratings), which may really be only 43, and 70 are needed, so "
-            "p/cheap takes over."
+            "times in 100 (40 ratings) and 70 are needed, so p/cheap takes over."
         ),
     ),
     "never rated": (
@@ -139,8 +137,7 @@ GOLDEN = {
         snapshot_of(rated("cheap", 20, 20)),
         (
             "No model has proved itself in code any more (p/cheap was rated 3.0 of 5 (40 "
-            "ratings), which may really be only 2.7, and 3.5 is needed), so p/dear answers as "
-            "the default instead of p/cheap."
+            "ratings) and 3.5 is needed), so p/dear answers as the default instead of p/cheap."
         ),
     ),
     "no longer rated": (
@@ -195,8 +192,8 @@ HELD_BACK = {
     "nothing proved": (
         snapshot_of(rated("cheap", 10, 10)),
         (
-            "Nothing changes in code: p/cheap was rated 3.0 of 5 (20 ratings), which may really "
-            "be only 2.6, and 3.5 is needed, so p/dear goes on answering."
+            "Nothing changes in code: p/cheap was rated 3.0 of 5 (20 ratings) and 3.5 is needed, "
+            "so p/dear goes on answering."
         ),
     ),
     "nothing to answer with": (
@@ -355,6 +352,27 @@ def test_a_row_without_a_choice_says_what_is_missing():
 def test_ratings_that_count_less_are_noted():
     [change] = changes(None, snapshot_of(rated("cheap", 30, day=DAY - 90), rated("cheap", 1)))
     assert change["notes"][1] == (
-        "The 31 ratings of p/cheap count as 15: old ones, those from before a change and those of "
-        "raters who are not proven count less."
+        "The 31 ratings of p/cheap count as 15: old ones, those from before a change and "
+        "those of raters who are not proven count less."
+    )
+
+
+def test_an_unknown_cost_is_told_as_such():
+    [change] = changes(None, snapshot_of(rated("cheap", 20, cost=None)))
+    assert " even if that was luck) at unknown cost; p/dear has no ratings there" in change["why"]
+
+
+def test_a_mean_above_the_bar_is_told_with_what_it_may_really_be():
+    new = snapshot_of(rated("odd", 6, 2), DEAR)
+    whys = {one.model: one.why for one in explained_row(new.policy.by_pattern["code"], new).ranking}
+    assert whys["odd"] == (
+        "Not chosen: p/odd was rated 4.0 of 5 (8 ratings), which may really be only 3.4, and 3.5 "
+        "is needed."
+    )
+    strict = LearningConfig(medium=TierRule(n=5, quality=1, correctness=0.74))
+    new = snapshot_of(rated("rough", 60, 20), config=strict)
+    why = explained_row(new.policy.by_pattern["code"], new).ranking[0].why
+    assert why == (
+        "Not chosen: p/rough was right 75 times in 100 (80 ratings), which may really be only 70, "
+        "and 74 are needed."
     )
