@@ -50,7 +50,8 @@ def main(
 
     Entries are submitted, reviewed and searched; models' real outcomes on exam questions are rated,
     a dry run and a run learn from them, and routing is measured on questions not learned from;
-    agents earn trust; all of it is rolled back and made current again. Takes less than two minutes.
+    agents earn trust; all of it is rolled back and made current again, and readers compare routing
+    before and after in an experiment. Takes less than two minutes.
     """
     wishes = Wishes(url.rstrip("/"), own, data_dir, keep, seed, quick)
     try:

@@ -44,9 +44,14 @@ def _candidate(model: Model) -> Json:
     }
 
 
+def candidates_of(stage: Stage) -> list[Json]:
+    """Returns the models that a request may go to: all, with their prices."""
+    return [_candidate(model) for model in stage.data.models]
+
+
 async def route_test(stage: Stage, what: str) -> Routed:
     """Returns where the server sends each test prompt, exploration off, and the outcomes."""
-    candidates = [_candidate(model) for model in stage.data.models]
+    candidates = candidates_of(stage)
     place_of = {model.id: place for place, model in enumerate(stage.data.models)}
 
     async def ask(prompt: Prompt) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from demo import knowledge, routing, safety, trust, waiting
+from demo import experiment, knowledge, routing, safety, trust, waiting
 from demo.client import Api, Refused
 from demo.dataset import Dataset, load
 from demo.evaluation import stratified
@@ -82,6 +82,7 @@ async def _acts(stage: Stage, passes: int) -> tuple[routing.Routed, routing.Rout
     newest = await trust.agents(stage)
     await safety.undo(stage, start["snapshot_id"], newest, before, after)
     await safety.audit(stage)
+    await experiment.compare(stage, start["snapshot_id"], newest)
     await waiting.leave(stage)
     return before, after
 

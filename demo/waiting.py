@@ -1,4 +1,4 @@
-"""Act 10: what the demo leaves in the queue, so that a person finds something to decide.
+"""Act 11: what the demo leaves in the queue, so that a person finds something to decide.
 
 The claims contradict each other in pairs, of which one at most can be right: they are near
 duplicates, as reviewers meet them.
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 async def leave(stage: Stage) -> None:
     """Submits claims and two shortened abstracts, sends one claim back, and decides none."""
-    stage.heading("10  What waits for you")
+    stage.heading("11  What waits for you")
     bodies = [*_claims(stage), *_shortened(stage)]
     result = await stage.machine.post(
         "/v1/entries:batch", {"entries": bodies}, key=stage.key("waiting")
