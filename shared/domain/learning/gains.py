@@ -20,7 +20,7 @@ def area(points: Sequence[Point], least: float, most: float) -> float:
     """
     hull: list[Point] = []
     best = -1.0
-    for point in sorted(points):
+    for point in sorted(points, key=lambda one: (one.cost_usd, -one.correct)):
         if point.correct <= best:
             continue
         best = point.correct
