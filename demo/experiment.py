@@ -3,6 +3,7 @@
 Only prompts that were learned from are asked here: those that measure routing are never rated.
 """
 
+import asyncio
 from typing import Any
 
 from demo.client import Refused
@@ -13,6 +14,9 @@ from demo.stage import Stage
 REQUESTS = 300
 READERS = 60
 """People who ask and rate; each stays with one policy, by the session."""
+
+SEEN_WITHIN_S = 2.0
+"""How soon every process that serves knows of an experiment, as promised."""
 
 Json = dict[str, Any]
 
@@ -31,6 +35,7 @@ async def compare(stage: Stage, start: str, newest: str) -> None:
     except Refused as error:
         stage.say(f"[yellow]No experiment was started:[/] {error}")
         return
+    await asyncio.sleep(SEEN_WITHIN_S)
     prompts = stage.rng("experiment").sample(stage.data.train, k=REQUESTS)
     await stage.each("readers", list(enumerate(prompts)), lambda one: _ask(stage, *one))
     ended = await stage.machine.post(
