@@ -104,6 +104,7 @@ async def monitor(call: PageCall) -> Response:
         version=gate.version,
         states=STATES,
         amiss=[one.function for one in present if one.status in AMISS],
+        apart={one.function for one in present} - set(WATCHED.functions()),
         letters_of=Counter(one.consumer for one in letters),
         alerts=[one for one in alerts.items if one.state != "resolved"],
         resolved=[one for one in alerts.items if one.state == "resolved"],

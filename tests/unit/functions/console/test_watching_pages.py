@@ -317,6 +317,9 @@ def test_each_function_is_shown_wherever_it_runs(tmp_path, monkeypatch):
         assert "1 dead letter, see below" in shown["notify"]
         assert "cannot be asked from here" in shown["publish"]
         assert "submit, serve need a look" in text
+        assert "charts below are of the console's own process" in text
+        monkeypatch.setattr(monitor.WATCHED, "functions", lambda: get_args(FunctionName))
+        assert "charts below" not in (await http.get("/monitor")).text
 
     with_everything(tmp_path, scenario)
 
