@@ -65,27 +65,15 @@ async def record_feedback(
     judged = is_rater(caller, command)
 
     async def work(tx: Transaction) -> FeedbackRecorded:
-        decision = await tx.get(ROUTING_DECISIONS, command.request_id)
-        if decision is None:
-            raise NotFound(f"there is no request {command.request_id} in this workspace")
-        if decision.failed:
-            raise Conflict(f"no model answered request {command.request_id}: nothing to rate")
+        decision = await _rateable(tx, command.request_id)
         known = await tx.get(FEEDBACK, f"{command.request_id}:{user_id}")
-        rater = await tx.get(RATERS, user_id) if judged else None
+        if known is not None:
+            counts = Counts.of(known)
+        else:
+            counts = await _judged(deps, tx, user_id, decision, rating) if judged else Counts()
         if settings.rating_tokens:
             tx.put(ROUTING_DECISIONS, use_token(deps, caller, command, decision, now))
         rated.append(decision)
-        counts = Counts()
-        if judged and known is None:
-            verdict = judge(
-                rater or first(user_id, now),
-                given(decision, rating),
-                deps.options.learning.raters,
-            )
-            tx.put(RATERS, verdict.rater)
-            counts = Counts(verdict.standing, 0, verdict.reason)
-        elif known is not None:
-            counts = Counts.of(known)
         stands = standing(command, user_id, decision, rating, known, counts)
         tx.put(FEEDBACK, stands)
         if known is not None:
@@ -109,6 +97,26 @@ async def record_feedback(
     if rated and not done.replaced:
         _tell(rated[-1], command.quality_score, now)
     return done
+
+
+async def _rateable(tx: Transaction, request_id: str) -> RoutingDecision:
+    """Returns the decision of a request that a model answered."""
+    decision = await tx.get(ROUTING_DECISIONS, request_id)
+    if decision is None:
+        raise NotFound(f"there is no request {request_id} in this workspace")
+    if decision.failed:
+        raise Conflict(f"no model answered request {request_id}: nothing to rate")
+    return decision
+
+
+async def _judged(
+    deps: Deps, tx: Transaction, user_id: str, decision: RoutingDecision, rating: Rating
+) -> "Counts":
+    """Returns what a person's first rating of a request counts, and notes it of the rater."""
+    rater = await tx.get(RATERS, user_id) or first(user_id, rating.rated_at)
+    verdict = judge(rater, given(decision, rating), deps.options.learning.raters)
+    tx.put(RATERS, verdict.rater)
+    return Counts(verdict.standing, 0, verdict.reason)
 
 
 def _tell(decision: RoutingDecision, quality_score: int, now: Timestamp) -> None:

@@ -110,11 +110,7 @@ def fold(
         group = _outcome_key(outcome)
         _put(by_agent, group, _outcome_evidence(outcome, weight(outcome.day, half_life)))
     for one in quality:
-        total = QualityFigures(one.n, one.quality, one.quality_squared, one.correct)
-        merged = _plus(by_snapshot.get(one.snapshot_id, QualityFigures()), total)
-        by_snapshot[one.snapshot_id] = merged
-        if not any(merged):
-            del by_snapshot[one.snapshot_id]
+        _put_quality(by_snapshot, one)
     known = dict(state.changes)
     fresh = [one for one in changes if one[1].place > state.changes_watermark]
     known.update(fresh)
@@ -189,6 +185,14 @@ def _put(groups: dict[K, Evidence[F]], key: K, new: Evidence[F]) -> None:
     groups[key] = merged
     if merged.is_nothing:
         del groups[key]
+
+
+def _put_quality(by_snapshot: dict[str, QualityFigures], new: QualitySums) -> None:
+    total = QualityFigures(new.n, new.quality, new.quality_squared, new.correct)
+    merged = _plus(by_snapshot.get(new.snapshot_id, QualityFigures()), total)
+    by_snapshot[new.snapshot_id] = merged
+    if not any(merged):
+        del by_snapshot[new.snapshot_id]
 
 
 def _put_logged(logged: dict[RatingKey, Logged], key: RatingKey, new: Logged) -> None:
