@@ -16,6 +16,7 @@ from shared.domain.learning.state import LearningState, fold
 from shared.domain.learning.sums import RatingSums
 from shared.errors import InvalidInput
 from shared.services.deps import Deps
+from shared.services.drifting import changes_after
 from shared.services.foreseeing import foresee
 from shared.services.unit import settings_of
 
@@ -54,7 +55,9 @@ class Replay(NamedTuple):
 async def replay(deps: Deps, workspace: str, worths: Sequence[float]) -> Replay:
     """Returns what learning from this workspace's log would have been worth.
 
-    Changes of models that were detected are not taken into account: every epoch counts alike.
+    A change of a model counts from the slice in which it was proven: what was learned of the model
+    before counts little from then on, as in a run. Slices are judged as they were, each rating
+    alike.
 
     Raises:
         InvalidInput: the log has too few rows to be divided.
@@ -79,7 +82,8 @@ async def replay(deps: Deps, workspace: str, worths: Sequence[float]) -> Replay:
             halfway = policy
         if place >= count // 2:
             later = fold(later, ratings=rows)
-        known = fold(known, ratings=rows)
+        changes = await changes_after(deps, workspace, start, upto=end)
+        known = fold(known, ratings=rows, changes=changes)
     frontier = tuple(_under(deps, settings, later, halfway, worth) for worth in worths)
     return Replay(tuple(steps), frontier)
 

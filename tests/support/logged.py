@@ -1,6 +1,7 @@
 """Rated requests of two models in the evidence log, each model drawn half of the time."""
 
 import random
+from collections.abc import Sequence
 
 from shared.domain.feedback import RatingEvidence
 from shared.domain.times import day_number
@@ -16,9 +17,13 @@ RIGHT = (0.5, 0.9)
 async def logged(store: Store, count: int, workspace: str = WORKSPACE) -> None:
     """Stores rated requests, each model drawn half of the time; the large one is better."""
     chance = random.Random(5)
-
     rows = [one_of(number, int(chance.random() < RIGHT[number % 2])) for number in range(count)]
-    for start in range(0, count, 500):
+    await append(store, rows, workspace)
+
+
+async def append(store: Store, rows: Sequence[RatingEvidence], workspace: str = WORKSPACE) -> None:
+    """Stores ratings in this order."""
+    for start in range(0, len(rows), 500):
 
         async def write(tx: Transaction, start: int = start) -> None:
             for row in rows[start : start + 500]:
