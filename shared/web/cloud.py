@@ -9,12 +9,19 @@ the tests, which mount the app itself, start in half the time.
 import sys
 from collections.abc import Awaitable, Callable
 
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 
 from shared.web.app import Api
 
 Target = Callable[[Request], Awaitable[Response]]
+
+
+class _AnyPath(PathConvertor):
+    """Any path, also one with a line break in it, which the framework's own route leaves out."""
+
+    regex = "(?s:.*)"
 
 
 def cloud_function(app: Api, start: Callable[[], object]) -> Target:
@@ -36,6 +43,7 @@ def cloud_function(app: Api, start: Callable[[], object]) -> Target:
         return target
     import functions_framework.aio  # noqa: PLC0415
 
+    register_url_convertor("path", _AnyPath())  # the framework's route, made after this, asks it
     functions_framework.aio.http(target)
     start()
     return target

@@ -412,9 +412,10 @@ def test_a_function_alone_answers_as_the_server_does(folder, function):
         with httpx.Client(base_url=alone.url, headers=server.headers, timeout=30) as http:
             assert httpx.get(f"{alone.url}/metrics").status_code == 401
             assert http.get("/metrics").headers["content-type"].startswith("application/openm")
-            missing = http.get("/nothing/here")
-            assert missing.status_code == 404
-            assert missing.headers["content-type"] == "application/problem+json"
+            for path in ("/nothing/here", "/nothing/of%0Atwo%0Alines%0A"):
+                missing = http.get(path)
+                assert missing.status_code == 404
+                assert missing.headers["content-type"] == "application/problem+json"
             if function in ASKS:
                 answer = http.get(ASKS[function].format(entry_id))
                 assert answer.status_code == 200, answer.text
