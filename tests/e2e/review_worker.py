@@ -1,4 +1,4 @@
-"""One reviewer in a process of its own, for races on one file.
+"""One reviewer in a process of its own, for races on one store.
 
     python -m tests.e2e.review_worker FOLDER REVIEWER decide|claim < entry ids, one a line
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from shared.errors import Conflict
 from shared.messages.reviewing import Approve, ClaimEntry
 from shared.services import claiming, reviewing
+from tests.support.joining import join
 from tests.support.system import System, caller
 
 AT_ONCE = 4
@@ -53,4 +54,5 @@ async def main(root: Path, reviewer: str, action: str) -> None:
 
 
 if __name__ == "__main__":
+    join()
     asyncio.run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))

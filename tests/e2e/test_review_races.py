@@ -121,8 +121,7 @@ def race_in_processes(root, action, ids, reviewers=REVIEWERS):
             worker.stdout.close()
 
 
-@pytest.mark.embedded("its processes share a folder")
-def test_two_processes_race_on_one_file(tmp_path):
+def test_two_processes_race_on_one_store(tmp_path):
     ids = play(tmp_path, lambda system: fill(system, 100))
     mine, theirs = race_in_processes(tmp_path, "decide", ids)
 
@@ -138,7 +137,6 @@ def test_two_processes_race_on_one_file(tmp_path):
     play(tmp_path, check, seed=99)
 
 
-@pytest.mark.embedded("its processes share a folder")
 def test_claims_race_between_processes(tmp_path):
     ids = play(tmp_path, lambda system: fill(system, 50))
     mine, theirs = race_in_processes(tmp_path, "claim", ids)

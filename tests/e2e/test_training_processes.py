@@ -1,18 +1,14 @@
-"""Promise 6 between processes that share a folder: one run at a time, also where one is killed."""
+"""Promise 6 between processes that share a store: one run at a time, also where one is killed."""
 
 import json
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from shared.domain.learning.runs import RUNS
 from shared.services.leasing import DIED, LEASE_S
 from tests.support.learning import evidence, head, run, runs
 from tests.support.system import WORKSPACE, play
-
-pytestmark = pytest.mark.embedded("its processes share a folder")
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.support.joining import join
 from tests.support.learning import run
 from tests.support.system import System
 
@@ -41,4 +42,5 @@ async def main(root: Path, seed: int, *, hold: bool) -> None:
 
 
 if __name__ == "__main__":
+    join()
     asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), hold=sys.argv[3:] == ["hold"]))
