@@ -79,7 +79,6 @@ async def learning(call: PageCall) -> Response:
         trials.canaries_of(call),
     )
     drift = await _drift(call)
-    quarantines = await trials.quarantines_of(call, [one.snapshot_id for one in snapshots.items])
     points = list(reversed(trends.items))
     last = next((run for run in runs.items if run.status == "succeeded" and not run.dry_run), None)
     charts = [
@@ -97,7 +96,6 @@ async def learning(call: PageCall) -> Response:
         told=insights.insights,
         runs=runs,
         snapshots=snapshots.items,
-        quarantines=quarantines,
         charts=charts,
         canaries=canaries,
         drift=drift,

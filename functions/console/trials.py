@@ -13,7 +13,6 @@ from functions.console.charts import Interval, IntervalChart
 from functions.console.rendering import render
 from functions.console.showing import page_url, short
 from shared import bootstrap
-from shared.domain.learning.runs import SNAPSHOTS
 from shared.domain.learning.trials import Arm, Comparison, Guardrail, Metric
 from shared.domain.times import seconds_between
 from shared.errors import InvalidInput
@@ -213,12 +212,6 @@ async def canary_for(call: PageCall, snapshot_id: str | None) -> TrialView | Non
     status = await canarying.status(bootstrap.deps(), call.caller)
     known = [one for one in (status.running, status.last) if one is not None]
     return next((one for one in known if one.arms[-1].snapshot_id == snapshot_id), None)
-
-
-async def quarantines_of(call: PageCall, snapshot_ids: Sequence[str]) -> dict[str, str]:
-    """Returns why snapshots may not become current, by id; those that may are left out."""
-    found = await bootstrap.deps().store.get_many(call.caller.workspace, SNAPSHOTS, snapshot_ids)
-    return {one.id: one.quarantine for one in found if one is not None and one.quarantine}
 
 
 def shown(trial: TrialView, now: str) -> Shown:

@@ -8,6 +8,7 @@ from shared.domain.access import LearningMode
 from shared.domain.learning.changes import DriftStatus
 from shared.domain.learning.drift import Direction
 from shared.domain.learning.patterns import Category, PatternCard
+from shared.domain.learning.runs import Quarantine
 from shared.domain.learning.trust import TrustCard
 from shared.domain.times import Timestamp
 from shared.messages.base import Answer, Command, Note, PageParams, QueryParams
@@ -69,7 +70,11 @@ class LearningStatus(Answer):
 
 
 class SnapshotView(Answer):
-    """A version of what was learned, and whether it is served."""
+    """A version of what was learned, and whether it is served.
+
+    `quarantine` says why it may not become current, since when, and by what receipt; null where it
+    may.
+    """
 
     snapshot_id: str
     current: bool
@@ -79,6 +84,7 @@ class SnapshotView(Answer):
     created_at: Timestamp
     ratings_watermark: int
     outcomes_watermark: int
+    quarantine: Quarantine | None
     metrics: dict[str, JsonValue]
 
 

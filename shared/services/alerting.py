@@ -1,7 +1,8 @@
 """Alerts: a rule fired, and people should know; at most one open alert for each key.
 
 Invariant: an alert is open exactly as long as its `AlertKey` points to it, so that raising it again
-neither makes a second one nor tells people twice.
+neither makes a second one nor tells people twice. What ends with an alert has it in its own
+transaction (`fired`, `open_in`, `put_raised`, `put_resolved`), so that no crash comes between.
 """
 
 import hashlib
@@ -20,6 +21,7 @@ from shared.domain.operations import (
     AlertRule,
     Severity,
 )
+from shared.domain.times import Timestamp
 from shared.errors import Conflict, NotFound
 from shared.messages.monitoring import AlertView
 from shared.ports import Transaction
@@ -54,22 +56,20 @@ async def raise_alert(
     Returns:
         The open alert; None where the workspace has turned the rule off.
     """
-    chosen = await rule_of(deps, workspace, rule)
-    if not chosen.enabled:
+    fresh = await fired(
+        deps,
+        workspace,
+        rule=rule,
+        key=key,
+        summary=summary,
+        evidence=evidence,
+        severity=severity,
+    )
+    if fresh is None:
         return None
-    fresh = _new_alert(deps, rule, key, severity or chosen.severity, summary, evidence)
-    caller = _ourselves(workspace)
 
     async def work(tx: Transaction) -> Alert:
-        pointer = await tx.get(ALERT_KEYS, _key_id(key))
-        known = None if pointer is None else await tx.get(ALERTS, pointer.alert_id)
-        if known is not None:
-            return _update(tx, caller, known, fresh)
-        tx.create(ALERTS, fresh)
-        tx.put(ALERT_KEYS, AlertKey(id=_key_id(key), alert_id=fresh.id))
-        tx.audit(audited(caller, fresh.raised_at, "alert.raised", fresh.id, rule=rule, key=key))
-        tx.emit(event(deps, caller, fresh.raised_at, "alert.raised", fresh.id, **_facts(fresh)))
-        return fresh
+        return put_raised(tx, deps, workspace, fresh, await open_in(tx, key))
 
     return await deps.store.transact(workspace, work)
 
@@ -79,23 +79,76 @@ async def resolve_alert(deps: Deps, workspace: str, *, key: str, reason: str) ->
     if await deps.store.get(workspace, ALERT_KEYS, _key_id(key)) is None:
         return None
     now = deps.clock.now_text()
-    caller = _ourselves(workspace)
 
     async def work(tx: Transaction) -> Alert | None:
-        pointer = await tx.get(ALERT_KEYS, _key_id(key))
-        known = None if pointer is None else await tx.get(ALERTS, pointer.alert_id)
-        if known is None:
-            return None
-        changes = {"state": "resolved", "resolved_at": now, "updated_at": now}
-        resolved = known.model_copy(update=changes)
-        tx.put(ALERTS, resolved)
-        tx.delete(ALERT_KEYS, _key_id(key))
-        tx.audit(audited(caller, now, "alert.resolved", known.id, key=key, reason=reason))
-        facts = {**_facts(resolved), "reason": reason}
-        tx.emit(event(deps, caller, now, "alert.resolved", known.id, **facts))
-        return resolved
+        known = await open_in(tx, key)
+        return known and put_resolved(tx, deps, workspace, known, reason, now)
 
     return await deps.store.transact(workspace, work)
+
+
+async def fired(
+    deps: Deps,
+    workspace: str,
+    *,
+    rule: RuleName,
+    key: str,
+    summary: str,
+    evidence: Mapping[str, JsonValue],
+    severity: Severity | None = None,
+) -> Alert | None:
+    """Returns the alert that a rule opens, see `raise_alert`; writes nothing.
+
+    None where the workspace has turned the rule off.
+    """
+    chosen = await rule_of(deps, workspace, rule)
+    if not chosen.enabled:
+        return None
+    return _new_alert(deps, rule, key, severity or chosen.severity, summary, evidence)
+
+
+async def open_in(tx: Transaction, key: str) -> Alert | None:
+    """Returns the alert that is open for a key; a transaction reads before it writes."""
+    pointer = await tx.get(ALERT_KEYS, _key_id(key))
+    return None if pointer is None else await tx.get(ALERTS, pointer.alert_id)
+
+
+def put_raised(
+    tx: Transaction, deps: Deps, workspace: str, fresh: Alert, known: Alert | None
+) -> Alert:
+    """Writes into a transaction that an alert fired, and returns the open one.
+
+    Args:
+        tx: which.
+        deps: the ports.
+        workspace: whose.
+        fresh: what `fired` returned.
+        known: what `open_in` returned.
+    """
+    caller = _ourselves(workspace)
+    if known is not None:
+        return _update(tx, caller, known, fresh)
+    rule, key, now = fresh.rule, fresh.key, fresh.raised_at
+    tx.create(ALERTS, fresh)
+    tx.put(ALERT_KEYS, AlertKey(id=_key_id(key), alert_id=fresh.id))
+    tx.audit(audited(caller, now, "alert.raised", fresh.id, rule=rule, key=key))
+    tx.emit(event(deps, caller, now, "alert.raised", fresh.id, **_facts(fresh)))
+    return fresh
+
+
+def put_resolved(
+    tx: Transaction, deps: Deps, workspace: str, known: Alert, reason: str, now: Timestamp
+) -> Alert:
+    """Writes into a transaction that an open alert is resolved, and returns it."""
+    caller = _ourselves(workspace)
+    changes = {"state": "resolved", "resolved_at": now, "updated_at": now}
+    resolved = known.model_copy(update=changes)
+    tx.put(ALERTS, resolved)
+    tx.delete(ALERT_KEYS, _key_id(known.key))
+    tx.audit(audited(caller, now, "alert.resolved", known.id, key=known.key, reason=reason))
+    facts = {**_facts(resolved), "reason": reason}
+    tx.emit(event(deps, caller, now, "alert.resolved", known.id, **facts))
+    return resolved
 
 
 async def open_alert(deps: Deps, workspace: str, key: str) -> str | None:

@@ -3,7 +3,8 @@
     apply (begins it) → look, look, … → promoted | reverted | undecided
 
 Invariant: promoting is one transaction that moves the pointer, ends the canary and keeps the
-receipt; until then every request outside of the share is served what was current.
+receipt, and so is reverting with its alert; until then every request outside of the share is served
+what was current.
 """
 
 import asyncio
@@ -14,8 +15,9 @@ from pydantic import JsonValue
 
 from shared.domain.access import Caller, IdempotencyKey, WorkspaceSettings
 from shared.domain.learning.canary import Judgement, Rules, judge
-from shared.domain.learning.runs import SNAPSHOTS, LearningHead
+from shared.domain.learning.runs import SNAPSHOTS, LearningHead, Quarantine
 from shared.domain.learning.trials import CANDIDATE, TRIALS, Trial, TrialState
+from shared.domain.operations import Alert
 from shared.domain.records import Filter, Order
 from shared.domain.times import seconds_between
 from shared.errors import Conflict, CorruptData, NotFound
@@ -28,7 +30,7 @@ from shared.messages.trials import (
     TrialView,
 )
 from shared.ports import Transaction
-from shared.services.alerting import raise_alert, resolve_alert, rule_of
+from shared.services.alerting import fired, open_in, put_raised, put_resolved, rule_of
 from shared.services.applying import pointer
 from shared.services.deps import Deps
 from shared.services.following import follow_up
@@ -68,14 +70,12 @@ async def look(deps: Deps, workspace: str, head: LearningHead) -> None:
     if ending is None:
         await note(deps, workspace, seen)
         return
+    alert = await _alert(deps, workspace, seen, judged) if ending.state == "reverted" else None
     try:
-        await _finish(deps, caller, None, seen, ending, quarantine=judged.quarantine)
+        await _finish(deps, caller, None, seen, ending, quarantine=judged.quarantine, alert=alert)
     except (Conflict, CorruptData, NotFound) as error:
         extra = {"workspace": workspace, "trial_id": trial.id, "detail": error.detail}
         logger.warning("canary.not_ended", extra=extra)
-        return
-    if ending.state == "reverted":
-        await _alert(deps, workspace, seen, judged)
 
 
 async def promote(
@@ -121,19 +121,21 @@ async def lift_quarantine(
 
     async def work(tx: Transaction) -> QuarantineLifted:
         info = await tx.get(SNAPSHOTS, snapshot_id)
+        alert = await open_in(tx, ALERT_KEY)
         if info is None:
             raise NotFound(f"there is no snapshot {snapshot_id} in this workspace")
         if info.quarantine is None:
             raise Conflict(f"snapshot {snapshot_id} is not in quarantine")
         tx.put(SNAPSHOTS, info.model_copy(update={"quarantine": None}))
-        facts: dict[str, JsonValue] = {"reason": command.reason, "quarantine": info.quarantine}
+        why = str(info.quarantine)
+        facts: dict[str, JsonValue] = {"reason": command.reason, "quarantine": why}
         tx.audit(audited(caller, now, "learning.quarantine_lifted", snapshot_id, **facts))
-        return QuarantineLifted(snapshot_id=snapshot_id, quarantine=info.quarantine)
+        if alert is not None:
+            reason = f"the quarantine of {snapshot_id} was lifted by {caller.subject}"
+            put_resolved(tx, deps, caller.workspace, alert, reason, now)
+        return QuarantineLifted(snapshot_id=snapshot_id, quarantine=why)
 
-    done = await once(deps, caller, key, QuarantineLifted, work)
-    reason = f"the quarantine of {snapshot_id} was lifted by {caller.subject}"
-    await resolve_alert(deps, caller.workspace, key=ALERT_KEY, reason=reason)
-    return done
+    return await once(deps, caller, key, QuarantineLifted, work)
 
 
 async def _judged(
@@ -196,9 +198,11 @@ async def _finish(
     ending: Ending,
     *,
     quarantine: bool,
+    alert: Alert | None = None,
 ) -> TrialView:
-    """Ends the canary in one transaction: pointer, trial, quarantine, audit record and event."""
-    if seen is not None and ending.state == "promoted":
+    """Ends the canary in one transaction: pointer, trial, quarantine, alert, record and event."""
+    promoted = ending.state == "promoted"
+    if seen is not None and promoted:
         await open_snapshot(deps, caller.workspace, str(seen.arm(CANDIDATE).snapshot_id))
     now = deps.clock.now_text()
 
@@ -207,12 +211,8 @@ async def _finish(
         trial = seen or known
         candidate_id = str(trial.arm(CANDIDATE).snapshot_id)
         info = await tx.get(SNAPSHOTS, candidate_id)
-        moved: Mapping[str, object] = {}
-        if ending.state == "promoted":
-            moved = pointer(head, candidate_id, now)
-        if quarantine and info is not None:
-            kept = {"quarantine": f"{trial.id}, {now}: {ending.words}"}
-            tx.put(SNAPSHOTS, info.model_copy(update=kept))
+        is_open = await open_in(tx, ALERT_KEY)
+        moved: Mapping[str, object] = pointer(head, candidate_id, now) if promoted else {}
         evidence: dict[str, JsonValue] = {
             "candidate_id": candidate_id,
             "current_id": head.current_id,
@@ -220,20 +220,29 @@ async def _finish(
             **ending.evidence,
         }
         done = Ending(ending.state, ending.words, evidence, moved)
-        return view(end(tx, deps, caller, head, trial, done, now))
+        ended = end(tx, deps, caller, head, trial, done, now)
+        if quarantine and info is not None:
+            kept = Quarantine(trial_id=trial.id, since=now, why=ending.words, receipt=ended.receipt)
+            tx.put(SNAPSHOTS, info.model_copy(update={"quarantine": kept}))
+        if alert is not None:
+            put_raised(tx, deps, caller.workspace, alert, is_open)
+        elif promoted and is_open is not None:
+            put_resolved(tx, deps, caller.workspace, is_open, _HELD_UP, now)
+        return view(ended)
 
     done = await once(deps, caller, key, TrialView, work)
-    if ending.state == "promoted":
-        reason = "a later candidate held up and is current"
-        await resolve_alert(deps, caller.workspace, key=ALERT_KEY, reason=reason)
+    if promoted:
         await follow_up(deps, caller.workspace)
     return done
 
 
-async def _alert(deps: Deps, workspace: str, trial: Trial, judged: Judgement) -> None:
+_HELD_UP = "a later candidate held up and is current"
+
+
+async def _alert(deps: Deps, workspace: str, trial: Trial, judged: Judgement) -> Alert | None:
     candidate_id = trial.arm(CANDIDATE).snapshot_id
     what = "reverted and quarantined" if judged.quarantine else "reverted"
-    await raise_alert(
+    return await fired(
         deps,
         workspace,
         rule="canary_reverted",

@@ -16,12 +16,13 @@ from shared.domain.learning.config import ModelId
 from shared.domain.learning.experiments import Analysis, analyse
 from shared.domain.learning.runs import LEARNING_HEADS, SNAPSHOTS, LearningHead
 from shared.domain.learning.trials import TRIALS, Arm, Trial
+from shared.domain.operations import Alert
 from shared.domain.records import Filter, Order
 from shared.errors import Conflict, FieldProblem, InvalidInput, NotFound
 from shared.messages.base import Page, PageParams
 from shared.messages.trials import NewArm, StartExperiment, StopExperiment, TrialView
 from shared.ports import Transaction
-from shared.services.alerting import raise_alert, resolve_alert
+from shared.services.alerting import fired, open_in, put_raised, put_resolved
 from shared.services.deps import Deps
 from shared.services.leasing import holds
 from shared.services.snapshots import HEAD
@@ -67,6 +68,7 @@ async def start(
 
     async def work(tx: Transaction) -> TrialView:
         head = await tx.get(LEARNING_HEADS, HEAD) or LearningHead(id=HEAD)
+        alert = await open_in(tx, ALERT_KEY)
         await _check_snapshots(tx, arms)
         if head.trial is not None:
             raise Conflict(f"{head.trial.id} is under way: one canary or experiment at a time")
@@ -76,12 +78,11 @@ async def start(
         tx.create(TRIALS, opening.trial)
         told: list[JsonValue] = [one.model_dump(mode="json") for one in arms]
         tx.audit(audited(caller, now, "experiment.started", opening.trial.id, arms=told))
+        if alert is not None:
+            put_resolved(tx, deps, caller.workspace, alert, f"{opening.trial.id} began", now)
         return view(opening.trial)
 
-    begun = await once(deps, caller, key, TrialView, work)
-    reason = f"{begun.trial_id} began"
-    await resolve_alert(deps, caller.workspace, key=ALERT_KEY, reason=reason)
-    return begun
+    return await once(deps, caller, key, TrialView, work)
 
 
 async def list_experiments(deps: Deps, caller: Caller, params: PageParams) -> Page[TrialView]:
@@ -135,21 +136,23 @@ async def look(deps: Deps, workspace: str, head: LearningHead) -> None:
         return
     caller = Caller(workspace, OURSELVES, system=True)
     ending = Ending("stopped" if found.stopped_by else "ended", found.words, _evidence(found))
+    alert = await _alert(deps, workspace, trial, found) if found.stopped_by is not None else None
     try:
-        await _finish(deps, caller, None, seen, ending)
+        await _finish(deps, caller, None, seen, ending, alert)
     except Conflict as error:
         extra = {"workspace": workspace, "trial_id": trial.id, "detail": error.detail}
         logger.warning("experiment.not_ended", extra=extra)
-        return
-    if found.stopped_by is not None:
-        await raise_alert(
-            deps,
-            workspace,
-            rule="experiment_stopped",
-            key=ALERT_KEY,
-            summary=f"Experiment {trial.id} ({trial.name}) was stopped by a guardrail.",
-            evidence={"words": found.words, **_evidence(found)},
-        )
+
+
+async def _alert(deps: Deps, workspace: str, trial: Trial, found: Analysis) -> Alert | None:
+    return await fired(
+        deps,
+        workspace,
+        rule="experiment_stopped",
+        key=ALERT_KEY,
+        summary=f"Experiment {trial.id} ({trial.name}) was stopped by a guardrail.",
+        evidence={"words": found.words, **_evidence(found)},
+    )
 
 
 async def _experiment(deps: Deps, workspace: str, trial_id: str) -> Trial:
@@ -160,13 +163,23 @@ async def _experiment(deps: Deps, workspace: str, trial_id: str) -> Trial:
 
 
 async def _finish(
-    deps: Deps, caller: Caller, key: IdempotencyKey | None, seen: Trial, ending: Ending
+    deps: Deps,
+    caller: Caller,
+    key: IdempotencyKey | None,
+    seen: Trial,
+    ending: Ending,
+    alert: Alert | None = None,
 ) -> TrialView:
+    """Ends the experiment in one transaction: trial, alert, audit record and event."""
     now = deps.clock.now_text()
 
     async def work(tx: Transaction) -> TrialView:
         head, _ = await running(tx, "experiment", seen.id)
-        return view(end(tx, deps, caller, head, seen, ending, now))
+        is_open = await open_in(tx, ALERT_KEY) if alert is not None else None
+        ended = end(tx, deps, caller, head, seen, ending, now)
+        if alert is not None:
+            put_raised(tx, deps, caller.workspace, alert, is_open)
+        return view(ended)
 
     return await once(deps, caller, key, TrialView, work)
 

@@ -66,7 +66,8 @@ def _after(owner: type, name: str, step: str) -> None:
     setattr(owner, name, wrapped)
 
 
-def _wrap_connection() -> None:
+def wrap_connection() -> None:
+    """Has every commit of this process pass the steps around it."""
     plain = sqlite_writer.GroupWriter.__init__
 
     def init(self: Any, connection: Any, *args: Any, **kwargs: Any) -> None:
@@ -77,7 +78,7 @@ def _wrap_connection() -> None:
 
 
 if __name__ == "__main__":
-    _wrap_connection()
+    wrap_connection()
     _before(sqlite_transaction.SqliteTransaction, "flush", "transaction")
     _after(FolderBlobs, "put", "object")
     _after(InProcessBus, "_deliver", "delivered")

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from shared.domain.learning.trials import ActiveTrial
 from shared.domain.records import Collection, Query, Record
@@ -44,12 +44,30 @@ class TrainingRun(Record):
     error: str | None = None
 
 
+class Quarantine(BaseModel):
+    """Why a snapshot may not become current, since when, and what that rests on.
+
+    `receipt` is that of the canary `trial_id` that ended with it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    trial_id: str
+    since: Timestamp
+    why: str
+    receipt: dict[str, JsonValue] = Field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Returns it in one line."""
+        return f"{self.trial_id}, {self.since}: {self.why}"
+
+
 class SnapshotInfo(Record):
     """What is known of a snapshot without opening it.
 
     `id` is `snap_` and the head of its content's SHA-256.
     The content is the blob `blob_key`, the sums that it was made of are `state_key`. `quarantine`
-    says why it may not become current until a person lifts that; None where it may.
+    is None where it may become current; a person lifts it.
     """
 
     parent_id: str | None
@@ -60,7 +78,7 @@ class SnapshotInfo(Record):
     ratings_watermark: int
     outcomes_watermark: int
     created_at: Timestamp
-    quarantine: str | None = None
+    quarantine: Quarantine | None = None
     metrics: dict[str, JsonValue] = Field(default_factory=dict)
 
 

@@ -6,8 +6,9 @@ from shared.domain.learning.runs import RUNS, SNAPSHOTS
 from shared.domain.learning.trials import TRIALS
 from shared.domain.operations import ALERTS
 from shared.errors import Conflict, NotFound, Unavailable
+from shared.messages.base import PageParams
 from shared.messages.trials import EndCanary, LiftQuarantine, RevertCanary
-from shared.services import canarying
+from shared.services import canarying, learning_status
 from shared.services.watching_trials import look
 from tests.support.learning import ADMIN, evidence, head, run
 from tests.support.system import WORKSPACE, caller, play
@@ -111,7 +112,11 @@ def test_a_real_fall_is_reverted_quarantined_and_told(tmp_path):
         assert "a real fall of more than 10%" in trial.outcome
         assert await alerts(system) == [("canary_reverted", "critical", "open")]
         info = await system.store.get(WORKSPACE, SNAPSHOTS, second)
-        assert trial_id in info.quarantine
+        kept = info.quarantine
+        assert (kept.trial_id, kept.why, kept.receipt) == (trial_id, trial.outcome, trial.receipt)
+        assert kept.since == trial.ended_at
+        shown = (await learning_status.snapshots(system.deps, ADMIN, PageParams())).items
+        assert {one.snapshot_id: one.quarantine for one in shown} == {first: None, second: kept}
 
     play(tmp_path, scenario)
 

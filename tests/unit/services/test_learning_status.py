@@ -75,6 +75,7 @@ def test_snapshots_say_which_one_is_current(tmp_path):
             (first, True),
         ]
         assert found.items[0].parent_id == first
+        assert [one.quarantine for one in found.items] == [None, None]
 
     play(tmp_path, scenario)
 

@@ -154,7 +154,12 @@ def test_a_canary_is_taken_back_into_quarantine_and_that_is_lifted(tmp_path):
         assert (await head(system)).current_id == before
         assert (await system.store.get(WORKSPACE, SNAPSHOTS, candidate)).quarantine is not None
         lift = f"/learning/snapshots/{candidate}/lift-quarantine"
-        assert lift in (await http.get("/learning")).text
+        page = (await http.get("/learning")).text
+        assert lift in page
+        words = words_of(page)
+        assert "It may not become current, since" in words
+        assert f"Reverted by ada: {SURE['reason']}" in words
+        assert f"Receipt of canary {trial.trial_id} Decided by ada" in words
         answer = await http.post(lift, data=SURE)
         assert "The quarantine is lifted" in (await http.get(answer.headers["location"])).text
         assert (await system.store.get(WORKSPACE, SNAPSHOTS, candidate)).quarantine is None
