@@ -1,6 +1,6 @@
 """Plays learning on real data against baselines, with seeds and intervals; writes tables and plots.
 
-    python -m bench.learning [PART ...] [--seeds 20] [--replications 500] [--out FOLDER]
+    python -m bench.learning [PART ...] [--seeds 20] [--replications 500] [--jobs N] [--out FOLDER]
 
 Learns on train only and measures on test only. The learner is the running system's own modules; see
 shared/domain/learning/simulation.py. A part is a module of this package with `report(options)`,
@@ -8,6 +8,10 @@ which returns the lines of its page; without names all are run, and results.md i
 """
 
 import argparse
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from importlib import import_module
 from pathlib import Path
 
@@ -26,12 +30,27 @@ PARTS = {
 """One line for each part: the module and what it shows."""
 
 
-def run(part: str, options: Options) -> None:
-    """Runs one part, prints its page and writes it."""
+LONGEST_FIRST = ("attacks", "crowd")
+"""Parts that take longest, so that they are begun first where parts run side by side."""
+
+
+def run(part: str, options: Options) -> str:
+    """Runs one part, writes its page and returns it."""
     lines: list[str] = import_module(f"bench.learning.{part}").report(options)
     page = "\n".join([*lines, ""])
     (options.out / f"{part}.md").write_text(page)
-    print(page, flush=True)
+    return page
+
+
+def run_all(parts: Sequence[str], options: Options, jobs: int) -> None:
+    """Runs parts in `jobs` processes and prints each one's page when it is done."""
+    order = sorted(parts, key=lambda part: part not in LONGEST_FIRST)
+    with ProcessPoolExecutor(jobs) as pool:
+        waiting = {pool.submit(run, part, options): part for part in order}
+        for done, one in enumerate(as_completed(waiting), 1):
+            print(one.result(), flush=True)
+            left = f", {len(order) - done} to go" if done < len(order) else ""
+            print(f"{waiting[one]} is done{left}", file=sys.stderr, flush=True)
 
 
 def overview(options: Options) -> str:
@@ -47,6 +66,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--replications", type=int, default=500)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--out", type=Path, default=HERE / "results")
     chosen = parser.parse_args()
     unknown = sorted(set(chosen.parts) - PARTS.keys())
@@ -54,8 +74,7 @@ def main() -> None:
         parser.error(f"there is no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
     options = Options(chosen.seeds, chosen.replications, chosen.out)
     options.out.mkdir(parents=True, exist_ok=True)
-    for part in chosen.parts or PARTS:
-        run(part, options)
+    run_all(chosen.parts or list(PARTS), options, max(1, chosen.jobs))
     if not chosen.parts:
         (options.out / "results.md").write_text(overview(options))
 
