@@ -213,6 +213,13 @@ def test_each_declared_question_is_answered_from_an_index_without_sorting(
         assert f"({name} = " in condition, lines
 
 
+@pytest.mark.parametrize("actor_or_action", ["actor", "action"])
+def test_audit_records_of_someone_or_of_a_kind_are_found_by_an_index(migrated, actor_or_action):
+    sql = f"SELECT hash FROM audit_log WHERE workspace = %s AND {actor_or_action} = %s AND seq < %s"
+    lines = plan(migrated, f"{sql} ORDER BY seq DESC LIMIT 50", (HERE, "x", 9))
+    assert any(f"audit_log_by_{actor_or_action}" in line for line in lines), lines
+
+
 @pytest.mark.parametrize(("collection", "query"), QUERIES)
 def test_indexes_are_named_after_their_questions(migrated, collection, query):
     if query == Query((), "id"):

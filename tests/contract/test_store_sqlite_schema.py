@@ -204,6 +204,17 @@ def test_a_narrowed_queue_opens_no_row_that_it_does_not_return(
     assert sum("entries" in step for step in plan) == 2, plan
 
 
+@pytest.mark.parametrize("actor_or_action", ["actor", "action"])
+def test_audit_records_of_someone_or_of_a_kind_are_found_by_an_index(schema_file, actor_or_action):
+    sql = f"SELECT * FROM audit_log WHERE workspace = ? AND {actor_or_action} = ? AND seq < ?"
+    rows = schema_file.execute(
+        f"EXPLAIN QUERY PLAN {sql} ORDER BY seq DESC LIMIT 50", (HERE, "x", 9)
+    )
+    plan = [row[3] for row in rows]
+    assert len(plan) == 1, plan
+    assert f"audit_log_by_{actor_or_action}" in plan[0], plan
+
+
 @pytest.mark.parametrize(("collection", "query"), QUERIES)
 def test_indexes_are_named_after_their_questions(schema_file, collection, query):
     if query == Query((), "id"):

@@ -478,6 +478,8 @@ CREATE TABLE audit_log (
     PRIMARY KEY (workspace, seq)
 );
 CREATE INDEX audit_log_by_subject ON audit_log (workspace, subject, seq);
+CREATE INDEX audit_log_by_actor ON audit_log (workspace, actor, seq);
+CREATE INDEX audit_log_by_action ON audit_log (workspace, action, seq);
 
 -- A relay claims the rows that it publishes, so that another one takes others; a claim that has run out counts for nothing.
 CREATE TABLE outbox (

@@ -477,6 +477,8 @@ CREATE TABLE audit_log (
     PRIMARY KEY (workspace, seq)
 ) WITHOUT ROWID;
 CREATE INDEX audit_log_by_subject ON audit_log (workspace, subject, seq);
+CREATE INDEX audit_log_by_actor ON audit_log (workspace, actor, seq);
+CREATE INDEX audit_log_by_action ON audit_log (workspace, action, seq);
 
 CREATE TABLE outbox (
     position INTEGER PRIMARY KEY AUTOINCREMENT,
