@@ -6,6 +6,9 @@ here.
 
 import re
 
+OR = " OR "
+"""Stands between the words of a query, and in none of them."""
+
 MAX_TERMS = 64
 """Distinct words of a query that are searched, the first ones; more add time and little else."""
 
@@ -31,4 +34,4 @@ def match_query(text: str) -> str:
     """Returns the FTS5 query for `text`, empty where no word is left to search for."""
     words = dict.fromkeys(_WORD.findall(text.lower()))
     terms = [word for word in words if word not in STOP_WORDS]
-    return " OR ".join(f'"{term}"' for term in terms[:MAX_TERMS])
+    return OR.join(f'"{term}"' for term in terms[:MAX_TERMS])

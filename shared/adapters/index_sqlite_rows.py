@@ -17,6 +17,9 @@ _SNIPPET_WORDS = 32
 _WEIGHTS = "2.0, 1.0, 1.5"
 """How much a match in topic, content and tags counts."""
 
+_FEW = 20_000
+"""Rows with a tag or a topic that are gathered before a search."""
+
 _SCHEMA = (
     "DROP TABLE IF EXISTS head",
     "DROP TABLE IF EXISTS documents",
@@ -141,19 +144,61 @@ Ranked = list[tuple[int, float]]
 
 
 def ranked(
-    connection: sqlite3.Connection, query: str, limit: int, tags: Sequence[str], topic: str | None
+    connection: sqlite3.Connection,
+    query: str,
+    limit: int,
+    tags: Sequence[str],
+    topic: str | None,
+    since: int = 0,
 ) -> Ranked:
-    """Returns the best matches by BM25, the older publication first where scores are equal."""
-    # The `+` keeps the full text outermost: a filter must not start it anew for each document.
-    filters = " AND +rowid IN (SELECT id FROM document_tags WHERE tag = ?)" * len(tags)
-    if topic is not None:
-        filters += " AND +rowid IN (SELECT id FROM documents WHERE topic = ?)"
+    """Returns the best matches by BM25, the older publication first where scores are equal.
+
+    Of those from row `since` on only.
+    """
+    filters, parameters = _narrowed(connection, tags, topic)
+    newer = " AND rowid >= ?" if since else ""
     best = connection.execute(
         f"SELECT rowid, bm25(passages, {_WEIGHTS}) AS score FROM passages"
-        f" WHERE passages MATCH ?{filters} ORDER BY score, rowid LIMIT ?",
-        (query, *map(_storable, tags), *([] if topic is None else [_storable(topic)]), limit),
+        f" WHERE passages MATCH ?{newer}{filters} ORDER BY score, rowid LIMIT ?",
+        (query, *([since] if since else []), *parameters, limit),
     )
     return [(rowid, -score) for rowid, score in best]
+
+
+def nth_newest(
+    connection: sqlite3.Connection, query: str, n: int, tags: Sequence[str], topic: str | None
+) -> int | None:
+    """Returns the row of the n-th newest match, None where there are no more than n.
+
+    Walks over the matches without ranking them, which is some twenty times as fast.
+    """
+    filters, parameters = _narrowed(connection, tags, topic)
+    rows = connection.execute(
+        f"SELECT rowid FROM passages WHERE passages MATCH ?{filters}"
+        " ORDER BY rowid DESC LIMIT 2 OFFSET ?",
+        (query, *parameters, n - 1),
+    ).fetchall()
+    return int(rows[0][0]) if len(rows) > 1 else None
+
+
+def _narrowed(
+    connection: sqlite3.Connection, tags: Sequence[str], topic: str | None
+) -> tuple[str, list[str]]:
+    """Returns the conditions that a match carries all tags and the topic, and their parameters.
+
+    Few rows are gathered once and each match is looked for among them; of many each match is looked
+    up by itself, so that nobody gathers what is not walked over.
+    """
+    asked = [("document_tags", "tag", _storable(tag)) for tag in tags]
+    asked += [] if topic is None else [("documents", "topic", _storable(topic))]
+    conditions = []
+    for table, column, text in asked:
+        fits = f"SELECT id FROM {table} WHERE {column} = ?"
+        few = connection.execute(f"{fits} LIMIT 1 OFFSET ?", (text, _FEW)).fetchone() is None
+        # The `+` keeps the full text outermost: a filter must not start it anew for each document.
+        fitting = f"+rowid IN ({fits})" if few else f"EXISTS ({fits} AND id = passages.rowid)"
+        conditions.append(f" AND {fitting}")
+    return "".join(conditions), [text for _, _, text in asked]
 
 
 def fitting(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.adapters import index_sqlite_rows as rows
-from shared.adapters.index_query import match_query
+from shared.adapters.index_query import OR, match_query
 from shared.domain.knowledge.fusion import fused
 from shared.ports import Embedding, SearchResult
 
@@ -22,6 +22,10 @@ BY_BOTH = "bm25+vector"
 LEAST_DEPTH = 100
 """How far down each ranking goes, at least, before they are fused: what is far down in one may be
 first in the other."""
+
+MOST_RANKED = 20_000
+"""Matches that are ranked, at most: a word that nearly all documents have would else make a search
+as slow as there are documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +59,40 @@ def search(
 
 
 def _by_words(connection: sqlite3.Connection, words: str, query: Query, limit: int) -> rows.Ranked:
+    """Returns the best matches.
+
+    Where more than `MOST_RANKED` match, those that have a rarer word are ranked by the rarer words,
+    and only where they do not fill the answer, the newest of the others by all words: what nearly
+    all documents say tells little about any of them.
+    """
     if not words or limit < 1:
         return []
-    return rows.ranked(connection, words, limit, query.tags, query.topic)
+    if rows.version(connection) <= MOST_RANKED:
+        return rows.ranked(connection, words, limit, query.tags, query.topic)
+    since = _since(connection, words, query)
+    if since == 0:
+        return rows.ranked(connection, words, limit, query.tags, query.topic)
+    rarer = OR.join(one for one in words.split(OR) if _since(connection, one, query) == 0)
+    best = _ranked_newest(connection, rarer, query, limit) if rarer else []
+    if len(best) >= limit:
+        return best
+    known = {row for row, _ in best}
+    more = rows.ranked(connection, words, limit, query.tags, query.topic, since)
+    best += [one for one in more if one[0] not in known]
+    return sorted(best, key=lambda one: (-one[1], one[0]))[:limit]
+
+
+def _ranked_newest(
+    connection: sqlite3.Connection, words: str, query: Query, limit: int
+) -> rows.Ranked:
+    since = _since(connection, words, query)
+    return rows.ranked(connection, words, limit, query.tags, query.topic, since)
+
+
+def _since(connection: sqlite3.Connection, words: str, query: Query) -> int:
+    """Returns from which row on the newest `MOST_RANKED` matches are; 0 where there are no more."""
+    found = rows.nth_newest(connection, words, MOST_RANKED, query.tags, query.topic)
+    return found or 0
 
 
 def _near(

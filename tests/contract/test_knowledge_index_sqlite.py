@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.adapters import index_sqlite_file
+from shared.adapters import index_sqlite_file, index_sqlite_rows, index_sqlite_search
 from shared.adapters.index_query import MAX_TERMS, STOP_WORDS, match_query
 from shared.adapters.index_sqlite import SqliteKnowledgeIndex
 from shared.errors import CorruptData, Unavailable
@@ -203,3 +203,44 @@ def test_a_long_query_is_cut_at_the_most_terms():
 def test_stop_words_are_lower_case_words():
     assert {"the", "of", "and"} < STOP_WORDS
     assert all(word.isalpha() and word == word.lower() for word in STOP_WORDS)
+
+
+@pytest.fixture
+def ranks_three(index, monkeypatch):
+    """An index that ranks three matches at most, with ten documents that all say `text`."""
+    monkeypatch.setattr(index_sqlite_search, "MOST_RANKED", 3)
+    words = {1: "text kiwi", 2: "text plum", 3: "text plum", 9: "text kiwi kiwi"}
+    changes = [change(number, words.get(number, "text")) for number in range(1, 11)]
+    asyncio.run(index.apply("w", changes))
+    return index
+
+
+def test_of_words_that_too_many_documents_have_the_newest_are_ranked(ranks_three):
+    assert found(ranks_three) == ["e8", "e10", "e9"]
+
+
+def test_rarer_words_rank_before_and_whatever_the_age(ranks_three):
+    assert found(ranks_three, "plum text")[:2] == ["e2", "e3"]
+    assert set(found(ranks_three, "plum text")) == {"e2", "e3", "e8", "e9", "e10"}
+    two = asyncio.run(ranks_three.search("w", "kiwi text", limit=2)).hits
+    assert {one.entry_id for one in two} == {"e1", "e9"}
+    assert two[0].score >= two[1].score
+
+
+def test_three_matches_are_ranked_as_ever(ranks_three):
+    asyncio.run(ranks_three.apply("w", [change(11, "plum")]))
+    assert len(found(ranks_three, "plum")) == 3
+    assert found(ranks_three, "nothing of this") == []
+
+
+@pytest.mark.parametrize("few", [1, 100])
+def test_many_rows_with_a_topic_and_tags_are_told_like_few(index, monkeypatch, few):
+    monkeypatch.setattr(index_sqlite_rows, "_FEW", few)
+    documents = [
+        IndexDocument(f"e{n}", 1, f"topic{n % 2}", "text", ("a", "b") if n % 3 else ("a",))
+        for n in range(1, 13)
+    ]
+    changes = [IndexChange(n, one.entry_id, one) for n, one in enumerate(documents, start=1)]
+    asyncio.run(index.apply("w", changes))
+    asked = index.search("w", "text", limit=50, topic="topic1", tags=["a", "b"])
+    assert [one.entry_id for one in asyncio.run(asked).hits] == ["e1", "e5", "e7", "e11"]
