@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 from shared.domain.access import WorkspaceSettings
 from shared.domain.learning.config import LearningConfig, ModelId
-from shared.domain.learning.decision import odds
+from shared.domain.learning.decision import Odds, odds
+from shared.domain.learning.explain_serving import Serving
 from shared.domain.learning.offpolicy import Chooser, compare
 from shared.domain.learning.offpolicy_figures import OffPolicy
 from shared.domain.learning.preference import Preference
@@ -18,50 +19,71 @@ from shared.domain.learning.state import LearningState
 from shared.domain.models import Price
 
 
-def foresee(
+def serving_of(
     state: LearningState,
-    current: RoutingPolicy,
-    proposed: RoutingPolicy,
     *,
-    config: LearningConfig,
     settings: WorkspaceSettings,
     prices: Mapping[ModelId, Price],
     expected_output_tokens: int,
-) -> OffPolicy:
-    """Returns the estimates of both policies and of their difference.
+) -> Serving:
+    """Returns how policies are served in a workspace.
 
     A request of unknown length counts as one of the pattern's mean length.
 
     Args:
         state: the sums of the evidence.
-        current: what is served now.
-        proposed: what the run would make current.
-        config: when the log says enough.
         settings: the workspace's preference.
         prices: those of the catalogue.
         expected_output_tokens: length of the answers of a model that has given none.
     """
     preference = Preference(settings.answer_worth_usd, settings.quality_floor)
     lengths, models = _input_tokens(state), _models(state, prices)
+    catalogue = tuple(prices)
+
+    def decided(policy: RoutingPolicy, pattern: str, cell: str) -> Odds | None:
+        candidates = models.get(pattern, catalogue)
+        if not candidates or (not policy.choice(pattern) and not prices):
+            return None
+        costs = {}
+        for model, price in prices.items() if preference.asks else ():
+            answer = policy.beliefs.of(pattern, cell, model).output_tokens
+            length = expected_output_tokens if answer is None else round(answer)
+            costs[model] = price.cost_usd(round(lengths.get(pattern, 0.0)), length)
+        return odds(
+            policy,
+            pattern,
+            candidates,
+            exploration_rate=0.0,
+            cell=cell,
+            preference=preference,
+            costs=costs,
+        )
+
+    return Serving(preference, decided)
+
+
+def foresee(
+    state: LearningState,
+    current: RoutingPolicy,
+    proposed: RoutingPolicy,
+    *,
+    config: LearningConfig,
+    serving: Serving,
+) -> OffPolicy:
+    """Returns the estimates of both policies and of their difference.
+
+    Args:
+        state: the sums of the evidence.
+        current: what is served now.
+        proposed: what the run would make current.
+        config: when the log says enough.
+        serving: how policies decide.
+    """
 
     def chooser(policy: RoutingPolicy) -> Chooser:
         def choose(pattern: str, cell: str) -> ModelId | None:
-            if not policy.choice(pattern) and not prices:
-                return None
-            costs = {}
-            for model, price in prices.items() if preference.asks else ():
-                answer = policy.beliefs.of(pattern, cell, model).output_tokens
-                length = expected_output_tokens if answer is None else round(answer)
-                costs[model] = price.cost_usd(round(lengths.get(pattern, 0.0)), length)
-            return odds(
-                policy,
-                pattern,
-                models[pattern],
-                exploration_rate=0.0,
-                cell=cell,
-                preference=preference,
-                costs=costs,
-            ).greedy
+            found = serving.odds(policy, pattern, cell)
+            return found and found.greedy
 
         return choose
 

@@ -23,7 +23,7 @@ from shared.domain.learning.sums import OutcomeSums, QualitySums, RatingSums
 from shared.domain.learning.wording import Change
 from shared.services.deps import Deps
 from shared.services.drifting import changes_after
-from shared.services.foreseeing import foresee
+from shared.services.foreseeing import foresee, serving_of
 from shared.services.snapshots import info_of, open_snapshot, open_state
 from shared.services.unit import settings_of
 
@@ -135,16 +135,14 @@ def _build(  # noqa: PLR0917 - what was read, each from its own place
     before = evaluate(served, state).figures()
     after = evaluate(snapshot.policy, state).figures()
     prices = {ModelId(one.provider, one.model): p for one, p in deps.catalogue.prices.items()}
-    foreseen = foresee(
+    serving = serving_of(
         state,
-        served,
-        snapshot.policy,
-        config=config,
         settings=settings,
         prices=prices,
         expected_output_tokens=deps.options.expected_output_tokens,
     )
-    made = changes(current, snapshot)
+    foreseen = foresee(state, served, snapshot.policy, config=config, serving=serving)
+    made = changes(current, snapshot, serving)
     return Plan(
         snapshot=snapshot,
         snapshot_id=snapshot_id(workspace, data),
@@ -159,6 +157,6 @@ def _build(  # noqa: PLR0917 - what was read, each from its own place
         after=after,
         off_policy=foreseen.figures(),
         changes=made,
-        unchanged=unchanged(current, snapshot),
+        unchanged=unchanged(current, snapshot, serving),
         insights=insights(snapshot, made, before, after),
     )

@@ -17,7 +17,7 @@ from shared.domain.learning.sums import RatingSums
 from shared.errors import InvalidInput
 from shared.services.deps import Deps
 from shared.services.drifting import changes_after
-from shared.services.foreseeing import foresee
+from shared.services.foreseeing import foresee, serving_of
 from shared.services.unit import settings_of
 
 SLICES = 10
@@ -109,12 +109,11 @@ def _judged(
     deps: Deps, settings: WorkspaceSettings, state: LearningState, policy: RoutingPolicy
 ) -> PolicyEstimate:
     prices = {ModelId(one.provider, one.model): p for one, p in deps.catalogue.prices.items()}
-    return foresee(
+    serving = serving_of(
         state,
-        policy,
-        policy,
-        config=deps.options.learning,
         settings=settings,
         prices=prices,
         expected_output_tokens=deps.options.expected_output_tokens,
-    ).proposed
+    )
+    config = deps.options.learning
+    return foresee(state, policy, policy, config=config, serving=serving).proposed

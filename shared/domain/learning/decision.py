@@ -59,7 +59,9 @@ class Odds(NamedTuple):
         confidence = self.confidence.get(chosen, 0.0)
         if place == 0:
             return Choice(*chosen, propensities[0], False, confidence, self.reason)  # noqa: FBT003 - a field in its place
-        reason = f"Exploring: {chosen.provider}/{chosen.model} gets a try."
+        share = 100 * propensities[place]
+        often = f"{share:.0f}" if share >= 1 else "fewer than 1"
+        reason = f"By chance ({often} in 100 such requests): {chosen} gets a try."
         return Choice(*chosen, propensities[place], True, confidence, reason)  # noqa: FBT003
 
 
@@ -159,17 +161,24 @@ def _best(
         if allowed and preference.asks:
             return preferred(policy, pattern, cell, allowed, preference, costs)
         if allowed:
-            return allowed[0], row.why if allowed[0] == row.qualified[0] else _PLACE
+            first = row.qualified[0]
+            return allowed[0], row.why if allowed[0] == first else _next_best(allowed[0], first)
     default = policy.default_model
     if default is not None and default in models:
-        return default, _DEFAULT
-    return models[0], _FIRST
+        return default, _DEFAULT.format(default, pattern)
+    return models[0], _FIRST.format(models[0], pattern)
 
 
-_PLACE = "The best proven model among those that this request allows."
-_DEFAULT = "No model has proved itself for this pattern yet: the configured default."
+def _next_best(taken: ModelId, first: ModelId) -> str:
+    return f"{taken} comes next: {first}, which would be chosen, is not allowed for this request."
+
+
+_DEFAULT = (
+    "{} is the configured default: no model that is allowed has enough good ratings in {} yet."
+)
 _FIRST = (
-    "No model has proved itself for this pattern and no default is allowed: the first candidate."
+    "{} is the first of the models that are allowed: none has enough good ratings in {} yet, and "
+    "the default is not among them."
 )
 
 

@@ -4,6 +4,7 @@ import math
 
 from shared.domain.learning.base import Figure, Learned
 from shared.domain.learning.config import LearningConfig
+from shared.domain.learning.neighbourhoods import CELLS
 from shared.domain.learning.routing import ModelFigures, PatternPolicy, Tier
 from shared.domain.learning.snapshot import Snapshot
 from shared.domain.learning.stats import wilson
@@ -24,18 +25,26 @@ class RestsOn(Learned):
     prior: Figure
 
 
+class NeighbourhoodScore(Learned):
+    """What a model is believed to be worth (0..1) in one neighbourhood of a pattern."""
+
+    cell: str
+    score: Figure
+
+
 class ModelEvidence(ModelFigures):
     """The figures of a model in a pattern, and what they rest on.
 
     The share correct lies between `correctness_lower` and `correctness_upper`, each one-sided.
-    `believed` is the value (0..1) after borrowing, `rests_on` where it comes from; neighbourhoods
-    move it by the prompt, and by nothing here. `changed_on` is the day of the model's last proven
-    change: older ratings count little since. `tier_before` is None where it had no ratings.
+    `believed` is the value (0..1) after borrowing, `rests_on` where it comes from; `neighbourhoods`
+    has what it is by how much of a prompt is figures. `changed_on` is the day of the model's last
+    proven change: older ratings count little since. `tier_before` is None where it had no ratings.
     """
 
     correctness_upper: Figure
     believed: Figure
     rests_on: RestsOn | None
+    neighbourhoods: tuple[NeighbourhoodScore, ...] = ()
     changed_on: str | None
     tier_before: Tier | None = None
 
@@ -52,12 +61,18 @@ def evidence_of(
         before: the pattern's row in what was served before.
     """
     level, n = snapshot.config.confidence_level, one.n_effective
+    beliefs = snapshot.policy.beliefs
     tiers = {row.id: row.tier for row in before.ranking} if before else {}
     return ModelEvidence(
         **one.model_dump(),
         correctness_upper=wilson(one.correctness * n, n, level)[1],
-        believed=snapshot.policy.beliefs.of(pattern, "", one.id).value,
+        believed=beliefs.of(pattern, "", one.id).value,
         rests_on=_rests_on(one, snapshot),
+        neighbourhoods=tuple(
+            NeighbourhoodScore(cell=cell, score=beliefs.of(pattern, cell, one.id).value)
+            for cell in CELLS
+            if any(known.cell == cell for known in beliefs.cells)
+        ),
         changed_on=next(
             (
                 change.day

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from shared.domain.learning.config import ModelId
 from shared.domain.learning.explain_agents import pattern_changes, trust_changes, trust_not_told
 from shared.domain.learning.explain_routing import not_changed, routing_changes
+from shared.domain.learning.explain_serving import BY_TABLE, Serving
 from shared.domain.learning.routing import RoutingPolicy
 from shared.domain.learning.snapshot import Snapshot
 from shared.domain.learning.trust import ALL_TYPES, TrustCard
@@ -24,7 +25,7 @@ UNCHANGED = 100
 _SHOWN = 5
 
 
-def changes(old: Snapshot | None, new: Snapshot) -> list[Change]:
+def changes(old: Snapshot | None, new: Snapshot, serving: Serving = BY_TABLE) -> list[Change]:
     """Returns what differs: routing rows, then trust, then patterns, each in order of name.
 
     Every change has `kind`, `subject`, `why` (one sentence), `notes` (further ones: what it rests
@@ -36,21 +37,22 @@ def changes(old: Snapshot | None, new: Snapshot) -> list[Change]:
     Args:
         old: what is served now; None for the configured default alone.
         new: what would be.
+        serving: how the workspace's preference decides beside the table.
     """
     return [
-        *routing_changes(old, new),
+        *routing_changes(old, new, serving),
         *trust_changes(old, new),
         *pattern_changes(old, new),
     ]
 
 
-def unchanged(old: Snapshot | None, new: Snapshot) -> list[Change]:
+def unchanged(old: Snapshot | None, new: Snapshot, serving: Serving = BY_TABLE) -> list[Change]:
     """Returns what stays as it is although something speaks for a change: the evidence is thin.
 
     At most `UNCHANGED`: routing rows, then overall trust, each in order of name, with `kind`,
     `subject`, `old`, `new`, `why` and `evidence`.
     """
-    return list(islice(chain(not_changed(old, new), trust_not_told(old, new)), UNCHANGED))
+    return list(islice(chain(not_changed(old, new, serving), trust_not_told(old, new)), UNCHANGED))
 
 
 def insights(

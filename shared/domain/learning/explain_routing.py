@@ -4,7 +4,7 @@ The sentence says what decided: what the new model was seen to do against the ol
 costs. What the figures rest on follows in notes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pydantic import JsonValue
 
@@ -15,17 +15,21 @@ from shared.domain.learning.evidence import (
     ratings_needed,
     wrong_until_lost,
 )
+from shared.domain.learning.explain_serving import (
+    BY_TABLE,
+    Served,
+    Serving,
+    moved,
+    neighbourhood_notes,
+    preference_notes,
+    served,
+    why_served,
+)
+from shared.domain.learning.preference import Preference
 from shared.domain.learning.routing import ModelFigures, PatternPolicy, RoutingPolicy
 from shared.domain.learning.snapshot import Snapshot
-from shared.domain.learning.wording import (
-    Change,
-    at_least_in_100,
-    counts_less,
-    per_1000,
-    ratings,
-    right,
-    shortfall,
-)
+from shared.domain.learning.spelling import at_least_in_100, per_1000
+from shared.domain.learning.wording import Change, counts_less, ratings, right, shortfall
 
 _NO_MODEL = "the first model of the list"
 
@@ -40,14 +44,30 @@ class ExplainedRow(PatternPolicy):
     notes: tuple[str, ...]
 
 
-def routing_changes(old: Snapshot | None, new: Snapshot) -> list[Change]:
-    """Returns a change for each pattern that goes to another model, in order of pattern."""
+def routing_changes(
+    old: Snapshot | None, new: Snapshot, serving: Serving = BY_TABLE
+) -> list[Change]:
+    """Returns a change for each pattern that goes to another model, in order of pattern.
+
+    Also where only the workspace's preference sends prompts elsewhere, and the table stays; `old`
+    and `new` are then what answers instead.
+    """
     before = _policy(old, new)
     found = []
     for pattern in sorted({*before.by_pattern, *new.policy.by_pattern}):
         was, now = before.choice(pattern), new.policy.choice(pattern)
-        if was != now:
-            found.append(_change(pattern, was, now, before.by_pattern.get(pattern), new))
+        answers = served(pattern, before, new.policy, new.config, serving)
+        elsewhere = moved(answers) if was == now else []
+        if was == now and not elsewhere:
+            continue
+        if elsewhere:
+            was, now = elsewhere[0].old, elsewhere[0].new
+        row = before.by_pattern.get(pattern)
+        preference = serving.preference
+        change = _change(pattern, was, now, row, new, answers=answers, preference=preference)
+        if elsewhere:
+            change["why"] = why_served(pattern, preference, elsewhere)
+        found.append(change)
     return found
 
 
@@ -61,6 +81,9 @@ def _change(
     now: ModelId | None,
     before: PatternPolicy | None,
     new: Snapshot,
+    *,
+    answers: Sequence[Served],
+    preference: Preference,
 ) -> Change:
     row = new.policy.by_pattern.get(pattern)
     first, second = (_seen_of(model, row, new, before) for model in (now, was))
@@ -77,6 +100,9 @@ def _change(
     evidence: dict[str, JsonValue] = {
         name: _figures(one) if one else None for name, one in (("old", second), ("new", first))
     }
+    if answers:
+        evidence["served"] = [one.figures() for one in answers]
+    known = [one for one in (first, second) if one]
     return {
         "kind": "routing",
         "subject": pattern,
@@ -84,7 +110,12 @@ def _change(
         "old": _model(was),
         "new": _model(now),
         "why": why,
-        "notes": [*_notes([one for one in (first, second) if one]), *_back(first, second, new)],
+        "notes": [
+            *_back(first, second, new),
+            *preference_notes(preference, answers),
+            *neighbourhood_notes(known, preference),
+            *_notes(known),
+        ],
         "evidence": evidence,
     }
 
@@ -205,9 +236,12 @@ def _back(first: ModelFigures | None, second: ModelFigures | None, new: Snapshot
         yield f"{second.id} needs {more} to be chosen again."
 
 
-def not_changed(old: Snapshot | None, new: Snapshot) -> Iterator[Change]:
+def not_changed(
+    old: Snapshot | None, new: Snapshot, serving: Serving = BY_TABLE
+) -> Iterator[Change]:
     """Yields the patterns that stay as they are although a model looks good: it lacks evidence."""
     before = _policy(old, new)
+    stays = "stays in the table" if serving.preference.asks else "goes on answering"
     for row in new.policy.rows:
         now = new.policy.choice(row.pattern)
         if now != before.choice(row.pattern):
@@ -223,7 +257,7 @@ def not_changed(old: Snapshot | None, new: Snapshot) -> Iterator[Change]:
             "pattern": row.pattern,
             "old": _model(now),
             "new": _model(now),
-            "why": f"Nothing changes in {row.pattern}: {why}, so {_name(now)} goes on answering.",
+            "why": f"Nothing changes in {row.pattern}: {why}, so {_name(now)} {stays}.",
             "evidence": {"held_back": _figures(evidence)},
         }
 
@@ -272,20 +306,25 @@ def _may_take_over(one: ModelFigures, chosen: ModelFigures | None) -> bool:
     return one.mean_cost_usd < chosen.mean_cost_usd
 
 
-def explained_row(row: PatternPolicy, snapshot: Snapshot) -> ExplainedRow:
+def explained_row(
+    row: PatternPolicy, snapshot: Snapshot, serving: Serving = BY_TABLE
+) -> ExplainedRow:
     """Returns a row of a routing table in plain words, with what its figures rest on."""
+    answers = served(row.pattern, snapshot.policy, snapshot.policy, snapshot.config, serving)
     found = [evidence_of(one, row.pattern, snapshot) for one in row.ranking]
     chosen = next((one for one in found if one.id == row.choice), None)
     shown = tuple(one.model_copy(update={"why": _why_ranked(one, row, snapshot)}) for one in found)
+    notes = [
+        *(_back(chosen, None, snapshot) if chosen else ()),
+        *preference_notes(serving.preference, answers),
+        *neighbourhood_notes([chosen] if chosen else [], serving.preference),
+        *_notes([chosen] if chosen else []),
+    ]
+    why = row.why
     if chosen is None:
         default = _name(snapshot.policy.default_model)
-        why = (
-            f"No model has proved itself in {row.pattern} yet, so {default} answers as the default."
-        )
-        notes = [f"Not yet: {shortfall(one, snapshot.config)}." for one in found[:_NOTED]]
-    else:
-        why = f"In {row.pattern}, {_seen(chosen)} at {_price(chosen)}, so it is chosen."
-        notes = [*_notes([chosen]), *_back(chosen, None, snapshot)]
+        why = f"No model has proved itself in {row.pattern} yet, so {default} answers as the default."
+        notes += [f"Not yet: {shortfall(one, snapshot.config)}." for one in found[:_NOTED]]
     return ExplainedRow(
         pattern=row.pattern, choice=row.choice, why=why, ranking=shown, notes=tuple(notes)
     )

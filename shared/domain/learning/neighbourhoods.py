@@ -14,6 +14,7 @@ _SOME, _MANY = 0.005, 0.05
 """Shares of digits from which a prompt is mixed, and from which it is figures."""
 
 WORDS, MIXED, FIGURES = "words", "mixed", "figures"
+CELLS = (WORDS, MIXED, FIGURES)
 
 
 def cell_of(prompt: str, *, told_apart: bool) -> str:

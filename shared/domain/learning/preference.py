@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from shared.domain.learning.config import ModelId
 from shared.domain.learning.routing import RoutingPolicy
+from shared.domain.learning.spelling import at_least_in_100, in_100, per_1000
 from shared.domain.learning.stats import normal_quantile
 
 
@@ -59,18 +60,45 @@ def preferred(
     for model in models:
         belief = policy.beliefs.of(pattern, cell, model)
         proven[model] = belief.value - z * belief.spread
+    most = max(models, key=lambda one: proven[one])
     floor = preference.quality_floor
     if floor is None:
         best = max(models, key=lambda one: proven[one] - preference.price_of(one, costs))
-        return best, _BALANCE.format(proven[best])
+        return best, _balanced(best, most, proven, preference, costs)
+    wanted = f"{at_least_in_100(floor)} of 100 that is asked for"
     reaching = [model for model in models if proven[model] >= floor]
-    if reaching:
-        cheapest = min(reaching, key=lambda one: costs.get(one, float("inf")))
-        return cheapest, _FLOOR.format(proven[cheapest], floor)
-    best = max(models, key=lambda one: proven[one])
-    return best, _BELOW.format(floor, proven[best])
+    if not reaching:
+        return most, f"No model surely reaches the score of {wanted}; {_scores(most, proven)}."
+    cheapest = min(reaching, key=lambda one: costs.get(one, float("inf")))
+    told = f"{_scores(cheapest, proven)}{_costs(cheapest, costs)}"
+    return cheapest, f"{told}: the cheapest that surely reaches the score of {wanted}."
 
 
-_BALANCE = "Its proven value ({:.3f}) less its cost is the highest at what an answer is worth."
-_FLOOR = "The cheapest model that proves the quality floor ({:.3f} of {:g})."
-_BELOW = "No model proves the quality floor of {:g}; this one proves the most ({:.3f})."
+def _balanced(
+    best: ModelId,
+    most: ModelId,
+    proven: Mapping[ModelId, float],
+    preference: Preference,
+    costs: Mapping[ModelId, float],
+) -> str:
+    """Returns what was weighed where an answer has a worth: the score against what it costs."""
+    told = f"{_scores(best, proven)}{_costs(best, costs)}"
+    worth = f"where a perfect answer is worth ${preference.answer_worth_usd:g}"
+    if proven[most] <= proven[best]:
+        return f"{told}: the highest score, and {worth}, what a cheaper model saves is less."
+    points = in_100(proven[most] - proven[best])
+    more = f"{points} point{'' if points == 1 else 's'} more of {most}"
+    price = _costs(most, costs, "unknown cost")
+    return f"{told}; {worth}, {more}{price} are not worth what they cost."
+
+
+def _scores(model: ModelId, proven: Mapping[ModelId, float]) -> str:
+    """Returns a model's score: half for right answers, half for ratings."""
+    return f"{model} scores at least {max(0, at_least_in_100(proven[model]))} of 100"
+
+
+def _costs(model: ModelId, costs: Mapping[ModelId, float], unknown: str = "") -> str:
+    known = costs.get(model)
+    if known is None:
+        return f" ({unknown})" if unknown else ""
+    return f" at {per_1000(known)} per 1,000 requests"

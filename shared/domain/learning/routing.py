@@ -15,6 +15,7 @@ from shared.domain.learning.base import Figure, Learned
 from shared.domain.learning.beliefs import Beliefs, build_beliefs
 from shared.domain.learning.cells import Observed
 from shared.domain.learning.config import LearningConfig, ModelField, ModelId, TierRule
+from shared.domain.learning.spelling import at_least, at_least_in_100, in_100, in_ratings, per_1000
 from shared.domain.learning.standings import (
     QUALITY_MAX,
     QUALITY_MIN,
@@ -184,7 +185,7 @@ def _row(pattern: str, standings: Iterable[Standing], config: LearningConfig) ->
     qualified = [one for one in judged if one.tier != "LOW"]
     if not qualified:
         ranking = [_figures(one, f"LOW: {one.shortfall}") for one in _by_proof(judged)]
-        why = f"No model has proved itself for {pattern} yet, so the default stays."
+        why = f"No model has proved itself in {pattern} yet, so the default answers."
         return PatternPolicy(pattern=pattern, choice=None, why=why, ranking=tuple(ranking))
     best = _by_proof(qualified)[0]
     margins = {one.standing.id: _margin(one, best, config) for one in qualified}
@@ -241,13 +242,28 @@ def _why_rest(
 
 
 def _why_row(pattern: str, holding: list[Judged], best: Judged) -> str:
-    first = holding[0]
+    """Returns which figure decided and what it was weighed against, in plain words."""
+    first, found = holding[0].standing, best.standing
+    if first.id != found.id:
+        price = "" if found.cost_usd is None else f" against {per_1000(found.cost_usd)}"
+        return (
+            f"Cheaper and about as good in {pattern}: {first.id} costs {per_1000(first.cost_usd)} "
+            f"per 1,000 answers{price} and is {_right(first)}; the best, "
+            f"{found.id}, {_right(found)}."
+        )
+    seen = (
+        f"{found.id} has shown the most in {pattern}: right in at least "
+        f"{at_least_in_100(best.correctness_lower)} of 100 answers, rated "
+        f"{at_least(best.quality_lower)} of 5 or more ({in_ratings(found.n)})"
+    )
     if len(holding) == 1:
-        return f"{best.standing.id} has the highest proven value for {pattern} ({best.proven:.3f})."
-    value = f"{first.standing.value.mean:.3f}"
+        return f"{seen}; no other model has shown that it is nearly as good."
+    return f"{seen}; none that is nearly as good costs less."
+
+
+def _right(found: Standing) -> str:
     return (
-        f"{first.standing.id} is the cheapest of {len(holding)} models for {pattern} whose value "
-        f"({value}) holds up against the best, {best.standing.id} ({best.standing.value.mean:.3f})."
+        f"right {in_100(found.correctness.mean)} times in 100, rated {found.quality.mean:.1f} of 5"
     )
 
 

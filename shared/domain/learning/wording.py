@@ -1,41 +1,16 @@
-"""Figures in words for people who know no statistics: the same figure has one spelling everywhere.
-
-What is at least so is rounded down, and nothing is told as all or none that is not.
-"""
-
-import math
+"""Figures of models in words for people who know no statistics: a figure has one wording."""
 
 from pydantic import JsonValue
 
 from shared.domain.learning.config import LearningConfig
 from shared.domain.learning.routing import ModelFigures
+from shared.domain.learning.spelling import at_least, at_least_in_100, in_100, in_ratings
 
 Change = dict[str, JsonValue]
 """What differs, or nearly does: `kind`, `subject`, `why` (a sentence) and figures."""
 
 _COUNTS_LESS = 0.9
 """Ratings that count this share of their number or more are told by their number alone."""
-
-
-def in_100(share: float) -> int:
-    """Returns how many in a hundred a share (0..1) is; 0 and 100 only where it is exact."""
-    if share in {0.0, 1.0}:
-        return round(100 * share)
-    return min(99, max(1, round(100 * share)))
-
-
-def at_least_in_100(share: float) -> int:
-    """Returns how many whole ones in a hundred a share (0..1) surely has."""
-    return math.floor(100 * share + 1e-9)
-
-
-def per_1000(cost_usd: float | None) -> str:
-    """Returns the cost of 1,000 answers, with two digits that say something."""
-    if cost_usd is None:
-        return "unknown cost"
-    cost = 1000 * cost_usd
-    digits = 2 if cost <= 0 else max(2, 1 - math.floor(math.log10(cost)))
-    return f"${cost:.{digits}f}"
 
 
 def right(one: ModelFigures) -> str:
@@ -51,10 +26,9 @@ def counts_less(one: ModelFigures) -> bool:
 
 def ratings(one: ModelFigures) -> str:
     """Returns how many ratings that rests on, and what they still count where it is less."""
-    told = f"{one.n} rating{'' if one.n == 1 else 's'}"
     if counts_less(one):
-        return f"{told} that count as {one.n_effective:.0f}"
-    return told
+        return f"{in_ratings(one.n)} that count as {one.n_effective:.0f}"
+    return in_ratings(one.n)
 
 
 def shortfall(one: ModelFigures, config: LearningConfig) -> str:
@@ -69,8 +43,8 @@ def shortfall(one: ModelFigures, config: LearningConfig) -> str:
         seen = f"{one.id} was rated {one.mean_quality:.1f} of 5 ({ratings(one)})"
         if one.mean_quality < rule.quality:
             return f"{seen} and {rule.quality:g} is needed"
-        low = math.floor(10 * one.quality_lower) / 10
-        return f"{seen}, which may really be only {low:.1f}, and {rule.quality:g} is needed"
+        low = at_least(one.quality_lower)
+        return f"{seen}, which may really be only {low}, and {rule.quality:g} is needed"
     seen = f"{one.id} was right {in_100(one.correctness)} times in 100 ({ratings(one)})"
     if one.correctness < rule.correctness:
         return f"{seen} and {in_100(rule.correctness)} are needed"

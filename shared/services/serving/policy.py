@@ -8,7 +8,11 @@ from typing import TypeVar
 from shared.domain.access import Caller
 from shared.domain.feedback import RoutingDecision
 from shared.domain.learning.config import ModelId
-from shared.domain.learning.explain_routing import explained_row
+from shared.domain.learning.decision import Odds
+from shared.domain.learning.explain_routing import ExplainedRow, explained_row
+from shared.domain.learning.explain_serving import Serving
+from shared.domain.learning.preference import Preference
+from shared.domain.learning.routing import PatternPolicy, RoutingPolicy
 from shared.errors import InvalidInput
 from shared.messages.base import MAX_PAGE
 from shared.messages.serving_reading import (
@@ -22,7 +26,9 @@ from shared.messages.serving_reading import (
     RoutingMetrics,
 )
 from shared.services.deps import Deps
-from shared.services.serving.current import current_view
+from shared.services.serving.candidates import Allowed, Tokens
+from shared.services.serving.current import View, current_view
+from shared.services.serving.deciding import odds_for
 from shared.services.serving.recent import Recent, recent_decisions
 
 K = TypeVar("K", ModelId, str)
@@ -63,10 +69,29 @@ async def policy(deps: Deps, caller: Caller, params: PolicyParams = FIRST_ROWS) 
             )
             for model, price in view.prices.items()
         ],
-        rows=[explained_row(row, view.snapshot) for row in shown] if view.snapshot else [],
+        rows=_explained(deps, view, shown),
         rows_total=len(found),
         next_cursor=shown[-1].pattern if len(rest) > params.limit else None,
     )
+
+
+TYPICAL_TOKENS = 200
+"""Length of the prompt for which the table's rows say who answers under a preference."""
+
+
+def _explained(deps: Deps, view: View, rows: Sequence[PatternPolicy]) -> list[ExplainedRow]:
+    if view.snapshot is None:
+        return []
+    settings = view.settings
+    tokens = Tokens(TYPICAL_TOKENS, deps.options.expected_output_tokens)
+    allowed = Allowed(view.models, view.prices)
+
+    def decided(_: RoutingPolicy, pattern: str, cell: str) -> Odds | None:
+        return odds_for(view, allowed, pattern, cell, tokens, 0.0) if allowed.models else None
+
+    preference = Preference(settings.answer_worth_usd, settings.quality_floor)
+    serving = Serving(preference, decided)
+    return [explained_row(row, view.snapshot, serving) for row in rows]
 
 
 async def metrics(deps: Deps, caller: Caller, params: MetricsParams) -> RoutingMetrics:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from shared.domain.access import Caller
 from shared.domain.buckets import bucket_of, buckets_over, step_for
 from shared.domain.learning.config import ModelId
+from shared.domain.learning.explain_routing import explained_row
 from shared.domain.models import estimate_tokens
 from shared.domain.times import second_text
 from shared.messages.serving import RouteRequest
@@ -95,7 +96,8 @@ def _candidates(
 ) -> list[TriedCandidate]:
     view, allowed = decided.view, decided.allowed
     row = view.policy.by_pattern.get(decided.pattern)
-    figures = {one.id: one for one in row.ranking} if row else {}
+    shown = explained_row(row, view.snapshot).ranking if row and view.snapshot else ()
+    figures = {one.id: one for one in shown}
     rate = deps.options.learning.exploration_rate if view.settings.exploring else 0.0
     real = odds_for(view, allowed, decided.pattern, decided.cell, tokens, rate)
     chances = dict(zip(real.models, real.propensities, strict=True))

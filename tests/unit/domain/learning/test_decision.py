@@ -46,7 +46,10 @@ def test_policys_choice_is_taken_with_its_reason_and_confidence():
 def test_next_proven_model_stands_in_where_the_choice_is_not_allowed():
     choice = greedy("code", [C, A])
     assert picked(choice) == A
-    assert choice.reason == "The best proven model among those that this request allows."
+    assert (
+        choice.reason
+        == "p/a comes next: p/b, which would be chosen, is not allowed for this request."
+    )
 
 
 def test_default_answers_where_nothing_is_proven():
@@ -118,7 +121,7 @@ def test_without_exploration_chance_has_no_say():
 def test_exploring_says_so():
     choice = decide(POLICY, "code", [A, B], u=0.999, exploration_rate=1.0)
     assert choice.explored
-    assert choice.reason == "Exploring: p/a gets a try."
+    assert choice.reason == "By chance (50 in 100 such requests): p/a gets a try."
 
 
 def test_fallback_starts_with_the_decision_and_goes_down_the_ranking():

@@ -234,6 +234,8 @@ def test_notes_say_what_figures_rest_on_and_what_would_undo_the_change():
     new = snapshot_of(rated("dear", 4, cost=9_000_000), rated("cheap", 20))
     [change] = changes(None, new)
     assert change["notes"] == [
+        "At the latest, 6 wrong answers in a row of p/cheap would undo this.",
+        "p/dear needs 1 more good rating to be chosen again.",
         (
             "What is believed of p/cheap here rests to 72 % on its ratings here, to 0 % on those "
             "in other patterns and to 28 % on what is thought of a model that nobody has tried."
@@ -242,8 +244,6 @@ def test_notes_say_what_figures_rest_on_and_what_would_undo_the_change():
             "What is believed of p/dear here rests to 31 % on its ratings here, to 0 % on those "
             "in other patterns and to 69 % on what is thought of a model that nobody has tried."
         ),
-        "At the latest, 6 wrong answers in a row of p/cheap would undo this.",
-        "p/dear needs 1 more good rating to be chosen again.",
     ]
 
 
@@ -322,9 +322,11 @@ COST = r"(p/\w+) was right [^;]*?\) at \$([\d.]+\d)"
 def test_a_row_is_explained_with_every_model_of_its_ranking():
     new = snapshot_of(DEAR, CHEAP, rated("mid", 10, 1, cost=5_000_000), rated("new", 2))
     row = explained_row(new.policy.by_pattern["code"], new)
+    assert row.why == new.policy.by_pattern["code"].why
     assert row.why == (
-        "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, at least "
-        "91 in 100 even if that was luck) at $1.00 per 1,000 answers, so it is chosen."
+        "Cheaper and about as good in code: p/cheap costs $1.00 per 1,000 answers against $9.00 "
+        "and is right 93 times in 100, rated 4.7 of 5; the best, p/dear, right 93 times in 100, "
+        "rated 4.7 of 5."
     )
     assert row.choice == ModelId("p", "cheap")
     assert [one.why.split(":")[0] for one in row.ranking] == [
@@ -335,7 +337,7 @@ def test_a_row_is_explained_with_every_model_of_its_ranking():
     ]
     assert row.ranking[2].why.endswith("it may be noticeably worse than the best here.")
     assert row.ranking[3].why == "Not chosen: p/new has 2 of the 5 ratings it takes."
-    assert row.notes[-1].startswith("At the latest, ")
+    assert row.notes[0].startswith("At the latest, ")
     for one in row.ranking:
         share = one.rests_on
         assert share.own + share.elsewhere + share.prior == pytest.approx(1, abs=2e-6)
@@ -351,7 +353,7 @@ def test_a_row_without_a_choice_says_what_is_missing():
 
 def test_ratings_that_count_less_are_noted():
     [change] = changes(None, snapshot_of(rated("cheap", 30, day=DAY - 90), rated("cheap", 1)))
-    assert change["notes"][1] == (
+    assert change["notes"][-1] == (
         "The 31 ratings of p/cheap count as 15: old ones, those from before a change and "
         "those of raters who are not proven count less."
     )

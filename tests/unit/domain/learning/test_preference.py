@@ -42,6 +42,47 @@ def test_a_floor_takes_the_cheapest_that_proves_it(floor, expected):
     assert choice(Preference(quality_floor=floor)) == expected
 
 
+GAIN = (
+    "p/good scores at least 99 of 100 at $10.00 per 1,000 requests: the highest score, and "
+    "where a perfect answer is worth $1, what a cheaper model saves is less."
+)
+SAVING = (
+    "p/fair scores at least 90 of 100 at $1.00 per 1,000 requests; where a perfect answer "
+    "is worth $0.01, 9 points more of p/good at $10.00 per 1,000 requests are not worth "
+    "what they cost."
+)
+FLOOR = (
+    "p/fair scores at least 90 of 100 at $1.00 per 1,000 requests: the cheapest that "
+    "surely reaches the score of 85 of 100 that is asked for."
+)
+
+
+@pytest.mark.parametrize(
+    ("preference", "told"),
+    [
+        (Preference(answer_worth_usd=1.0), GAIN),
+        (Preference(answer_worth_usd=0.01), SAVING),
+        (Preference(quality_floor=0.85), FLOOR),
+    ],
+)
+def test_the_reason_says_which_figure_decided_and_what_it_was_weighed_against(preference, told):
+    found = odds(POLICY, "code", EVERYONE, exploration_rate=0.0, preference=preference, costs=COSTS)
+    assert found.reason == told
+
+
+def test_a_model_of_unknown_cost_is_told_as_that():
+    found = odds(
+        POLICY,
+        "code",
+        EVERYONE,
+        exploration_rate=0.0,
+        preference=Preference(answer_worth_usd=0.01),
+        costs={FAIR: 0.001, POOR: 0.01},
+    )
+    assert found.greedy == FAIR
+    assert "9 points more of p/good (unknown cost) are not worth" in found.reason
+
+
 def test_a_floor_that_nobody_reaches_takes_who_proves_the_most_and_says_so():
     found = odds(
         POLICY,
@@ -52,7 +93,10 @@ def test_a_floor_that_nobody_reaches_takes_who_proves_the_most_and_says_so():
         costs=COSTS,
     )
     assert found.greedy == GOOD
-    assert found.reason.startswith("No model proves the quality floor of 1")
+    assert found.reason == (
+        "No model surely reaches the score of 100 of 100 that is asked for; p/good scores at least "
+        "99 of 100."
+    )
 
 
 def test_what_has_not_proved_itself_is_not_chosen_however_cheap():

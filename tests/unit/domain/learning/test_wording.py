@@ -4,12 +4,8 @@ import pytest
 
 from shared.domain.learning.config import LearningConfig
 from shared.domain.learning.routing import build_policy
-from shared.domain.learning.wording import (
-    at_least_in_100,
-    in_100,
-    per_1000,
-    ratings,
-)
+from shared.domain.learning.spelling import at_least_in_100, in_100, per_1000
+from shared.domain.learning.wording import ratings
 from tests.unit.domain.learning.evidence import DAY, rating, state_of
 
 SHARES = [(0.0, 0), (0.001, 1), (0.5, 50), (0.874, 87), (0.876, 88), (0.999, 99), (1.0, 100)]

@@ -67,7 +67,8 @@ def test_the_current_table_is_shown_with_its_reasons(tmp_path):
         assert (shown.snapshot_id, shown.since, shown.as_of) == (name, since, "2026-01-01")
         [row] = shown.rows
         assert (row.pattern, row.choice) == ("code", MEDIUM)
-        assert row.why.startswith("In code, local/medium was right 9")
+        assert row.why == "local/medium is best for code."
+        assert row.ranking[0].why.startswith("Chosen: local/medium was right 9")
         assert [one.model for one in row.ranking] == ["medium", "small"]
         assert shown.model_dump(mode="json")["default_model"] == {
             "provider": "other",
@@ -85,7 +86,7 @@ def test_a_long_table_comes_in_pages_of_explained_rows(tmp_path):
         first = await policy(system.deps, WHO, PolicyParams(limit=400))
         assert (len(first.rows), first.rows_total) == (400, 10_000)
         assert first.next_cursor == names[399]
-        assert all(row.why.startswith(f"In {row.pattern}, local/medium") for row in first.rows)
+        assert all(row.why == f"local/medium is best for {row.pattern}." for row in first.rows)
         behind = await policy(system.deps, WHO, PolicyParams(limit=1, cursor=first.next_cursor))
         assert [row.pattern for row in behind.rows] == [names[400]]
         last = await policy(system.deps, WHO, PolicyParams(limit=2, cursor=names[-3]))
