@@ -62,14 +62,14 @@ class InProcessBus:
 
     async def publish(self, events: Sequence[Event]) -> None:
         """See Bus."""
-        gate = asyncio.Semaphore(CONCURRENT)
-        await asyncio.gather(
-            *(
-                self._first_try(gate, event, name)
-                for event in events
-                for name in FLOW[event.type].consumers
-            )
-        )
+        waiting = [(event, name) for event in events for name in FLOW[event.type].consumers]
+        next_ones = iter(waiting)
+
+        async def take() -> None:
+            for event, name in next_ones:
+                await self._first_try(event, name)
+
+        await asyncio.gather(*(take() for _ in range(min(CONCURRENT, len(waiting)))))
 
     async def failed(
         self,
@@ -110,9 +110,8 @@ class InProcessBus:
     async def close(self) -> None:
         """See Bus: there is nothing to let go of."""
 
-    async def _first_try(self, gate: asyncio.Semaphore, event: Event, name: str) -> None:
-        async with gate:
-            failure = await self._deliver(event, name)
+    async def _first_try(self, event: Event, name: str) -> None:
+        failure = await self._deliver(event, name)
         if failure is not None:
             await self._keep(self._deliveries.untried(name, event), failure)
 

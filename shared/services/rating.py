@@ -94,7 +94,7 @@ async def record_feedback(
         )
 
     done = await once(deps, caller, key, FeedbackRecorded, work)
-    if rated and not done.replaced:
+    if rated and rated[-1].revision and not done.replaced:
         _tell(rated[-1], command.quality_score, now)
     return done
 

@@ -43,6 +43,7 @@ _SEVERITY = {
     "INFO": "INFO",
     "DEBUG": "DEBUG",
 }
+_line = json.JSONEncoder(default=str).encode
 _PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
@@ -149,11 +150,16 @@ class JsonFormatter(logging.Formatter):
         line.update({name: value for name, value in record.__dict__.items() if name not in _PLAIN})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return _line(line)
 
 
 def configure_logging(level: str) -> None:
-    """Sends every log record as JSON to standard error."""
+    """Sends every log record as JSON to standard error.
+
+    What no line says is not gathered either: thread, process, and the place in the code.
+    """
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # type: ignore[attr-defined] # noqa: SLF001 -- as its manual has it
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
