@@ -30,19 +30,37 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """What a walk found, as of when, and by which steps."""
+    """What a walk found, as of when, and by which steps.
+
+    `stopped_at` is the last document that it looked at where it was cut short, else None.
+    """
 
     found: list[Document]
     at: Pb
     steps: list[Step]
+    stopped_at: Document | None = None
 
 
 async def walked(
-    client: FirestoreClient, parent: str, asked: Walk, wanted: int, *, at: Pb = None
+    client: FirestoreClient,
+    parent: str,
+    asked: Walk,
+    wanted: int,
+    *,
+    at: Pb = None,
+    most: int | None = None,
 ) -> Walked:
     """Returns up to `wanted` documents that fit, in order.
 
     Each step but the first goes on where the one before it ended, all as of one moment.
+
+    Args:
+        client: the database.
+        parent: what the collection is under.
+        asked: the query, and what is looked for along it.
+        wanted: documents, at most.
+        at: the moment; now where None.
+        most: documents after which it stops looking, or some more; None walks to the end.
     """
     found: list[Document] = []
     steps: list[Step] = []
@@ -56,4 +74,6 @@ async def walked(
         found += [one for one in documents if asked.fits(one.fields)]
         if len(found) >= wanted or len(documents) < size:
             return Walked(found[:wanted], at, steps)
+        if most is not None and size * len(steps) >= most:
+            return Walked(found, at, steps, documents[-1])
         query = asked.after(documents[-1].fields, documents[-1].name, size)

@@ -35,6 +35,9 @@ T = TypeVar("T")
 DEFAULT_SHARDS = 16
 """Documents that one counter is spread over, and so about its changes a second."""
 
+MOST_WALKED = 3_000
+"""Documents that one page may cost where a filter that no index serves leaves most of them out."""
+
 logger = logging.getLogger("whetstone.firestore")
 
 
@@ -103,12 +106,14 @@ class FirestoreStore(StoreReadingMany):
             cursor=cursor,
             name_of=lambda id: self.client.name(workspace, collection.name, id),
         )
-        done = await walked(self.client, self.client.parent(workspace), asked, limit + 1)
+        parent = self.client.parent(workspace)
+        done = await walked(self.client, parent, asked, limit + 1, most=MOST_WALKED)
         items = [read_record(collection, one.fields) for one in done.found[:limit]]
+        last = done.found[limit - 1] if len(done.found) > limit else done.stopped_at
         following = None
-        if len(done.found) > limit:
-            value = decode(done.found[limit - 1].fields[asked.asked.order.field])
-            following = make_cursor(asked.asked, value, items[-1].id)
+        if last is not None:
+            value = decode(last.fields[asked.asked.order.field])
+            following = make_cursor(asked.asked, value, last.fields["id"].string_value)
         return Page.model_construct(items=items, next_cursor=following)
 
     async def count(

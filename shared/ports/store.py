@@ -108,6 +108,9 @@ class Store(Protocol):
     ) -> Page[R]:
         """Returns one page of the records that fit a declared query.
 
+        A page may be short, even empty, and still name a cursor, where a filter that no index
+        serves has left out a few thousand records.
+
         Raises:
             InvalidInput: `cursor` is not one that this workspace, collection and order gave out.
         """

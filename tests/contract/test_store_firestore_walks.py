@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from shared.adapters import firestore_client, firestore_queries
+from shared.adapters import firestore_client, firestore_queries, store_firestore
 from shared.adapters.firestore_running import Turns
 from shared.adapters.store_firestore import FirestoreStore
 from shared.domain.entries import CONTENT_KEYS, ENTRIES
@@ -56,6 +56,29 @@ def test_a_walk_takes_as_many_steps_as_it_needs_and_shows_each_record_once(
         assert await store.transact(HERE, inside) == wanted
         counted = [await store.count(HERE, ENTRIES, PENDING, given, at_most=n) for n in (3, 99)]
         assert counted == [3, len(wanted)]
+
+    play_stores(scenario)
+
+
+def test_a_page_stops_looking_after_some_thousand_records_and_the_next_one_goes_on(
+    play_stores, monkeypatch
+):
+    monkeypatch.setattr(firestore_queries, "CHUNK", 3)
+    monkeypatch.setattr(store_firestore, "MOST_WALKED", 6)
+
+    async def scenario(store):
+        entries = [entry(number, revision=2 if number in {0, 15} else 1) for number in range(18)]
+        await write(store, puts(ENTRIES, *entries))
+        pages, cursor = [], None
+        while True:
+            page = await store.find(
+                HERE, ENTRIES, PENDING, Filter("revision", "==", 2), limit=2, cursor=cursor
+            )
+            pages.append([one.id for one in page.items])
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        assert pages == [[entries[0].id], [], [entries[15].id], []]
 
     play_stores(scenario)
 

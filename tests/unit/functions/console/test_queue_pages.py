@@ -10,6 +10,7 @@ from functions.console.queue import PAGE, REASONS, QueueFilter
 from functions.console.queue_actions import RejectForm
 from shared.domain.entries import DECISIONS, ENTRIES
 from shared.messages.reviewing import MAX_BULK
+from shared.services import review_search
 from tests.support.entries import submit
 from tests.support.system import WORKSPACE, play
 from tests.unit.functions.console.test_pages import browser
@@ -92,6 +93,22 @@ def test_filters_narrow_the_list_and_a_filter_without_a_fit_says_so(tmp_path):
         assert "Nothing fits this filter" in page
         assert 'href="/queue">Show all' in page
         assert "Nothing waits for a decision" not in page
+
+    playing(tmp_path, scenario)
+
+
+def test_a_search_that_was_cut_short_without_a_fit_offers_to_go_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(review_search, "WALKED", 1)
+    monkeypatch.setattr(review_search, "_STEP", 1)
+
+    async def scenario(system, http):
+        for number in (1, 2):
+            await submit(system, number)
+        del http.headers["HX-Request"]
+        page = (await http.get("/queue?q=nowhere")).text
+        assert "Nothing fits so far" in page
+        assert ">More</a>" in page
+        assert "Nothing fits this filter" not in page
 
     playing(tmp_path, scenario)
 
