@@ -82,9 +82,11 @@ class BigQueryAnalytics:
         )
         return ratings, outcomes
 
-    async def rating_sums(self, workspace: str, after: int, upto: int) -> list[RatingSums]:
+    async def rating_sums(
+        self, workspace: str, after: int, upto: int, days: int = 1
+    ) -> list[RatingSums]:
         """See Analytics."""
-        rows = await self._ask(RATINGS, "ratings", workspace, after, upto)
+        rows = await self._ask(RATINGS, "ratings", workspace, after, upto, days)
         return [RatingSums._make(row) for row in rows]
 
     async def outcome_sums(self, workspace: str, after: int, upto: int) -> list[OutcomeSums]:
@@ -122,11 +124,17 @@ class BigQueryAnalytics:
         return place
 
     async def _ask(
-        self, statement: str, kind: EvidenceKind, workspace: str, after: int, upto: int
+        self,
+        statement: str,
+        kind: EvidenceKind,
+        workspace: str,
+        after: int,
+        upto: int,
+        days: int = 1,
     ) -> Sequence[_Row]:
         """Runs a statement over a range of one log in a thread; returns its rows."""
         table = f"{self._project}.{self._dataset}.evidence_{kind}"
-        sql = statement.format(table=f"`{table}`")
+        sql = statement.format(table=f"`{table}`", days=days)
         config = bigquery.QueryJobConfig(
             query_parameters=[
                 bigquery.ScalarQueryParameter("workspace", "STRING", workspace),

@@ -18,7 +18,7 @@ PAGE = 500
 """Rows in memory at a time."""
 
 _DAY_S = 86_400
-_RATED = "pattern", "provider", "model", "cell", "day", "standing", "epoch"
+_RATED = "pattern", "provider", "model", "cell"
 
 _Sums = dict[tuple[Any, ...], list[int]]
 
@@ -38,14 +38,22 @@ class FirestoreAnalytics:
         ratings = await self._logs.head(workspace, RATINGS)
         return ratings, await self._logs.head(workspace, OUTCOMES)
 
-    async def rating_sums(self, workspace: str, after: int, upto: int) -> list[RatingSums]:
+    async def rating_sums(
+        self, workspace: str, after: int, upto: int, days: int = 1
+    ) -> list[RatingSums]:
         """See Analytics."""
         sums: _Sums = {}
+        newest: dict[tuple[Any, ...], int] = {}
         async for row in self._rows(workspace, RATINGS, after, upto):
             if row["standing"]:
-                group = tuple(row[name] for name in _RATED)
+                names, day = [row[name] for name in _RATED], row["day"]
+                group = (*names, day // days, row["standing"], row["epoch"])
+                newest[group] = max(day, newest.get(group, day))
                 _add(sums, group, [*_quality(row), *_effort(row), *_weighted(row)])
-        return [RatingSums(*group[:5], *sums[group], *group[5:]) for group in sorted(sums)]
+        return [
+            RatingSums._make([*group[:4], newest[group], *sums[group], *group[5:]])
+            for group in sorted(sums)
+        ]
 
     async def quality_sums(self, workspace: str, after: int, upto: int) -> list[QualitySums]:
         """See Analytics."""

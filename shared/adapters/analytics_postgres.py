@@ -49,9 +49,11 @@ class PostgresAnalytics:
         ((ratings, outcomes),) = await self._fetch(workspace, _HEAD, (workspace, workspace))
         return ratings, outcomes
 
-    async def rating_sums(self, workspace: str, after: int, upto: int) -> list[RatingSums]:
+    async def rating_sums(
+        self, workspace: str, after: int, upto: int, days: int = 1
+    ) -> list[RatingSums]:
         """See Analytics."""
-        rows = await self._fetch(workspace, _RATINGS, (workspace, after, upto))
+        rows = await self._fetch(workspace, _RATINGS.format(days=days), (workspace, after, upto))
         return [RatingSums._make(row) for row in rows]
 
     async def outcome_sums(self, workspace: str, after: int, upto: int) -> list[OutcomeSums]:

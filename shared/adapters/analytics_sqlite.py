@@ -29,11 +29,12 @@ class SqliteAnalytics:
         ((ratings, outcomes),) = place
         return ratings, outcomes
 
-    async def rating_sums(self, workspace: str, after: int, upto: int) -> list[RatingSums]:
+    async def rating_sums(
+        self, workspace: str, after: int, upto: int, days: int = 1
+    ) -> list[RatingSums]:
         """See Analytics."""
-        return await self._fetch(
-            RatingSums._make, sums_statements.RATINGS, (workspace, after, upto)
-        )
+        sql = sums_statements.RATINGS.format(days=days)
+        return await self._fetch(RatingSums._make, sql, (workspace, after, upto))
 
     async def outcome_sums(self, workspace: str, after: int, upto: int) -> list[OutcomeSums]:
         """See Analytics."""

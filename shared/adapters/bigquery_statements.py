@@ -1,8 +1,8 @@
 """The sums over the evidence log, as plain SQL that BigQuery reads.
 
-`{table}` is the table of the log; @workspace, @after (exclusive) and @upto (inclusive) are
-parameters. A row may be in the table more than once, for what feeds it delivers at least once:
-every statement counts each place of a log once.
+`{table}` is the table of the log, `{days}` the days that are summed as one; @workspace, @after
+(exclusive) and @upto (inclusive) are parameters. A row may be in the table more than once, for what
+feeds it delivers at least once: every statement counts each place of a log once.
 """
 
 from shared.domain.learning.sums import MAX_COST
@@ -34,7 +34,7 @@ _WEIGHTED = "CASE WHEN weight > 0 THEN sign ELSE 0 END"
 _COST = f"LEAST(cost_nanousd, {MAX_COST})"
 _MICRO = f"CAST(FLOOR({_COST} / 1000) AS INT64)"
 RATINGS = f"""
-SELECT pattern, provider, model, cell, day, SUM(sign), SUM(sign * quality),
+SELECT pattern, provider, model, cell, MAX(day), SUM(sign), SUM(sign * quality),
   SUM(sign * quality * quality), SUM(sign * correct), SUM(sign * cost_nanousd), SUM(sign * costed),
   SUM(sign * latency_ms), SUM(sign * timed), SUM(sign * input_tokens), SUM(sign * output_tokens),
   SUM(sign * tokened), SUM({_WEIGHTED}), SUM(sign * weight), SUM(sign * weight * weight),
@@ -44,8 +44,8 @@ SELECT pattern, provider, model, cell, day, SUM(sign), SUM(sign * quality),
   SUM(sign * weight * costed), SUM(({_WEIGHTED}) * {_MICRO} * {_MICRO}),
   standing, epoch
 {_ONCE} AND standing > 0
-GROUP BY pattern, provider, model, cell, day, standing, epoch
-ORDER BY pattern, provider, model, cell, day, standing, epoch
+GROUP BY pattern, provider, model, cell, DIV(day, {{days}}), standing, epoch
+ORDER BY pattern, provider, model, cell, DIV(day, {{days}}), standing, epoch
 """
 
 QUALITY = f"""

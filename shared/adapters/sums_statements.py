@@ -17,7 +17,7 @@ _WEIGHTED = "CASE WHEN weight > 0 THEN sign ELSE 0 END"
 _COST = f"CASE WHEN cost_nanousd < {MAX_COST} THEN cost_nanousd ELSE {MAX_COST} END"
 _MICRO = f"({_COST}) / 1000"
 RATINGS = f"""
-SELECT pattern, provider, model, cell, day, {_sum("sign")}, {_sum("sign * quality")},
+SELECT pattern, provider, model, cell, MAX(day), {_sum("sign")}, {_sum("sign * quality")},
        {_sum("sign * quality * quality")}, {_sum("sign * correct")}, {_sum("sign * cost_nanousd")},
        {_sum("sign * costed")}, {_sum("sign * latency_ms")}, {_sum("sign * timed")},
        {_sum("sign * input_tokens")}, {_sum("sign * output_tokens")}, {_sum("sign * tokened")},
@@ -29,9 +29,10 @@ SELECT pattern, provider, model, cell, day, {_sum("sign")}, {_sum("sign * qualit
        {_sum("sign * weight * costed")},
        {_sum(f"({_WEIGHTED}) * ({_MICRO}) * ({_MICRO})")}, standing, epoch
 FROM evidence_ratings WHERE {_RANGE} AND standing > 0
-GROUP BY pattern, provider, model, cell, day, standing, epoch
-ORDER BY pattern, provider, model, cell, day, standing, epoch
+GROUP BY pattern, provider, model, cell, day / {{days}}, standing, epoch
+ORDER BY pattern, provider, model, cell, day / {{days}}, standing, epoch
 """
+"""`{days}` are the days of a step, a whole number."""
 
 QUALITY = f"""
 SELECT snapshot_id, {_sum("sign")}, {_sum("sign * quality")}, {_sum("sign * quality * quality")},

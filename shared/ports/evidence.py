@@ -18,10 +18,13 @@ class Analytics(Protocol):
         No row will appear at or below them later.
         """
 
-    async def rating_sums(self, workspace: str, after: int, upto: int) -> list[RatingSums]:
+    async def rating_sums(
+        self, workspace: str, after: int, upto: int, days: int = 1
+    ) -> list[RatingSums]:
         """Returns the sums of the ratings in (after, upto] that count (standing above 0).
 
-        By pattern, provider, model, cell, day, standing and epoch, in that order.
+        By pattern, provider, model, cell, step of so many `days`, standing and epoch, in that
+        order. The step of a day is day // days.
         """
 
     async def outcome_sums(self, workspace: str, after: int, upto: int) -> list[OutcomeSums]:

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from shared.domain.access import WorkspaceSettings
 from shared.domain.learning.config import ModelId
+from shared.domain.learning.decay import days_a_step
 from shared.domain.learning.epochs import Changed, Name
 from shared.domain.learning.evaluation import evaluate
 from shared.domain.learning.explain import changes, insights, unchanged
@@ -86,7 +87,9 @@ async def read_since(deps: Deps, workspace: str, base: LearningState) -> Read:
     """Returns the evidence after the state's watermarks, up to the settled end of the log."""
     ratings_upto, outcomes_upto = await deps.analytics.head(workspace)
     ratings, quality, outcomes, changes = await asyncio.gather(
-        deps.analytics.rating_sums(workspace, base.ratings_watermark, ratings_upto),
+        deps.analytics.rating_sums(
+            workspace, base.ratings_watermark, ratings_upto, days_a_step(base.half_life_days)
+        ),
         deps.analytics.quality_sums(workspace, base.ratings_watermark, ratings_upto),
         deps.analytics.outcome_sums(workspace, base.outcomes_watermark, outcomes_upto),
         changes_after(deps, workspace, base.changes_watermark),

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from shared.domain.access import WorkspaceSettings
 from shared.domain.learning.config import ModelId
+from shared.domain.learning.decay import days_a_step
 from shared.domain.learning.offpolicy_figures import PolicyEstimate
 from shared.domain.learning.routing import RoutingPolicy, build_policy
 from shared.domain.learning.state import LearningState, fold
@@ -73,7 +74,8 @@ async def replay(deps: Deps, workspace: str, worths: Sequence[float]) -> Replay:
     halfway, steps = RoutingPolicy(default_model=config.default_model), []
     for place, end in enumerate(ends):
         start = ends[place - 1] if place else 0
-        rows = await deps.analytics.rating_sums(workspace, start, end)
+        step = days_a_step(config.half_life_days)
+        rows = await deps.analytics.rating_sums(workspace, start, end, step)
         policy = build_policy(known, config)
         if place:
             judged = fold(LearningState.empty(config), ratings=rows)

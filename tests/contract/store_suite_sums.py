@@ -6,6 +6,8 @@ from dataclasses import astuple, replace
 
 from tests.contract.store_records import HERE, OUTCOME, RATING, THERE, Suite, write
 
+WEEK = 7
+
 
 class SumsSuite(Suite):
     """The contract of analytics: sums of evidence."""
@@ -37,6 +39,7 @@ class SumsSuite(Suite):
                 await write(store, lambda tx: tx.append(RATING, OUTCOME), workspace=THERE)
                 return (
                     await analytics.rating_sums(HERE, after, upto),
+                    await analytics.rating_sums(HERE, after, upto, WEEK),
                     await analytics.outcome_sums(HERE, after, upto),
                     await analytics.quality_sums(HERE, after, upto),
                     await analytics.arm_sums(HERE, after, upto),
@@ -46,26 +49,37 @@ class SumsSuite(Suite):
 
         found = asyncio.run(scenario())
         rated, settled = ratings[after:upto], outcomes[after:upto]
-        assert [tuple(one) for one in found[0]] == naive_ratings(rated)
-        assert [astuple(one) for one in found[1]] == naive_outcomes(settled)
-        assert [astuple(one) for one in found[2]] == naive_quality(rated)
-        assert [astuple(one) for one in found[3]] == naive_arms(rated)
+        assert [tuple(one) for one in found[0]] == naive_ratings(rated, 1)
+        assert [tuple(one) for one in found[1]] == naive_ratings(rated, WEEK)
+        assert [astuple(one) for one in found[2]] == naive_outcomes(settled)
+        assert [astuple(one) for one in found[3]] == naive_quality(rated)
+        assert [astuple(one) for one in found[4]] == naive_arms(rated)
 
 
 def grouped(rows, *names):
     """Returns rows by the values of these fields, in order."""
+    return grouped_by(rows, lambda row: tuple(getattr(row, name) for name in names))
+
+
+def grouped_by(rows, key_of):
+    """Returns rows by a key, in order."""
     groups = defaultdict(list)
     for row in rows:
-        groups[tuple(getattr(row, name) for name in names)].append(row)
+        groups[key_of(row)].append(row)
     return sorted(groups.items())
 
 
-def naive_ratings(rows):
-    """Returns RatingSums as tuples, by plain addition of what counts."""
-    keys = "pattern", "provider", "model", "cell", "day", "standing", "epoch"
+def naive_ratings(rows, days):
+    """Returns RatingSums as tuples, by plain addition of what counts, in steps of `days`."""
+
+    def key_of(row):
+        names = row.pattern, row.provider, row.model, row.cell
+        return (*names, row.day // days, row.standing, row.epoch)
+
     return [
         (
-            *key[:5],
+            *key[:4],
+            max(one.day for one in group),
             sum(one.sign for one in group),
             sum(one.sign * one.quality for one in group),
             sum(one.sign * one.quality**2 for one in group),
@@ -80,7 +94,7 @@ def naive_ratings(rows):
             *naive_weighted([one for one in group if one.weight]),
             *key[5:],
         )
-        for key, group in grouped([one for one in rows if one.standing], *keys)
+        for key, group in grouped_by([one for one in rows if one.standing], key_of)
     ]
 
 

@@ -109,9 +109,9 @@ class FedAnalytics:
         await self._arrive()
         return await self.bigquery.head(workspace)
 
-    async def rating_sums(self, workspace, after, upto):
+    async def rating_sums(self, workspace, after, upto, days=1):
         await self._arrive()
-        return await self.bigquery.rating_sums(workspace, after, upto)
+        return await self.bigquery.rating_sums(workspace, after, upto, days)
 
     async def outcome_sums(self, workspace, after, upto):
         await self._arrive()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from operator import mul
 from typing import NamedTuple
 
-from shared.domain.learning.decay import weight
+from shared.domain.learning.decay import rating_weight
 from shared.domain.learning.figures import (
     Evidence,
     Logged,
@@ -47,7 +47,7 @@ def added(ratings: Iterable[RatingSums], half_life: float) -> tuple[dict[RatingK
 def _sums(rows: Sequence[RatingSums], half_life: float) -> Added:
     columns = list(zip(*rows, strict=True))
     pairs = zip(columns[_DAY], columns[_STANDING], strict=True)
-    weights = [weight(day, half_life) * quarters // FULL_STANDING for day, quarters in pairs]
+    weights = [rating_weight(day, half_life) * quarters // FULL_STANDING for day, quarters in pairs]
     squares = [one * one for one in weights]
     counted = sum(map(mul, squares, columns[_N]))
     rated = [columns[place] for place in _RATED]

@@ -6,6 +6,10 @@ weights, g(day - landmark). Means and effective sizes are ratios of weighted sum
 cancels out of them. Two things follow: the sums are additive, so no per-day rows are kept; and the
 passing of time alone changes nothing, only newer evidence does.
 
+Ratings fade in steps of days, a quarter of the half-life at most: a log of a million of them in
+10,000 groups is then read as a few sums for each group, not as one for each of its days. Within a
+step they count alike, so one counts at most 9 % more or less than its age says.
+
 Weights are whole numbers, so that the sums are exact and take-backs cancel to zero.
 """
 
@@ -40,3 +44,21 @@ def weight(day: int, half_life_days: float) -> int:
     part = _CONTEXT.power(Decimal(2), _CONTEXT.subtract(exponent, Decimal(whole)))
     mantissa = int(_CONTEXT.multiply(part, Decimal(1 << SCALE_BITS)).to_integral_value())
     return max(1, mantissa << whole if whole >= 0 else mantissa >> -whole)
+
+
+_STEPS = 4
+"""In which the weight of a rating halves, or a few more."""
+
+
+def days_a_step(half_life_days: float) -> int:
+    """Returns for how many days in a row ratings weigh the same: those with the same day // days.
+
+    At least one day, at most a quarter of the half-life otherwise.
+    """
+    return max(1, int(half_life_days // _STEPS))
+
+
+def rating_weight(day: int, half_life_days: float) -> int:
+    """Returns the weight of the first day of the step that a rating's day is in."""
+    days = days_a_step(half_life_days)
+    return weight(day // days * days, half_life_days)

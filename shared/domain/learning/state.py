@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from shared.domain.learning.adding import added
 from shared.domain.learning.config import LearningConfig
-from shared.domain.learning.decay import weight
+from shared.domain.learning.decay import rating_weight, weight
 from shared.domain.learning.epochs import Changed, Name, faded, faded_logged, fading, proof
 from shared.domain.learning.figures import (
     Evidence,
@@ -221,7 +221,7 @@ def without_epochs(state: LearningState) -> LearningState:
     if not state.changes and not any(key.epoch for key in chain(state.ratings, state.logged)):
         return state
     days = state.half_life_days
-    unit = weight(state.last_day or 0, days)
+    unit = rating_weight(state.last_day or 0, days)
     old = fading(state.ratings, state.changes, unit, state.keep)
     ratings: dict[RatingKey, Evidence[RatingFigures]] = {}
     for key, evidence in state.ratings.items():
@@ -230,7 +230,7 @@ def without_epochs(state: LearningState) -> LearningState:
     rated = {key[:3] for key in ratings}
     for name, changed in state.changes.items():
         if name in rated:
-            _put(ratings, RatingKey(*name), proof(changed, weight(changed.day, days)))
+            _put(ratings, RatingKey(*name), proof(changed, rating_weight(changed.day, days)))
     logged: dict[RatingKey, Logged] = {}
     for key, sums in state.logged.items():
         share = old.of(key)

@@ -22,7 +22,7 @@ from shared.domain.learning.state import (
 )
 from shared.errors import CorruptData
 
-FORMAT = 4
+FORMAT = 5
 """Of the bytes, and of what the sums mean: a state of another format is folded anew."""
 
 

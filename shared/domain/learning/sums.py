@@ -26,8 +26,9 @@ def inverse_weight(propensity: float) -> int:
 
 
 class RatingSums(NamedTuple):
-    """The ratings of one (pattern, provider, model, cell, standing, epoch) on one day.
+    """The ratings of one (pattern, provider, model, cell, standing, epoch) in one step of days.
 
+    `day` is the newest of them: ratings of the same step weigh the same (see decay.days_a_step).
     `standing` is how many quarters of a rating each counts, 1..4: those of 0 are in no sum. `epoch`
     is how many changes of the model in the pattern were known when the request was decided.
 

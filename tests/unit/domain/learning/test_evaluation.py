@@ -73,11 +73,13 @@ def test_unknown_costs_are_left_out_and_said_so():
 def test_recent_traffic_weighs_more():
     state = state_of(
         ratings=[
-            rating("code", "a", day=DAY - 30, times=10),
+            rating("code", "a", day=DAY - 35, times=10),
             rating("math", "a", quality=2, correct=0, times=10),
         ]
     )
-    assert evaluate(None, state).quality.mean == pytest.approx((5 + 2 * 2) / 3, abs=1e-6)
+    old = 2 ** (-35 / 30)
+    mean = (5 * old + 2) / (old + 1)
+    assert evaluate(None, state).quality.mean == pytest.approx(mean, abs=1e-6)
 
 
 def test_interval_holds_the_mean_and_narrows_with_evidence():

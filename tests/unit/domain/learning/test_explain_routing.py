@@ -93,7 +93,7 @@ GOLDEN = {
         (
             "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, at least "
             "91 in 100 even if that was luck) at $1.00 per 1,000 answers; the 21 ratings of "
-            "p/dear count as 4.7 today and it takes 5, so p/cheap takes over."
+            "p/dear count as 4.8 today and it takes 5, so p/cheap takes over."
         ),
     ),
     "not rated well enough": (

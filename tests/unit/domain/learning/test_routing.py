@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.learning.config import LearningConfig, ModelId
+from shared.domain.learning.decay import days_a_step
 from shared.domain.learning.routing import RoutingPolicy, build_policy
 from shared.domain.learning.state import fold
 from tests.unit.domain.learning.evidence import DAY, rating, state_of
@@ -181,18 +182,19 @@ def test_figures_are_means_in_their_units():
 
 
 def test_newer_ratings_outweigh_older_ones():
-    rows = [rating(quality=5, day=DAY - 30, times=10), rating(quality=2, day=DAY, times=10)]
-    found = figures(only_row(*rows), "m")
-    assert found.mean_quality == pytest.approx((5 * 0.5 + 2) / 1.5, abs=1e-6)
+    rows = [rating(quality=5, day=DAY - 35, times=10), rating(quality=2, day=DAY, times=10)]
+    found, old = figures(only_row(*rows), "m"), 2 ** (-35 / 30)
+    assert found.mean_quality == pytest.approx((5 * old + 2) / (old + 1), abs=1e-6)
     assert found.n == 20
-    assert found.n_effective == pytest.approx(15**2 / (10 * 0.25 + 10), abs=1e-6)
+    assert found.n_effective == pytest.approx(10 * (old + 1) ** 2 / (old**2 + 1), abs=1e-6)
 
 
 @given(st.integers(1, 4000))
 def test_time_alone_changes_nothing(elapsed):
-    """The same evidence, all of it longer ago; and beside another pattern's new one."""
+    """The same evidence, all of it some steps ago; and beside another pattern's new one."""
+    step = days_a_step(CONFIG.half_life_days)
     rows = [rating(times=10), rating(quality=3, day=DAY - 20, times=7)]
-    moved = [row._replace(day=row.day - elapsed % 2000) for row in rows]
+    moved = [row._replace(day=row.day - elapsed * step % 2100) for row in rows]
     now, then = figures(only_row(*rows), "m"), figures(only_row(*moved), "m")
     for name in ("n_effective", "mean_quality", "quality_lower", "correctness_lower", "value"):
         assert getattr(now, name) == pytest.approx(getattr(then, name), abs=2e-6)
