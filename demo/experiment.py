@@ -13,7 +13,7 @@ from demo.stage import Stage
 
 REQUESTS = 300
 READERS = 60
-"""People who ask and rate; each stays with one policy, by the session."""
+"""People who ask and rate. Each question is a session of its own: they have nothing in common."""
 
 SEEN_WITHIN_S = 2.0
 """How soon every process that serves knows of an experiment, as promised."""
@@ -64,7 +64,7 @@ async def _ask(stage: Stage, number: int, prompt: Prompt) -> None:
             "prompt": prompt.text,
             "pattern": stage.pattern(prompt),
             "candidates": candidates_of(stage),
-            "session_id": f"{reader}.round{stage.round}",
+            "session_id": f"{reader}.{number}.round{stage.round}",
         },
     )
     names = [(model.provider, model.name) for model in stage.data.models]

@@ -3,7 +3,7 @@
 import math
 import random
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from bench.learning.report import PRO, Options, table
@@ -12,15 +12,36 @@ from shared.cli.simulate import config_for
 from shared.domain.learning.config import LearningConfig, ModelId, OffPolicyConfig
 from shared.domain.learning.offpolicy import compare
 from shared.domain.learning.offpolicy_figures import Interval
-from shared.domain.learning.simulation import World, pattern_means, rating_of
+from shared.domain.learning.simulation import Task, World, pattern_means, rating_of
 from shared.domain.learning.state import LearningState, fold
 
 REQUESTS = 4000
 """Of one log."""
 
 RULE = OffPolicyConfig(min_support=0.9)
-LOGS = {"uniform log": 1.0, "70 % on one model, the rest even": 0.3}
-"""The share of each log that is spread evenly; the rest goes to the second model."""
+ALIKE = 0.8
+"""Share of a session's requests that ask its first question again."""
+
+
+class Log(NamedTuple):
+    """How a log comes about.
+
+    The share `even` is spread evenly over the models, the rest goes to the second one. `session` is
+    how many requests a session has; with `sticky` all of them go to one model, as in a trial.
+    """
+
+    even: float
+    session: int = 1
+    sticky: bool = False
+
+
+LOGS = {
+    "uniform log": Log(1.0),
+    "70 % on one model, the rest even": Log(0.3),
+    "uniform, sessions of 5": Log(1.0, 5),
+    "uniform, sessions of 20": Log(1.0, 20),
+    "uniform, sessions of 5 with one model each": Log(1.0, 5, sticky=True),
+}
 
 
 class Judged(NamedTuple):
@@ -47,7 +68,7 @@ def report(options: Options) -> list[str]:
     truth = statistics.fmean(task.correct[best[task.pattern]] for task in world.train)
     judged = Judged(world, config_for(world, 1.0), best, truth)
     head = ("log", "SNIPS covers", "DR covers", "error of plain IPS", "of SNIPS", "of DR")
-    rows = [_row(name, even, judged, options.replications) for name, even in LOGS.items()]
+    rows = [_row(name, log, judged, options.replications) for name, log in LOGS.items()]
     return [
         "# Off-policy estimates of correctness",
         "",
@@ -57,13 +78,17 @@ def report(options: Options) -> list[str]:
         ),
         "",
         *table((*head, "refused"), rows),
+        "",
+        (
+            f"In the logs with sessions {ALIKE:.0%} of a session's requests ask its first question "
+            "again. The intervals take requests to be independent: what sessions have in common "
+            "makes them too narrow, by as much as is seen here."
+        ),
     ]
 
 
-def _row(name: str, even: float, judged: Judged, replications: int) -> list[str]:
-    count = len(judged.world.models)
-    odds = [even / count + (1 - even) * (place == 1) for place in range(count)]
-    tried = [_one_log(judged, odds, random.Random(seed)) for seed in range(replications)]
+def _row(name: str, log: Log, judged: Judged, replications: int) -> list[str]:
+    tried = [_one_log(judged, log, random.Random(seed)) for seed in range(replications)]
     kept = [one for one in tried if one is not None]
     truth = judged.truth
     covered = [
@@ -78,14 +103,27 @@ def _row(name: str, even: float, judged: Judged, replications: int) -> list[str]
     return [name, *shown, str(len(tried) - len(kept))]
 
 
-def _one_log(judged: Judged, odds: Sequence[float], chance: random.Random) -> Told | None:
+def _drawn(world: World, log: Log, chance: random.Random) -> Iterator[tuple[Task, int, float]]:
+    """Yields each request of a log: the task, the place of its model, and its propensity."""
+    count = len(world.models)
+    odds = [log.even / count + (1 - log.even) * (place == 1) for place in range(count)]
+    for first in chance.choices(world.train, k=REQUESTS // log.session):
+        place = chance.choices(range(count), odds)[0]
+        yield first, place, odds[place]
+        for _ in range(log.session - 1):
+            task = first if chance.random() < ALIKE else chance.choice(world.train)
+            if not log.sticky:
+                place = chance.choices(range(count), odds)[0]
+            yield task, place, odds[place]
+
+
+def _one_log(judged: Judged, log: Log, chance: random.Random) -> Told | None:
     """Draws a log and returns what it says; None where it is refused."""
     world, best = judged.world, judged.best
     rows, ips = [], 0.0
-    for task in chance.choices(world.train, k=REQUESTS):
-        place = chance.choices(range(len(odds)), odds)[0]
-        rows.append(rating_of(world, task, place, odds[place]))
-        ips += task.correct[place] * (place == best[task.pattern]) / odds[place]
+    for task, place, propensity in _drawn(world, log, chance):
+        rows.append(rating_of(world, task, place, propensity))
+        ips += task.correct[place] * (place == best[task.pattern]) / propensity
 
     def chosen(pattern: str, cell: str) -> ModelId:  # noqa: ARG001 - one for all cells
         return world.models[best[pattern]]

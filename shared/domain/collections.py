@@ -41,6 +41,7 @@ ALL: tuple[Collection[Any], ...] = (
     changes.DRIFT_CHANGES,
     changes.DRIFT_HEADS,
     trials.TRIALS,
+    trials.TRIAL_UNITS,
     operations.IDEMPOTENCY,
     operations.CONSUMED,
     operations.DELIVERIES,

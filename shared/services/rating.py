@@ -21,12 +21,12 @@ from shared.domain.feedback import (
 )
 from shared.domain.learning.raters import RATERS, Given, first, judge, value_of
 from shared.domain.learning.sums import FULL_STANDING, inverse_weight
-from shared.domain.learning.trials import label
 from shared.domain.models import NANO_PER_USD
 from shared.domain.times import Timestamp, day_number, seconds_between
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.messages.rating import FeedbackRecorded, RecordFeedback
 from shared.ports import Transaction
+from shared.services.counting_once import NO_TURN, turn_of
 from shared.services.deps import Deps
 from shared.services.rating_tokens import use_token
 from shared.services.unit import audited, event, once, writable
@@ -67,14 +67,17 @@ async def record_feedback(
     async def work(tx: Transaction) -> FeedbackRecorded:
         decision = await _rateable(tx, command.request_id)
         known = await tx.get(FEEDBACK, f"{command.request_id}:{user_id}")
+        turn = NO_TURN
         if known is not None:
             counts = Counts.of(known)
         else:
+            turn = await turn_of(tx, decision, "rated", f"{decision.id}:{user_id}", now)
             counts = await _judged(deps, tx, user_id, decision, rating) if judged else Counts()
         if settings.rating_tokens:
             tx.put(ROUTING_DECISIONS, use_token(deps, caller, command, decision, now))
         rated.append(decision)
-        stands = standing(command, user_id, decision, rating, known, counts)
+        arm = known.arm if known is not None else turn.take(tx) if counts.standing else ""
+        stands = standing(command, user_id, decision, rating, known, counts, arm=arm)
         tx.put(FEEDBACK, stands)
         if known is not None:
             tx.append(evidence_of(known, -1, now, decision.propensity))
@@ -175,8 +178,13 @@ def standing(
     rating: Rating,
     known: Feedback | None,
     counts: Counts | None = None,
+    *,
+    arm: str = "",
 ) -> Feedback:
-    """Returns a person's feedback on a request, once `rating` takes the place of what is known."""
+    """Returns a person's feedback on a request, once `rating` takes the place of what is known.
+
+    `arm` is the arm of a trial that the rating counts for, empty for none.
+    """
     counts = counts or Counts()
     cost_usd = decision.estimated_cost_usd if decision.cost_usd is None else decision.cost_usd
     return Feedback(
@@ -194,7 +202,7 @@ def standing(
         input_tokens=decision.input_tokens,
         output_tokens=decision.output_tokens,
         epoch=decision.epoch,
-        arm=label(decision.trial, decision.arm) if decision.trial and decision.arm else "",
+        arm=arm,
         standing=counts.standing,
         taken_standing=counts.taken,
         rating=rating,

@@ -305,6 +305,15 @@ CREATE TABLE trials (
 );
 CREATE INDEX trials_by_kind_started_at ON trials (workspace, kind, started_at, id);
 
+CREATE TABLE trial_units (
+    workspace text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    expires_at text COLLATE "C" NOT NULL,
+    doc text NOT NULL,
+    PRIMARY KEY (workspace, id)
+);
+CREATE INDEX trial_units_expiring ON trial_units (expires_at);
+
 CREATE TABLE idempotency_keys (
     workspace text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL,
@@ -518,7 +527,8 @@ BEGIN
             'CREATE POLICY own_workspace ON %I USING (workspace = current_setting(''whetstone.workspace'', true))', walled);
     END LOOP;
     FOREACH expiring IN ARRAY ARRAY[
-        'outbox', 'sign_in_codes', 'idempotency_keys', 'consumed_events', 'ticks', 'metric_points'
+        'outbox', 'sign_in_codes', 'idempotency_keys', 'consumed_events', 'ticks', 'metric_points',
+        'trial_units'
     ]
     LOOP
         EXECUTE format(

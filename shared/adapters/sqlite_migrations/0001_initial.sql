@@ -304,6 +304,15 @@ CREATE TABLE trials (
 ) WITHOUT ROWID;
 CREATE INDEX trials_by_kind_started_at ON trials (workspace, kind, started_at, id);
 
+CREATE TABLE trial_units (
+    workspace TEXT NOT NULL,
+    id TEXT NOT NULL,
+    expires_at TEXT NOT NULL,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (workspace, id)
+) WITHOUT ROWID;
+CREATE INDEX trial_units_expiring ON trial_units (expires_at);
+
 CREATE TABLE idempotency_keys (
     workspace TEXT NOT NULL,
     id TEXT NOT NULL,

@@ -323,7 +323,9 @@ def explained_row(
     why = row.why
     if chosen is None:
         default = _name(snapshot.policy.default_model)
-        why = f"No model has proved itself in {row.pattern} yet, so {default} answers as the default."
+        why = (
+            f"No model has proved itself in {row.pattern} yet, so {default} answers as the default."
+        )
         notes += [f"Not yet: {shortfall(one, snapshot.config)}." for one in found[:_NOTED]]
     return ExplainedRow(
         pattern=row.pattern, choice=row.choice, why=why, ranking=shown, notes=tuple(notes)

@@ -9,7 +9,8 @@ only what they get wrong, so it is right where either the means or the probabili
 
 The choice of a policy is a function of (pattern, neighbourhood), so all of this follows from sums
 by (pattern, neighbourhood, model), and no row is read again. Intervals are normal ones by the
-variance of the estimates' own terms, with Student's t at the effective sample size.
+variance of the estimates' own terms, with Student's t at the effective sample size. They take
+requests to be independent: where those of a session are alike they are too narrow.
 """
 
 import math

@@ -2,7 +2,8 @@
 
 A canary tries the snapshot of a run against the current one, an experiment tries what people ask
 for. Both are one kind of record, assigned, counted and compared alike. Invariant: one trial at a
-time in a workspace; the one that runs stands in the `LearningHead`.
+time in a workspace; the one that runs stands in the `LearningHead`. A session counts once, by the
+first that is said of it: what follows in it goes together, and no bet is made for that.
 """
 
 import hashlib
@@ -148,7 +149,31 @@ class Trial(Record):
         return next(one for one in self.arms if one.name == name)
 
 
+class TrialUnit(Record):
+    """What counts of a session (or of a request without one) in a trial, so that it counts once.
+
+    `by` is the rating, or the request that was completed, that came first.
+    """
+
+    by: str
+    expires_at: Timestamp
+
+
+UNIT_KEPT_DAYS = 120
+"""How long is known that a unit has counted: longer than any trial goes on."""
+
 TRIALS = Collection("trials", Trial, queries=(Query(("kind",), "started_at"),), columns=("state",))
+TRIAL_UNITS = Collection("trial_units", TrialUnit, expires="expires_at")
+
+
+def unit_of(session_id: str | None, request_id: str) -> str:
+    """Returns what falls into an arm as a whole: the session, else the request."""
+    return f"session:{session_id}" if session_id else request_id
+
+
+def unit_id(trial_id: str, unit: str, what: Literal["rated", "completed"]) -> str:
+    """Returns the id under which is kept what counts of a unit."""
+    return hashlib.sha256(f"{trial_id}\n{unit}\n{what}".encode()).hexdigest()[:32]
 
 
 def position(key: str, unit: str) -> float:

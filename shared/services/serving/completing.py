@@ -26,6 +26,7 @@ from shared.ports import (
     CompletionRequest,
     Transaction,
 )
+from shared.services.counting_once import NO_TURN, Turn, turn_of
 from shared.services.deps import Deps
 from shared.services.rating_tokens import token_for
 from shared.services.serving.candidates import Tokens
@@ -145,7 +146,7 @@ async def complete(
         latency_ms = elapsed_ms(deps, started_s)
         record = settled(exchange, exchange.answering(model), completion, latency_ms)
         answer = _answer(record, exchange.token, completion, latency_ms)
-        return await once(deps, caller, key, CompleteAnswer, _creating(record, answer))
+        return await once(deps, caller, key, CompleteAnswer, _creating(deps, record, answer))
     await keep(deps, caller, exchange.exhausted())
     raise exchange.error()
 
@@ -216,9 +217,9 @@ async def keep(deps: Deps, caller: Caller, record: RoutingDecision, *, ended: bo
     """Writes a decision as it stands now, new or over its earlier state; counts how it `ended`."""
 
     async def work(tx: Transaction) -> None:
+        turn = await turn_of_completion(deps, tx, record) if ended else NO_TURN
         tx.put(ROUTING_DECISIONS, record)
-        if ended:
-            tally(tx, record)
+        tally(tx, record, turn)
 
     await deps.store.transact(caller.workspace, work)
 
@@ -233,19 +234,25 @@ def usage(completion: Completion) -> Usage:
 
 
 def _creating(
-    record: RoutingDecision, answer: CompleteAnswer
+    deps: Deps, record: RoutingDecision, answer: CompleteAnswer
 ) -> Callable[[Transaction], Awaitable[CompleteAnswer]]:
     async def work(tx: Transaction) -> CompleteAnswer:
+        turn = await turn_of_completion(deps, tx, record)
         tx.create(ROUTING_DECISIONS, record)
-        tally(tx, record)
+        tally(tx, record, turn)
         return answer
 
     return work
 
 
-def tally(tx: Transaction, record: RoutingDecision) -> None:
-    """Counts how a completion of a trial's arm has ended."""
-    if record.trial is not None and record.arm is not None:
+async def turn_of_completion(deps: Deps, tx: Transaction, record: RoutingDecision) -> Turn:
+    """Returns whether a completion is the first of its session in a trial."""
+    return await turn_of(tx, record, "completed", record.id, deps.clock.now_text())
+
+
+def tally(tx: Transaction, record: RoutingDecision, turn: Turn) -> None:
+    """Counts how a completion of a trial's arm has ended, where it is its session's turn."""
+    if turn.take(tx) and record.trial is not None and record.arm is not None:
         tx.add(counter(record.trial, record.arm), {"failed" if record.failed else "answered": 1})
 
 

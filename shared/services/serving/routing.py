@@ -14,6 +14,7 @@ from shared.domain.learning.decision import Choice
 from shared.domain.learning.neighbourhoods import cell_of
 from shared.domain.learning.prompts import classify
 from shared.domain.learning.raters import expectation
+from shared.domain.learning.trials import unit_of
 from shared.domain.models import estimate_tokens
 from shared.errors import Unavailable
 from shared.messages.serving import CompleteRequest, RouteAnswer, RouteRequest
@@ -99,7 +100,7 @@ def choose(
     part = assigned(
         view,
         allowed,
-        f"session:{command.session_id}" if command.session_id else request_id,
+        unit_of(command.session_id, request_id),
         lambda seen: odds_for(seen, allowed, pattern, cell, tokens, rate),
         critical=command.critical,
     )

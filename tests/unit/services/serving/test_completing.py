@@ -231,6 +231,21 @@ def test_how_completions_of_a_trials_arm_end_is_counted(tmp_path, server):
     run(tmp_path, server, scenario)
 
 
+def test_of_a_session_only_the_first_completion_counts_in_a_trial(tmp_path, server):
+    async def scenario(system):
+        arm = Arm(name="small", share=1.0, provider=SMALL.provider, model=SMALL.model)
+        await tried(system, [arm])
+        await ask(system, session_id="s1")
+        server.break_with(Fault.SERVER_ERROR)
+        for session in ("s1", "s1", "s2", "s2"):
+            with pytest.raises(Unavailable):
+                await ask(system, session_id=session)
+        counted = await system.store.counters(WORKSPACE, "trial:")
+        assert counted == {"trial:exp_1/small": {"answered": 1, "failed": 1}}
+
+    run(tmp_path, server, scenario)
+
+
 def test_no_more_models_are_tried_than_configured(tmp_path, server):
     server.break_with(Fault.SERVER_ERROR)
 
