@@ -28,10 +28,12 @@ class FirestoreServer:
     Args:
         log: where its output goes.
         port: where it listens; a free one where None.
+        heap: the most memory that Java gives its records, as in `-Xmx`.
     """
 
-    def __init__(self, log: Path, *, port: int | None = None) -> None:
+    def __init__(self, log: Path, *, port: int | None = None, heap: str = "512m") -> None:
         self._log = log
+        self._heap = heap
         self.port = port or free_port()
         self._process: LocalProcess | None = None
 
@@ -53,7 +55,7 @@ class FirestoreServer:
         Raises:
             StartError: Java, the Google Cloud CLI or the emulator is missing, or it ended.
         """
-        command = [_java(), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx512m"]
+        command = [_java(), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", f"-Xmx{self._heap}"]
         command += ["-cp", str(emulator_jar()), _MAIN, "start", f"--host={HOST}"]
         command.append(f"--port={self.port}")
         self._process = LocalProcess("firestore", command, self._log, self._answers)
