@@ -64,22 +64,20 @@ Text = Annotated[str, AfterValidator(_no_nul)]
 """A string without NUL characters, which PostgreSQL could not store."""
 
 
-def _not_blank(text: str) -> str:
+def _filled(text: str) -> str:
     if not text or text.isspace():
         msg = "must not be empty"
         raise ValueError(msg)
-    return text
+    return _no_nul(text)
 
 
-FilledText = Annotated[Text, AfterValidator(_not_blank)]
+FilledText = Annotated[str, AfterValidator(_filled)]
 """A string with at least one visible character."""
 
-Name = Annotated[str, Field(max_length=200), AfterValidator(_no_nul), AfterValidator(_not_blank)]
+Name = Annotated[str, Field(max_length=200), AfterValidator(_filled)]
 """A short label: a topic, a tag, the name of an agent, a model or a person."""
 
-Identifier = Annotated[
-    str, Field(max_length=256), AfterValidator(_no_nul), AfterValidator(_not_blank)
-]
+Identifier = Annotated[str, Field(max_length=256), AfterValidator(_filled)]
 """An id, ours or the caller's."""
 
 Note = Annotated[str, Field(max_length=4000), AfterValidator(_no_nul)]

@@ -159,7 +159,7 @@ def configure_logging(level: str) -> None:
     What no line says is not gathered either: thread, process, and the place in the code.
     """
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging._srcfile = None  # type: ignore[attr-defined] # noqa: SLF001 -- as its manual has it
+    logging._srcfile = None  # noqa: SLF001 -- as its manual has it
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
