@@ -50,7 +50,7 @@ CREATE TABLE entries (
     risk REAL NOT NULL,
     doc TEXT NOT NULL,
     PRIMARY KEY (workspace, id)
-) WITHOUT ROWID;
+);
 -- The queue is walked along these; topic and submitter are in them so that filters on them need not open the rows.
 CREATE INDEX entries_by_state_submitted_at ON entries (workspace, state, submitted_at, id, topic, submitter);
 CREATE INDEX entries_by_state_confidence_score ON entries (workspace, state, confidence_score, id, topic, submitter);
