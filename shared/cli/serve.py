@@ -6,6 +6,7 @@ the load balancer does there, and the loops below what Pub/Sub and Cloud Schedul
 
 import asyncio
 import contextlib
+import gc
 import getpass
 import importlib
 import logging
@@ -51,6 +52,9 @@ RELAY_SHARE = 4
 
 SWITCH_INTERVAL_S = 0.0005
 """How long the committing thread may wait for the interpreter; the default of 5 ms would show."""
+
+YOUNG_OBJECTS = 10_000
+"""New objects after which cycles among them are looked for; a group of requests makes thousands."""
 
 _PORTS = click.IntRange(0, 65535)
 
@@ -126,6 +130,7 @@ async def _serve(listening: socket.socket) -> None:
     data_dir = bootstrap.settings().data_dir
     url, code = f"http://{host}:{port}", await _sign_in_code(deps)
     click.echo(welcome(url, data_dir, shown, given=given is not None, code=code))
+    _spare_what_stays()
     stop = asyncio.Event()
     loops = [asyncio.create_task(loop) for loop in _loops(deps, gateway, stop)]
     try:
@@ -136,6 +141,13 @@ async def _serve(listening: socket.socket) -> None:
         await asyncio.gather(*loops, return_exceptions=True)
         await deps.close()
         click.echo("Stopped; everything that was answered is kept.")
+
+
+def _spare_what_stays() -> None:
+    """Keeps the collector of cycles from walking over what was loaded at the start, ever again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS)
 
 
 async def _sign_in_code(deps: Deps) -> str:
