@@ -69,7 +69,8 @@ def _said(group: BaseExceptionGroup[BaseException]) -> str:
     first: BaseException = group
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
-    return first.format_message() if isinstance(first, click.ClickException) else f"{first}"
+    said = first.format_message() if isinstance(first, click.ClickException) else f"{first}"
+    return said or type(first).__name__
 
 
 if __name__ == "__main__":

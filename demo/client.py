@@ -12,6 +12,8 @@ AT_ONCE = 16
 _TRIES = 8
 _LONGEST_WAIT_S = 5.0
 _BUSY = (429, 503)
+_PATIENCE_S = 600
+"""A run reads every rating: emulators on a busy machine take minutes for the whole demo's."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -51,7 +53,7 @@ class Api:
             httpx.AsyncClient(
                 base_url=url,
                 headers={"Content-Type": "application/json", **headers},
-                timeout=60,
+                timeout=_PATIENCE_S,
                 trust_env=False,
                 verify=trusted,
                 transport=transport,

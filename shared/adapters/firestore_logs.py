@@ -107,11 +107,14 @@ class FirestoreLogs:
         return [decode_fields(one.fields) for one in reading.found.values()]
 
     async def chain(self, workspace: str, after_seq: int, limit: int) -> list[AuditRecord]:
-        """Returns up to `limit` links behind `after_seq`, in order."""
-        await self.number(workspace, AUDIT)
-        query = structured(AUDIT, [("seq", ">", after_seq)], [("seq", False)], limit=limit)
-        reading = await self._client.query(self._client.parent(workspace), query)
-        return [_record(workspace, one) for one in reading.found.values()]
+        """Returns up to `limit` links behind `after_seq`, in order.
+
+        What waits for its place is looked for only where the chain ends before `limit`.
+        """
+        found = await self._chain(workspace, after_seq, limit)
+        if len(found) < limit and await self.number(workspace, AUDIT):
+            found = await self._chain(workspace, after_seq, limit)
+        return found
 
     async def page(
         self, workspace: str, wanted: dict[str, str], before: int, limit: int
@@ -120,6 +123,11 @@ class FirestoreLogs:
         await self.number(workspace, AUDIT)
         conditions = [(name, "==", value) for name, value in wanted.items()]
         query = structured(AUDIT, [*conditions, ("seq", "<", before)], [("seq", True)], limit=limit)
+        reading = await self._client.query(self._client.parent(workspace), query)
+        return [_record(workspace, one) for one in reading.found.values()]
+
+    async def _chain(self, workspace: str, after_seq: int, limit: int) -> list[AuditRecord]:
+        query = structured(AUDIT, [("seq", ">", after_seq)], [("seq", False)], limit=limit)
         reading = await self._client.query(self._client.parent(workspace), query)
         return [_record(workspace, one) for one in reading.found.values()]
 

@@ -23,11 +23,19 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("--cloud") is None:
+    store = config.getoption("--cloud")
+    if store is None:
         return
+    config.hook.pytest_deselected(items=[item for item in items if _names(item, store) != store])
+    items[:] = [item for item in items if _names(item, store) == store]
     for item in items:
         for mark in item.iter_markers("embedded"):
             item.add_marker(pytest.mark.skip(reason=f"not on the cloud: {mark.args[0]}"))
+
+
+def _names(item, store):
+    """Returns the store that a test goes through by itself, else the one that was asked for."""
+    return item.callspec.params.get("cloud", store) if hasattr(item, "callspec") else store
 
 
 @pytest.fixture(scope="session")
@@ -37,16 +45,16 @@ def clouds(tmp_path_factory):
         yield clouds
 
 
-@pytest.fixture(scope="session")
-def cloud(clouds):
-    """A local cloud on Firestore."""
-    return clouds.on("firestore")
+@pytest.fixture
+def cloud(request, clouds):
+    """A local cloud, on Firestore where no other store is asked for."""
+    return clouds.on(request.config.getoption("--cloud") or "firestore")
 
 
 @pytest.fixture
-def place(clouds):
+def place(cloud, clouds):
     """Gives the name of a new workspace on that cloud, and a world in it."""
-    tenant = clouds.tenant("firestore")
+    tenant = clouds.tenant(cloud.cloud.store)
     world = World(tenant)
     yield tenant.workspace, world
     world.close()

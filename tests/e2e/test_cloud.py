@@ -1,7 +1,7 @@
 """The same tests as of the embedded server, on the cloud: every function in its own process.
 
 Firestore's and Pub/Sub's emulators, a Cloud Storage server, a front that routes by path: what is
-imported here runs unchanged, on both stores. `make test-cloud` runs all of tests/e2e so.
+imported here runs unchanged, on both stores. `make test-cloud` runs all of tests/e2e so, on one.
 """
 
 import httpx
@@ -140,11 +140,11 @@ def test_nothing_of_a_workspace_is_seen_from_another(cloud, clouds, started):
 
 @pytest.mark.crash
 @pytest.mark.parametrize("cloud", ["postgres"], indirect=True)
-def test_functions_that_are_killed_under_load_lose_nothing(cloud, started):
-    """On PostgreSQL; test_cloud_deaths kills every process on Firestore."""
+def test_functions_and_a_database_that_are_killed_under_load_lose_nothing(cloud, started):
+    """On PostgreSQL; test_cloud_deaths kills every process on Firestore, which has no disk."""
     world = started()
     with SteadyWriters(world) as writers:
-        for name in ("approve", "publish", "feedback"):
+        for name in ("approve", "publish", "feedback", "postgres"):
             writers.wait_turns(2)
             cloud.kill(name)
             cloud.restart(name)

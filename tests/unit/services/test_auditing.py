@@ -54,6 +54,7 @@ def test_an_untouched_chain_holds_to_its_head(tmp_path):
 @pytest.mark.parametrize("page", [2, 3, 200])
 def test_the_first_tampered_record_is_found(tmp_path, monkeypatch, change, page):
     monkeypatch.setattr(auditing, "CHAIN_PAGE", page)
+    monkeypatch.setattr(auditing, "CHECKED_AT_ONCE", 2)
 
     async def scenario(system):
         await fill(system, 7)
