@@ -124,7 +124,7 @@ RULES: Mapping[RuleName, Rule] = {
         "critical",
         0.0,
         "unused: the settings of learning.raters decide",
-        "Newcomers rated one model together, all in the same direction, beyond chance.",
+        "Raters favoured one model together, or ran it down, unlike all others.",
     ),
     "raters_doubted": Rule(
         "warning",

@@ -10,13 +10,8 @@ from collections.abc import Sequence
 
 from shared.domain.access import Caller, IdempotencyKey
 from shared.domain.feedback import FEEDBACK, ROUTING_DECISIONS, Feedback
-from shared.domain.learning.raters import (
-    RATERS,
-    Push,
-    Rater,
-    evidence_against,
-    pushes,
-)
+from shared.domain.learning.collusion import Push
+from shared.domain.learning.raters import RATERS, Rater, evidence_against, pushes
 from shared.domain.records import Filter, Order
 from shared.domain.times import day_number
 from shared.errors import Conflict, NotFound
@@ -31,7 +26,7 @@ from shared.services.unit import audited, once, settings_of, writable
 PAGE = 100
 """Ratings that are taken back, or put back, in one transaction."""
 
-MOST_LOOKED_AT = 2000
+MOST_LOOKED_AT = 500
 """Raters of one state that a look for pushes reads, those who rated last."""
 
 _BY = "system:raters"
@@ -200,7 +195,7 @@ async def _settled(deps: Deps, caller: Caller, rater: Rater) -> Rater:
 
 
 async def look(deps: Deps, workspace: str) -> None:
-    """Sets aside newcomers who push a model together, tells of them and of who is doubted.
+    """Sets aside raters who push a model together, tells of them and of who is doubted.
 
     Goes on with what an earlier look did not finish. Nobody is set aside by itself where few people
     rate, nor where too few proven raters tell a push from a model that has changed.
@@ -246,7 +241,7 @@ async def _on_pushes(deps: Deps, caller: Caller, raters: Sequence[Rater]) -> Non
             deps,
             caller.workspace,
             rule="raters_pushing",
-            key=f"raters_pushing:{push.model}:{push.direction}",
+            key=f"raters_pushing:{push.model}:{push.direction}:{'new' if push.new else 'known'}",
             summary=f"{words}; {'they were set aside' if alone else 'a person must decide'}",
             evidence={
                 "model": push.model,
@@ -255,7 +250,7 @@ async def _on_pushes(deps: Deps, caller: Caller, raters: Sequence[Rater]) -> Non
                 "ratings": push.ratings,
                 "residual": round(push.mean, 3),
                 "residual_of_others": None if push.others is None else round(push.others, 3),
-                "standard_errors": round(push.z, 1),
+                "evidence_log10": round(push.gain, 1),
                 "set_aside": alone,
             },
         )
@@ -263,7 +258,8 @@ async def _on_pushes(deps: Deps, caller: Caller, raters: Sequence[Rater]) -> Non
 
 def _words(push: Push) -> str:
     way = "praised" if push.direction == "up" else "ran down"
-    return f"{len(push.raters)} newcomers {way} {push.model} together within a day"
+    who = "newcomers" if push.new else "raters"
+    return f"{len(push.raters)} {who} {way} {push.model} together, unlike all others"
 
 
 async def _on_doubted(deps: Deps, caller: Caller, raters: Sequence[Rater]) -> None:

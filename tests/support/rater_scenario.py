@@ -30,7 +30,7 @@ async def raters(system: System) -> None:
             residual=30_000,
             aside_by="system:raters",
             aside_at=now,
-            reason="12 newcomers praised local/large together within a day",
+            reason="12 newcomers praised local/large together, unlike all others",
             **common,
         ),
     )

@@ -218,10 +218,10 @@ class RaterConfig(Settings):
     per_burst: int = Field(default=40, ge=1, description="Ratings of one rater that count a burst.")
     burst_s: int = Field(default=600, ge=1, description="How long a burst is, seconds.")
     proven_after: int = Field(
-        default=10, ge=0, description="Ratings until a rater's count in full; half before."
+        default=10, ge=0, description="Ratings until a rater is no newcomer any more."
     )
     proven_days: int = Field(
-        default=2, ge=0, description="Days on which a rater has rated before they count in full."
+        default=2, ge=0, description="Days of ratings until a rater is no newcomer any more."
     )
     tolerance: float = Field(
         default=0.15,
@@ -238,16 +238,20 @@ class RaterConfig(Settings):
         default=168, gt=0, le=8760, description="How long an answer's rating token is good."
     )
     push_raters: int = Field(
-        default=5, ge=2, description="Least newcomers that can push a model together."
+        default=3, ge=2, description="Least raters that can push a model together."
     )
     push_tolerance: float = Field(
         default=0.05,
         ge=0,
         lt=0.5,
-        description="How far apart newcomers and others may be together: habits even out in many.",
+        description="How far all newcomers may be from the others, as habits even out in many; and "
+        "how much more than another model somebody's habit may favour one, 0..1 value.",
     )
     push_alpha: float = Field(
-        default=0.0001, gt=0, lt=0.5, description="False-alarm rate of a look for pushes."
+        default=0.0001,
+        gt=0,
+        lt=0.5,
+        description="How likely honest raters are ever said to push a model, at most.",
     )
     set_aside: Literal["never", "pushes", "all"] = Field(
         default="pushes",

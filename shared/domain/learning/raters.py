@@ -1,4 +1,4 @@
-"""Whose ratings count how much: caps, tests of one rater, and of many who push together.
+"""Whose ratings count how much: caps, and tests of one rater; many together are `collusion`.
 
 A rater is a person (`user_id`); a machine's key that names nobody is a pipe for many people and is
 no rater. What a rating is held against is what was believed of the answer when it was chosen
@@ -13,16 +13,18 @@ rater does at most, so that it does not grow on average for an honest one (Waudb
 start, so honest years buy no right to cheat: that is Page's cumulative sum (1954), and by Lorden
 (1971) the time to a false alarm is then at least `doubt_after` ratings on average. A purse may lose
 what it won, and is full at twice what doubt takes: who rates like others again counts in full.
+What was expected is no measure where hostile people made it; so a rater's sums are also kept, by
+which raters are held against one another.
 """
 
 import math
 from collections.abc import Iterable, Mapping
-from statistics import NormalDist
 from typing import Literal, NamedTuple
 
 from pydantic import Field
 
 from shared.domain.learning.beliefs import Beliefs
+from shared.domain.learning.collusion import MILLI, Profile, Push, Seen, found_together
 from shared.domain.learning.config import ModelId, RaterConfig
 from shared.domain.learning.sums import FULL_STANDING
 from shared.domain.records import Collection, Query, Record
@@ -34,7 +36,13 @@ MODELS = 8
 """Models that a rater's favour is tested for; the first that he rates."""
 
 NAMES = 64
-"""Models that a day's ratings are counted by."""
+"""Models that a rater's ratings are counted by."""
+
+MEMORY = 1000
+"""From so many ratings on, what is kept of the earlier ones is halved: they fade."""
+
+NEW_FOR_DAYS = 14
+"""Newcomers who rated last before that are looked at no more."""
 
 PURSES = 3 + 2 * MODELS
 """Tests that run at once for one rater: each may use its share of the false alarms."""
@@ -42,22 +50,18 @@ PURSES = 3 + 2 * MODELS
 VALUES = 8
 """The value of a rating is told in eighths: 4 for a right answer and 0..4 for its score."""
 
-MILLI, MICRO = 1_000, 1_000_000
+MICRO = 1_000_000
 
-STANDINGS: Mapping[RaterState, int] = {"new": 2, "proven": FULL_STANDING, "doubted": 1, "aside": 0}
-"""Quarters that a rating counts, by the state of who gives it."""
+STANDINGS: Mapping[RaterState, int] = {
+    "new": FULL_STANDING,
+    "proven": FULL_STANDING,
+    "doubted": 1,
+    "aside": 0,
+}
+"""Quarters that a rating counts, by the state of who gives it.
 
-
-class Day(NamedTuple):
-    """One rater's ratings of one model on one day; sums in thousandths of a value.
-
-    `residual` sums value - expected over the `judged`, `variance` what it varies by at most.
-    """
-
-    ratings: int = 0
-    judged: int = 0
-    residual: int = 0
-    variance: int = 0
+Newcomers count in full: unequal weights cost certainty where nobody is hostile.
+"""
 
 
 class Rater(Record):
@@ -65,9 +69,10 @@ class Rater(Record):
 
     `ratings` were recorded, `judged` could be held against an expectation: `residual` and
     `squared` sum the difference and its square, in thousandths. `purses` are logarithms in
-    millionths, by test (`above`, `below`, `same`, `for <model>`, `against <model>`). `today` is by
-    model (provider/model) and belongs to `day`; `burst` counts since `burst_at`. `unsettled` says
-    that standing evidence still has to be taken back, or put back.
+    millionths, by test (`above`, `below`, `same`, `for <model>`, `against <model>`). `seen` sums
+    all judged ratings by model (provider/model); `today` counts those of `day` by model, `burst`
+    those since `burst_at`. `unsettled` says that standing evidence still has to be taken back, or
+    put back.
     """
 
     state: RaterState = "new"
@@ -79,7 +84,8 @@ class Rater(Record):
     last_value: int | None = None
     purses: dict[str, int] = Field(default_factory=dict)
     day: int = 0
-    today: dict[str, Day] = Field(default_factory=dict)
+    seen: dict[str, Seen] = Field(default_factory=dict)
+    today: dict[str, int] = Field(default_factory=dict)
     burst: int = 0
     burst_at: Timestamp
     first_rated_at: Timestamp
@@ -163,8 +169,7 @@ def _turned(rater: Rater, given: Given, config: RaterConfig) -> Rater:
 def _counted(rater: Rater, given: Given) -> Rater:
     today = dict(rater.today)
     name = given.model if given.model in today or len(today) < NAMES else ""
-    day = today.get(name, Day())
-    today[name] = day._replace(ratings=day.ratings + 1)
+    today[name] = today.get(name, 0) + 1
     return rater.model_copy(
         update={
             "ratings": rater.ratings + 1,
@@ -179,9 +184,9 @@ def _over(rater: Rater, given: Given, config: RaterConfig) -> str:
     """Returns which cap this rating is beyond; empty where none."""
     if rater.burst >= config.per_burst:
         return f"more than {config.per_burst} ratings within {config.burst_s} seconds"
-    if sum(day.ratings for day in rater.today.values()) >= config.per_day:
+    if sum(rater.today.values()) >= config.per_day:
         return f"more than {config.per_day} ratings in a day"
-    if rater.today.get(given.model, Day()).ratings >= config.per_model_day:
+    if rater.today.get(given.model, 0) >= config.per_model_day:
         return f"more than {config.per_model_day} ratings of {given.model} in a day"
     return ""
 
@@ -192,28 +197,29 @@ def _weighed(rater: Rater, given: Given, config: RaterConfig) -> Rater:
         return rater.model_copy(update={"last_value": given.value})
     x, e = given.value / VALUES, given.expected
     residual = round((x - e) * MILLI)
-    today = dict(rater.today)
-    if given.model in today:
-        day = today[given.model]
-        today[given.model] = Day(
-            day.ratings,
-            day.judged + 1,
-            day.residual + residual,
-            day.variance + round(max(e * (1 - e), _LEAST_VARIANCE) * MILLI),
-        )
     return rater.model_copy(
         update={
             "judged": rater.judged + 1,
             "residual": rater.residual + residual,
             "squared": rater.squared + residual**2 // MILLI,
             "last_value": given.value,
-            "today": today,
+            "seen": _remembered(rater.seen, given.model, given.value, e),
             "purses": _bet(rater, given.model, given.value, e, config),
         }
     )
 
 
-_LEAST_VARIANCE = 0.05
+def _remembered(known: Mapping[str, Seen], model: str, value: int, e: float) -> dict[str, Seen]:
+    """Returns the sums with a rating added; those of a further model only while there is room."""
+    seen = dict(known)
+    if model in seen or len(seen) < NAMES:
+        old = seen.get(model, Seen())
+        seen[model] = Seen(
+            old.judged + 1, old.value + value * MILLI // VALUES, old.expected + round(e * MILLI)
+        )
+    if sum(one.judged for one in seen.values()) > MEMORY:
+        seen = {name: Seen(*(figure // 2 for figure in one)) for name, one in seen.items()}
+    return seen
 
 
 def _bet(rater: Rater, model: str, value: int, e: float, config: RaterConfig) -> dict[str, int]:
@@ -269,98 +275,21 @@ def _words(name: str) -> str:
     return f"rates in a way that speaks {side} {model} and the other way of the rest, beyond chance"
 
 
-class Push(NamedTuple):
-    """Newcomers who pushed one model together within a day.
-
-    `mean` and `others` are residuals per rating, -1..1, of the newcomers and of the proven raters,
-    those of all other models turned round: who praises one may do it by running down the rest;
-    `others` None where those were too few to tell a push from a model that has changed. `z` is how
-    many standard errors the newcomers are beyond the tolerance.
-    """
-
-    model: str
-    direction: Literal["up", "down"]
-    raters: tuple[str, ...]
-    ratings: int
-    mean: float
-    others: float | None
-    z: float
-
-
 def pushes(raters: Iterable[Rater], day: int, config: RaterConfig) -> list[Push]:
-    """Returns who pushed together on `day`, by model.
+    """Returns who pushes a model together; see collusion. Those that are set aside are left out.
 
-    For each model the newcomers' favour (see `Push`) is held against that of the proven raters on
-    the same day, by the largest variance that values of this mean can have; the false-alarm rate of
-    all models together is `push_alpha` (Bonferroni) at each look.
+    Args:
+        raters: of any state.
+        day: today's number; newcomers who have not rated for long are passed over.
+        config: the rules.
     """
-    here = [one for one in raters if one.day == day and one.state != "aside" and not one.trusted]
-    old = _together([one.today for one in here if one.state == "proven"])
-    new = {
-        one.id: one.today
-        for one in here
-        if one.state != "proven" and one.days <= config.proven_days
-    }
-    names = sorted({name for today in new.values() for name, one in today.items() if one.judged})
-    tried = [
-        name for name in names if sum(name in today for today in new.values()) >= config.push_raters
+    kept = [
+        one
+        for one in raters
+        if one.seen and one.state != "aside" and not one.trusted
+        if one.state != "new" or one.day > day - NEW_FOR_DAYS
     ]
-    bar = NormalDist().inv_cdf(1 - config.push_alpha / (2 * max(1, len(tried))))
-    found = [_push(name, new, old, config) for name in tried]
-    return [one for one in found if one.z >= bar and len(one.raters) >= config.push_raters]
-
-
-_LEAST_OTHERS = 20
-
-
-def _together(days: Iterable[Mapping[str, Day]]) -> dict[str, Day]:
-    """Returns the sums of several raters' days by model."""
-    sums: dict[str, Day] = {}
-    for today in days:
-        for name, day in today.items():
-            sums[name] = _sum([sums.get(name, Day()), day])
-    return sums
-
-
-def _favour(model: str, today: Mapping[str, Day]) -> Day:
-    """Returns a day's sums with the residuals of all other models turned round."""
-    return _sum(
-        day if name == model else day._replace(residual=-day.residual)
-        for name, day in today.items()
-    )
-
-
-def _push(
-    model: str, new: Mapping[str, Mapping[str, Day]], old: Mapping[str, Day], config: RaterConfig
-) -> Push:
-    group = {
-        name: favour for name, today in new.items() if (favour := _favour(model, today)).judged
-    }
-    whole, others = _sum(group.values()), _favour(model, old)
-    mean, variance = whole.residual / whole.judged / MILLI, whole.variance / whole.judged**2 / MILLI
-    known = others.judged >= _LEAST_OTHERS
-    against = others.residual / others.judged / MILLI if known else 0.0
-    variance += others.variance / others.judged**2 / MILLI if known else 0.0
-    apart = mean - against
-    sign = 1 if apart >= 0 else -1
-    members = [
-        name
-        for name, day in sorted(group.items())
-        if sign * (day.residual / day.judged / MILLI - against) > config.tolerance
-    ]
-    return Push(
-        model=model,
-        direction="up" if sign > 0 else "down",
-        raters=tuple(members),
-        ratings=whole.judged,
-        mean=mean,
-        others=against if known else None,
-        z=(abs(apart) - config.push_tolerance) / math.sqrt(variance),
-    )
-
-
-def _sum(days: Iterable[Day]) -> Day:
-    return Day(*(sum(column) for column in zip(Day(), *days, strict=True)))
+    return found_together([Profile(one.id, one.state == "new", one.seen) for one in kept], config)
 
 
 RATERS = Collection(

@@ -213,7 +213,7 @@ def test_newcomers_who_push_together_are_set_aside_with_an_alert_that_shows_why(
         told, [alert] = await alerts(system)
         assert told == [("raters_pushing", "open")]
         assert alert.summary == (
-            "6 newcomers ran down local/small together within a day; they were set aside"
+            "6 newcomers ran down local/small together, unlike all others; they were set aside"
         )
         assert alert.evidence["raters"] == [f"new{n}" for n in range(6)]
         await raters.look(system.deps, WORKSPACE)

@@ -7,8 +7,10 @@ import pytest
 
 from shared.domain.learning.config import RaterConfig
 from shared.domain.learning.raters import (
+    MEMORY,
     MODELS,
     NAMES,
+    NEW_FOR_DAYS,
     Given,
     doubt_at,
     evidence_against,
@@ -61,12 +63,12 @@ def test_a_rating_is_worth_its_correctness_and_its_score():
     assert value_of(3, is_correct=True) == 6
 
 
-def test_a_newcomer_counts_half_until_ten_ratings_on_two_days():
+def test_a_newcomer_counts_in_full_and_is_one_until_ten_ratings_on_two_days():
     day = after(honest(1, 30))
     assert day.state == "new"
     verdict = judge(day, Given("local/small", 8, 0.7, at(86_400)), CONFIG)
     assert (verdict.rater.state, verdict.standing, verdict.reason) == ("proven", 4, "")
-    assert judge(first("bob", START), Given("m", 8, 0.7, START), CONFIG).standing == 2
+    assert judge(first("bob", START), Given("m", 8, 0.7, START), CONFIG).standing == 4
 
 
 def test_without_judging_all_count_in_full():
@@ -147,7 +149,7 @@ def test_ratings_beyond_a_cap_count_for_nothing_and_say_so(config, every_s, mode
 def test_the_cap_of_one_model_leaves_room_for_another():
     config = RaterConfig(per_model_day=3)
     rater = after([8] * 3, models=("m",), config=config, every_s=3600)
-    assert judge(rater, Given("n", 8, 0.7, at(10_000)), config).standing == 2
+    assert judge(rater, Given("n", 8, 0.7, at(10_000)), config).standing == 4
 
 
 def test_ratings_of_one_set_aside_count_for_nothing():
@@ -167,68 +169,28 @@ def test_a_record_stays_small_however_many_models_are_rated():
     rater = after([8] * 150, models=names, every_s=300, config=RaterConfig(per_burst=1000))
     assert len(rater.purses) == 3 + 2 * MODELS
     assert len(rater.today) <= NAMES + 1
-    assert sum(day.ratings for day in rater.today.values()) == 150
+    assert sum(rater.today.values()) == 150
+    assert len(rater.seen) == NAMES
+
+
+def test_what_is_remembered_of_a_rater_fades_and_stays_bounded():
+    rater = after([8] * (MEMORY + 1), every_s=7200, expected=0.5)
+    [seen] = rater.seen.values()
+    assert seen.judged == (MEMORY + 1) // 2
+    assert (seen.value, seen.expected) == ((MEMORY + 1) * 500, (MEMORY + 1) * 250)
 
 
 def test_doubt_comes_later_where_fewer_false_ones_are_wanted():
     assert doubt_at(RaterConfig(doubt_after=100_000)) > doubt_at(CONFIG)
 
 
-# --- many together --------------------------------------------------------------------------------
-
-
-def many(prefix, count, values_of, *, rater_days=1, expected=0.7, models=("a/x",)):
-    """Returns raters who rated today; with two days they are proven."""
-    raters = []
-    for number in range(count):
-        rater = first(f"{prefix}{number}", START)
-        if rater_days > 1:
-            update = {"days": rater_days, "ratings": 50}
-            rater = rater.model_copy(update=update)
-        values = values_of(number)
-        raters.append(after(values, rater=rater, expected=expected, models=models, every_s=60))
-    return raters
-
-
-def test_newcomers_who_praise_one_model_together_are_found():
-    crowd = many("old", 40, lambda seed: honest(seed, 10), rater_days=5)
-    sybils = many("new", 12, lambda _: [8] * 10)
-    [push] = pushes([*crowd, *sybils], TODAY, CONFIG)
-    assert (push.model, push.direction, len(push.raters)) == ("a/x", "up", 12)
-    assert push.others is not None
-    assert all(name.startswith("new") for name in push.raters)
-
-
-def test_newcomers_who_run_a_model_down_are_found_and_an_honest_one_is_not_with_them():
-    crowd = many("old", 10, lambda seed: honest(seed, 10), rater_days=5)
-    sybils = many("new", 8, lambda _: [0] * 3)
-    honest_one = many("honest", 1, lambda _: [8, 8, 1, 8, 8])
-    [push] = pushes([*crowd, *sybils, *honest_one], TODAY, CONFIG)
-    assert (push.direction, len(push.raters)) == ("down", 8)
-
-
-def test_a_model_that_fell_for_all_is_no_push():
-    crowd = many("old", 10, lambda _: [0] * 10, rater_days=5)
-    newcomers = many("new", 12, lambda _: [0] * 4)
-    assert pushes([*crowd, *newcomers], TODAY, CONFIG) == []
-
-
-def test_without_proven_raters_a_push_is_not_certain():
-    [push] = pushes(many("new", 20, lambda _: [0] * 5), TODAY, CONFIG)
-    assert push.others is None
-
-
-def test_honest_newcomers_are_no_push():
-    crowd = many("old", 10, lambda seed: honest(seed, 10), rater_days=5)
-    for seed in range(50):
-        fresh = many("new", 10, lambda number, seed=seed: honest(1000 * seed + number, 5))
-        assert pushes([*crowd, *fresh], TODAY, CONFIG) == []
-
-
-def test_few_newcomers_a_day_that_is_over_and_the_trusted_are_no_push():
-    few = many("new", 4, lambda _: [0] * 30)
-    assert pushes(few, TODAY, CONFIG) == []
-    enough = many("new", 20, lambda _: [0] * 5)
-    assert pushes(enough, TODAY + 1, CONFIG) == []
-    trusted = [one.model_copy(update={"trusted": True}) for one in enough]
-    assert pushes(trusted, TODAY, CONFIG) == []
+def test_who_is_set_aside_put_back_or_long_gone_is_not_looked_at():
+    crowd = [after(honest(seed, 60), every_s=7200) for seed in range(12)]
+    crowd = [one.model_copy(update={"id": f"old{n}"}) for n, one in enumerate(crowd)]
+    sybils = [after([0] * 5, every_s=60) for _ in range(12)]
+    sybils = [one.model_copy(update={"id": f"new{n}"}) for n, one in enumerate(sybils)]
+    assert [one.direction for one in pushes([*crowd, *sybils], TODAY, CONFIG)] == ["down"]
+    assert pushes([*crowd, *sybils], TODAY + NEW_FOR_DAYS, CONFIG) == []
+    for update in ({"trusted": True}, {"state": "aside"}):
+        left = [one.model_copy(update=update) for one in sybils]
+        assert pushes([*crowd, *left], TODAY, CONFIG) == []
