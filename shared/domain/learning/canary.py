@@ -117,8 +117,9 @@ def sentence(found: Comparison) -> str:
     if found.first_mean is None or found.mean is None or found.low is None or found.high is None:
         return f"{name}: {found.n} ratings so far, {found.n_first} of the other side."
     return (
-        f"{name} {found.mean:.4g} (n = {found.n}) against {found.first_mean:.4g} "
-        f"(n = {found.n_first}), a difference of {found.low:+.3g} to {found.high:+.3g}."
+        f"{name} {found.mean:.4g} ({found.n} counted) against {found.first_mean:.4g} "
+        f"({found.n_first} counted); the real difference may be anything from {found.low:+.3g} to "
+        f"{found.high:+.3g}."
     )
 
 

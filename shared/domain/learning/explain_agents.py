@@ -1,6 +1,7 @@
 """Why an agent's trust moved, and what became of patterns: a sentence and the figures."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -14,11 +15,20 @@ from shared.domain.learning.wording import Change
 TRUST_MOVED = 0.05
 """A score that moved less is not worth a line."""
 
+_OVERALL_AND_ONE = 2
+"""Cards of an agent that has recommended things of one type only."""
+
 
 def trust_changes(old: Snapshot | None, new: Snapshot) -> list[Change]:
-    """Returns a change for each score that moved far, on enough, or that (dis)abled an agent."""
+    """Returns a change for each score that moved far, on enough, or that (dis)abled an agent.
+
+    An agent's only type is not told beside its overall score: they are the same.
+    """
     found = []
+    kinds = Counter(one.agent_id for one in new.trust)
     for was, now in _pairs(old.trust if old else (), new.trust):
+        if now.recommendation_type and kinds[now.agent_id] == _OVERALL_AND_ONE:
+            continue  # its only type: told by the overall score
         proven = max(was.attempted, now.attempted) >= new.config.trust.min_n
         if (proven and _moved(was, now)) or was.disabled != now.disabled:
             found.append(_trust_change(was, now, new))
@@ -80,7 +90,11 @@ def _trust_change(was: TrustCard, now: TrustCard, new: Snapshot) -> Change:
         change = "disabled" if now.disabled else "enabled"
     where = f"in {now.recommendation_type}" if now.recommendation_type else "over all types"
     move = f"Trust in {now.agent_id} {where} {_went(was.overall, now.overall)}"
-    verdict = {"disabled": ", so it is disabled", "enabled": ", so it is enabled again"}
+    bar = f"{new.config.trust.disable_below:g}"
+    verdict = {
+        "disabled": f"; that is below {bar}, so it is disabled",
+        "enabled": f"; that is no longer below {bar}, so it is enabled again",
+    }
     return {
         "kind": "trust",
         "subject": now.agent_id,
@@ -131,8 +145,8 @@ def _trust_notes(now: TrustCard, new: Snapshot) -> list[JsonValue]:
         notes.append(f"Those who judged it count {now.evaluator_weight:.0%} of a proven judge.")
     imagined = rules.prior_strength / (now.n_effective + rules.prior_strength)
     notes.append(
-        f"{imagined:.0%} of each side of its score is still what is thought of a new agent, 0.5; "
-        "the rest was seen."
+        f"Every agent starts from 0.5; that still makes up {imagined:.0%} of this score, and what "
+        "was seen of it the rest."
     )
     if now.disabled:
         notes.append(

@@ -208,9 +208,9 @@ def _notes(found: list[ModelEvidence]) -> Iterator[str]:
         if one.rests_on is not None:
             own, elsewhere = round(100 * one.rests_on.own), round(100 * one.rests_on.elsewhere)
             yield (
-                f"What is believed of {one.id} here rests to {own} % on its ratings here, to "
-                f"{elsewhere} % on those in other patterns and to {max(0, 100 - own - elsewhere)} "
-                "% on what is thought of a model that nobody has tried."
+                f"How good {one.id} is thought to be here comes to {own} % from its ratings here, "
+                f"to {elsewhere} % from those in other patterns and to "
+                f"{max(0, 100 - own - elsewhere)} % from what is thought of an untried model."
             )
         if counts_less(one):
             yield (

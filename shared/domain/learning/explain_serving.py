@@ -18,7 +18,7 @@ from shared.domain.learning.preference import NO_PREFERENCE, Preference
 from shared.domain.learning.routing import RoutingPolicy
 from shared.domain.learning.spelling import at_least_in_100, in_100
 
-_TOLD = 0.01
+_TOLD = 0.05
 """Neighbourhoods that move a belief by less, 0..1, are not worth a sentence."""
 
 _PROMPTS = {
@@ -125,8 +125,8 @@ def neighbourhood_notes(found: Sequence[ModelEvidence], preference: Preference) 
         told = True
         each = ", ".join(f"{in_100(score.score)} in {_PROMPTS[score.cell]}" for score in scores)
         yield (
-            f"{one.id} is thought to score {in_100(one.believed)} of 100 here, but not with every "
-            f"kind of prompt: {each}."
+            f"{one.id} is thought to score {in_100(one.believed)} of 100 here (half for right "
+            f"answers, half for ratings), but not with every kind of prompt: {each}."
         )
     if told and not preference.asks:
         yield (

@@ -154,13 +154,13 @@ def _refusal(whole: float, support: float, effective: float, config: OffPolicyCo
         return "No rating has a logged probability yet."
     if support < config.min_support:
         return (
-            f"Only {support:.0%} of the traffic ever tried by chance what this policy takes; "
-            f"{config.min_support:.0%} is needed."
+            f"Only {support:.0%} of the requests were of kinds in which the model that it takes "
+            f"was ever tried by chance; {config.min_support:.0%} is needed."
         )
     if effective < config.min_effective:
         return (
-            f"The choices that agree with this policy are worth {effective:.0f} ratings; "
-            f"{config.min_effective:g} are needed."
+            f"Too few rated requests went to the models that it takes: they count as "
+            f"{effective:.0f}, and {config.min_effective:g} are needed."
         )
     return ""
 

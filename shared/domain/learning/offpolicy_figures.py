@@ -52,23 +52,44 @@ class OffPolicy(Learned):
 
 
 def in_words(before: PolicyEstimate, after: PolicyEstimate, difference: PolicyEstimate) -> str:
-    """Returns in one sentence or two what the estimates mean."""
+    """Returns in one sentence or two what the estimates mean, for who knows no statistics."""
     if difference.refused:
         which = "proposed" if after.refused else "current"
         refused = after.refused or before.refused
-        return f"What the {which} policy would have earned cannot be told: {refused}"
+        return f"How good the {which} policy would have been cannot be told. {refused}"
     correct, cost = difference.correctness, difference.cost_usd
-    said = "Nothing can be told about correctness."
+    said = "Nothing can be told about how often the policies are right."
     if correct and correct.dr:
-        gap = correct.dr
-        verdict = "better" if gap.low > 0 else "worse" if gap.high < 0 else "no clear difference"
         said = (
-            f"On the logged traffic the proposed policy is right {gap.mean * 100:+.1f} points more "
-            f"often ({gap.low * 100:+.1f} to {gap.high * 100:+.1f}): {verdict}."
+            "On the requests that were logged, the proposed policy would have been right "
+            f"{_right_more(correct.dr)}."
         )
     if cost and cost.dr:
-        said += (
-            f" It costs ${cost.dr.mean * 1000:+.3f} more per 1,000 requests "
-            f"({cost.dr.low * 1000:+.3f} to {cost.dr.high * 1000:+.3f})."
-        )
+        said += f" For 1,000 requests it would have cost {_dollars_more(cost.dr)}."
     return said
+
+
+def _right_more(gap: Interval) -> str:
+    if gap.low == gap.high == 0:
+        return "exactly as often as the current one"
+    verdict = "better" if gap.low > 0 else "worse" if gap.high < 0 else "no clear difference"
+    times = [
+        _more(100 * share, "{:.1f}", "more", "fewer") for share in (gap.mean, gap.low, gap.high)
+    ]
+    return (
+        f"in {times[0]} of 100 requests than the current one (the ratings fit with anything from "
+        f"{times[1]} to {times[2]}): {verdict}"
+    )
+
+
+def _dollars_more(gap: Interval) -> str:
+    if gap.low == gap.high == 0:
+        return "the same"
+    mean, low, high = (
+        _more(1000 * cost, "${:.3f}", "more", "less") for cost in (gap.mean, gap.low, gap.high)
+    )
+    return f"{mean} (anything from {low} to {high})"
+
+
+def _more(value: float, spelled: str, above: str, below: str) -> str:
+    return f"{spelled.format(abs(value))} {above if value >= 0 else below}"

@@ -15,7 +15,13 @@ from shared.domain.learning.base import Figure, Learned
 from shared.domain.learning.beliefs import Beliefs, build_beliefs
 from shared.domain.learning.cells import Observed
 from shared.domain.learning.config import LearningConfig, ModelField, ModelId, TierRule
-from shared.domain.learning.spelling import at_least, at_least_in_100, in_100, in_ratings, per_1000
+from shared.domain.learning.spelling import (
+    at_least,
+    at_least_in_100,
+    in_ratings,
+    often_right,
+    per_1000,
+)
 from shared.domain.learning.standings import (
     QUALITY_MAX,
     QUALITY_MIN,
@@ -262,9 +268,7 @@ def _why_row(pattern: str, holding: list[Judged], best: Judged) -> str:
 
 
 def _right(found: Standing) -> str:
-    return (
-        f"right {in_100(found.correctness.mean)} times in 100, rated {found.quality.mean:.1f} of 5"
-    )
+    return f"{often_right(found.correctness.mean)}, rated {found.quality.mean:.1f} of 5"
 
 
 def _figures(one: Judged, why: str, *, holds_up: bool = False) -> ModelFigures:

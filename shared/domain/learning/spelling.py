@@ -13,6 +13,13 @@ def in_100(share: float) -> int:
     return min(99, max(1, round(100 * share)))
 
 
+def often_right(share: float) -> str:
+    """Returns how often answers were right, from their share (0..1)."""
+    if share in {0.0, 1.0}:
+        return "always right" if share else "never right"
+    return f"right {in_100(share)} times in 100"
+
+
 def at_least_in_100(share: float) -> int:
     """Returns how many whole ones in a hundred a share (0..1) surely has."""
     return math.floor(100 * share + 1e-9)

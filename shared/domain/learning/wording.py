@@ -4,7 +4,13 @@ from pydantic import JsonValue
 
 from shared.domain.learning.config import LearningConfig
 from shared.domain.learning.routing import ModelFigures
-from shared.domain.learning.spelling import at_least, at_least_in_100, in_100, in_ratings
+from shared.domain.learning.spelling import (
+    at_least,
+    at_least_in_100,
+    in_100,
+    in_ratings,
+    often_right,
+)
 
 Change = dict[str, JsonValue]
 """What differs, or nearly does: `kind`, `subject`, `why` (a sentence) and figures."""
@@ -15,8 +21,7 @@ _COUNTS_LESS = 0.9
 
 def right(one: ModelFigures) -> str:
     """Returns how good a model's answers were: `p/m was right 87 times in 100, rated 4.4 of 5`."""
-    share = in_100(one.correctness)
-    return f"{one.id} was right {share} times in 100, rated {one.mean_quality:.1f} of 5"
+    return f"{one.id} was {often_right(one.correctness)}, rated {one.mean_quality:.1f} of 5"
 
 
 def counts_less(one: ModelFigures) -> bool:
@@ -36,9 +41,9 @@ def shortfall(one: ModelFigures, config: LearningConfig) -> str:
     rule = config.medium
     if one.n_effective < rule.n * (1 - 1e-9):
         if one.n < rule.n:
-            return f"{one.id} has {one.n} of the {rule.n:g} ratings it takes"
+            return f"{one.id} has {one.n} of the {rule.n:g} ratings that are needed"
         counts = f"count as {one.n_effective:.1f}"
-        return f"the {one.n} ratings of {one.id} {counts} today and it takes {rule.n:g}"
+        return f"the {one.n} ratings of {one.id} {counts} today and {rule.n:g} are needed"
     if one.quality_lower < rule.quality:
         seen = f"{one.id} was rated {one.mean_quality:.1f} of 5 ({ratings(one)})"
         if one.mean_quality < rule.quality:

@@ -72,7 +72,7 @@ def test_a_run_tells_what_it_left_as_it_is_for_lack_of_evidence(tmp_path):
         await evidence(system, 4, model="small", quality=5)
         dry = await run(system, dry_run=True)
         [told] = dry.unchanged
-        assert "local/small has 4 of the 5 ratings it takes" in told["why"]
+        assert "local/small has 4 of the 5 ratings that are needed" in told["why"]
         assert dry.changes_total == 0
         assert (await training.view_run(system.deps, ADMIN, dry.run_id)).unchanged == dry.unchanged
 

@@ -34,7 +34,7 @@ def test_a_real_fall_of_more_than_a_tenth_is_reverted_and_quarantined():
     found = judged(GOOD, BAD)
     assert (found.verdict, found.quarantine) == ("revert", True)
     assert "a real fall of more than 10%" in found.words
-    assert "n = 100" in found.words
+    assert "(100 counted)" in found.words
 
 
 def test_a_real_fall_of_less_is_reverted_without_quarantine():

@@ -84,7 +84,7 @@ GOLDEN = {
         (
             "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, at least "
             "91 in 100 even if that was luck) at $1.00 per 1,000 answers; p/dear has 4 of the 5 "
-            "ratings it takes, so p/cheap takes over."
+            "ratings that are needed, so p/cheap takes over."
         ),
     ),
     "old ratings": (
@@ -93,7 +93,7 @@ GOLDEN = {
         (
             "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, at least "
             "91 in 100 even if that was luck) at $1.00 per 1,000 answers; the 21 ratings of "
-            "p/dear count as 4.8 today and it takes 5, so p/cheap takes over."
+            "p/dear count as 4.8 today and 5 are needed, so p/cheap takes over."
         ),
     ),
     "not rated well enough": (
@@ -178,8 +178,8 @@ HELD_BACK = {
     "too few ratings": (
         snapshot_of(DEAR, rated("cheap", 4)),
         (
-            "Nothing changes in code: p/cheap has 4 of the 5 ratings it takes, so p/dear goes on "
-            "answering."
+            "Nothing changes in code: p/cheap has 4 of the 5 ratings that are needed, so p/dear "
+            "goes on answering."
         ),
     ),
     "not sure enough": (
@@ -199,7 +199,7 @@ HELD_BACK = {
     "nothing to answer with": (
         snapshot_of(rated("cheap", 3), config=NO_DEFAULT),
         (
-            "Nothing changes in code: p/cheap has 3 of the 5 ratings it takes, so the first "
+            "Nothing changes in code: p/cheap has 3 of the 5 ratings that are needed, so the first "
             "model of the list goes on answering."
         ),
     ),
@@ -237,12 +237,12 @@ def test_notes_say_what_figures_rest_on_and_what_would_undo_the_change():
         "At the latest, 6 wrong answers in a row of p/cheap would undo this.",
         "p/dear needs 1 more good rating to be chosen again.",
         (
-            "What is believed of p/cheap here rests to 72 % on its ratings here, to 0 % on those "
-            "in other patterns and to 28 % on what is thought of a model that nobody has tried."
+            "How good p/cheap is thought to be here comes to 72 % from its ratings here, to 0 % "
+            "from those in other patterns and to 28 % from what is thought of an untried model."
         ),
         (
-            "What is believed of p/dear here rests to 31 % on its ratings here, to 0 % on those "
-            "in other patterns and to 69 % on what is thought of a model that nobody has tried."
+            "How good p/dear is thought to be here comes to 31 % from its ratings here, to 0 % "
+            "from those in other patterns and to 69 % from what is thought of an untried model."
         ),
     ]
 
@@ -309,9 +309,9 @@ def test_every_change_names_both_models_and_its_numbers_are_the_figures(seed):
         for name, usd in re.findall(COST, one["why"]):
             assert float(usd) == pytest.approx(1000 * known[name]["mean_cost_usd"], rel=0.05)
         counts = {seen["n"] for seen in known.values()}
-        assert {int(n) for n in re.findall(r"(\d+) ratings?\b(?! it takes)", one["why"])} <= (
-            counts | {5}
-        )
+        assert {
+            int(n) for n in re.findall(r"(\d+) ratings?\b(?! that are needed)", one["why"])
+        } <= (counts | {5})
 
 
 SEEN = r"(p/\w+) was right (\d+) times in 100, rated ([\d.]+) of 5"
@@ -336,7 +336,7 @@ def test_a_row_is_explained_with_every_model_of_its_ranking():
         "Not chosen",
     ]
     assert row.ranking[2].why.endswith("it may be noticeably worse than the best here.")
-    assert row.ranking[3].why == "Not chosen: p/new has 2 of the 5 ratings it takes."
+    assert row.ranking[3].why == "Not chosen: p/new has 2 of the 5 ratings that are needed."
     assert row.notes[0].startswith("At the latest, ")
     for one in row.ranking:
         share = one.rests_on
@@ -347,7 +347,7 @@ def test_a_row_without_a_choice_says_what_is_missing():
     new = snapshot_of(rated("cheap", 3), rated("cheap", 300, pattern="math"))
     row = explained_row(new.policy.by_pattern["code"], new)
     assert row.why == "No model has proved itself in code yet, so p/dear answers as the default."
-    assert row.notes == ("Not yet: p/cheap has 3 of the 5 ratings it takes.",)
+    assert row.notes == ("Not yet: p/cheap has 3 of the 5 ratings that are needed.",)
     assert row.ranking[0].rests_on.elsewhere > 0.9
 
 

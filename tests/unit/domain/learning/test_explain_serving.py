@@ -64,7 +64,8 @@ def test_what_kinds_of_prompts_make_of_a_model_is_told_with_its_figures():
     assert scores["words"] > change["evidence"]["old"]["believed"] > scores["figures"]
     [told] = [one for one in change["notes"] if one.startswith("p/cheap is thought to score")]
     assert told == (
-        "p/cheap is thought to score 74 of 100 here, but not with every kind of prompt: "
+        "p/cheap is thought to score 74 of 100 here (half for right answers, half for ratings), "
+        "but not with every kind of prompt: "
         f"{round(100 * scores['words'])} in prompts in words, "
         f"{round(100 * scores['mixed'])} in prompts with some figures, "
         f"{round(100 * scores['figures'])} in prompts with many figures."

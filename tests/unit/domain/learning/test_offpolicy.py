@@ -82,7 +82,14 @@ def test_costs_and_quality_are_estimated_too():
     assert found.difference.cost_usd.dr.mean == pytest.approx(-0.003, rel=0.05)
     quality = found.proposed.quality.dr
     assert quality.low < 2 + 3 * truth(always(2)) < quality.high
-    assert "points more often" in found.words
+    gap, cost = found.difference.correctness.dr, found.difference.cost_usd.dr
+    assert found.words == (
+        "On the requests that were logged, the proposed policy would have been right in "
+        f"{-100 * gap.mean:.1f} fewer of 100 requests than the current one (the ratings fit with "
+        f"anything from {-100 * gap.low:.1f} fewer to {-100 * gap.high:.1f} fewer): worse. For "
+        f"1,000 requests it would have cost ${-1000 * cost.mean:.3f} less (anything from "
+        f"${-1000 * cost.low:.3f} less to ${-1000 * cost.high:.3f} less)."
+    )
     assert found.figures()["words"] == found.words
 
 
@@ -90,7 +97,17 @@ def test_the_same_policy_twice_makes_no_difference():
     found = compare(state_of(ratings=logged(2, 1000)), best, best, CONFIG)
     assert found.difference.correctness.dr.mean == 0
     assert found.difference.correctness.snips.high == pytest.approx(0)
-    assert "no clear difference" in found.words
+    assert found.words == (
+        "On the requests that were logged, the proposed policy would have been right exactly as "
+        "often as the current one. For 1,000 requests it would have cost the same."
+    )
+
+
+def test_a_difference_that_chance_explains_is_told_as_none():
+    rows = [rating("code", one, correct=n % 2, propensity=0.5) for n in range(400) for one in "ab"]
+    found = compare(state_of(ratings=rows), always(0), always(1), CONFIG)
+    assert "fewer to " in found.words
+    assert "more): no clear difference." in found.words
 
 
 @pytest.mark.parametrize("days", [0, 400])
@@ -122,16 +139,18 @@ def test_what_chance_never_tried_is_refused():
     rows = [row for row in logged(6, 2000) if (row.pattern, row.model) != ("math", "b")]
     found = compare(state_of(ratings=rows), always(0), best, CONFIG)
     assert found.proposed.correctness is None
-    assert "of the traffic ever tried" in found.proposed.refused
+    assert "was ever tried by chance" in found.proposed.refused
     assert found.difference.refused == found.proposed.refused
     assert found.current.correctness is not None
-    assert found.words.startswith("What the proposed policy would have earned cannot be told")
+    assert found.words.startswith(
+        "How good the proposed policy would have been cannot be told. Only"
+    )
 
 
 def test_too_few_agreeing_choices_are_refused():
     found = compare(state_of(ratings=logged(7, 600)), always(0), always(3), CONFIG)
     assert found.proposed.effective < 50
-    assert "are worth" in found.proposed.refused
+    assert "Too few rated requests" in found.proposed.refused
 
 
 def test_ratings_without_a_probability_say_nothing():

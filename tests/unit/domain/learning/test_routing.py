@@ -104,7 +104,7 @@ def test_what_a_cheaper_model_is_weighed_against_is_told_in_figures():
     assert row.choice == ModelId("p", "cheap")
     assert row.why == (
         "Cheaper and about as good in code: p/cheap costs $1.00 per 1,000 answers against $9.00 "
-        "and is right 99 times in 100, rated 5.0 of 5; the best, p/dear, right 100 times in 100, "
+        "and is right 99 times in 100, rated 5.0 of 5; the best, p/dear, always right, "
         "rated 5.0 of 5."
     )
 
