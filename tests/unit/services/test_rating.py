@@ -5,7 +5,7 @@ import pytest
 from shared.config import Settings
 from shared.domain.feedback import FEEDBACK
 from shared.domain.learning.config import LearningConfig
-from shared.domain.learning.decay import weight
+from shared.domain.learning.decay import rating_weight
 from shared.domain.learning.state import LearningState, fold
 from shared.domain.times import day_number
 from shared.errors import Conflict, InvalidInput, NotFound, Unavailable
@@ -113,7 +113,7 @@ def test_after_many_changes_of_mind_only_the_last_rating_counts(tmp_path):
         assert all(one.quality == one.quality_squared == 0 for one in sums if not one.n)
         state = fold(LearningState.empty(LearningConfig()), ratings=sums)
         [kept] = state.ratings.values()
-        assert kept.decayed.n == weight(last, state.half_life_days) // 2  # a newcomer's
+        assert kept.decayed.n == rating_weight(last, state.half_life_days)
 
     play(tmp_path, scenario)
 
@@ -125,7 +125,7 @@ def test_the_epoch_of_the_decision_is_in_the_evidence_and_a_take_back_repeats_th
         await routed(system, epoch=2)
         await rate(system, quality=1)
         kept = "SELECT sign, quality, standing, epoch FROM evidence_ratings ORDER BY seq"
-        assert rows(system, kept) == [(1, 5, 2, 1), (-1, 5, 2, 1), (1, 1, 2, 2)]
+        assert rows(system, kept) == [(1, 5, 4, 1), (-1, 5, 4, 1), (1, 1, 4, 2)]
 
     play(tmp_path, scenario)
 
