@@ -76,6 +76,7 @@ class Filled:
         load: writes rows of a log, in their order.
         meter: counts what it is asked for.
         sorted_ids: see `World`.
+        rated: entries that ratings come with, at most.
         row_of: the parameters that write a record.
         write: puts rows into tables.
         settle: is called once after filling.
@@ -91,6 +92,7 @@ class Filled:
     sorted_ids: bool
     row_of: RowOf
     write: Callable[[Tables], Awaitable[None]]
+    rated: int = 10**9
     settle: Callable[[], None] = field(default=lambda: None)
     connect: Callable[[], Awaitable[None]] = field(default=_nothing)
     close: Callable[[], Awaitable[None]] = field(default=_nothing)
@@ -116,7 +118,7 @@ class Filled:
             await self.write(tables)
         await self._log_audit(self.world.audited(first, last, version))
         place, _ = await self.analytics.head(WORKSPACE)
-        rated = enumerate(self.world.evidence(first, last), start=place + 1)
+        rated = enumerate(self.world.evidence(first, min(last, self.rated)), start=place + 1)
         for rows in batches(evidence_row(seq, one) for seq, one in rated):
             await self.load(RATINGS, rows)
         counted = self._counted(first, last, version)

@@ -48,10 +48,12 @@ from shared.domain.feedback import RatingEvidence
 from shared.domain.records import Collection, Record
 from shared.ports import ArchiveRow
 
-STORES = ("sqlite", "postgres", "firestore")
 _AT_ONCE = 8
 _PATIENCE_S = 600.0
 """The emulator looks through a whole collection for a query."""
+
+_RATED = 10_000
+"""A run asks the emulator for the evidence in pages, and it looks through all of it for each."""
 
 _EMULATOR = "FIRESTORE_EMULATOR_HOST"
 _TABLES = {one.name: one for one in ALL}
@@ -199,6 +201,7 @@ def _firestore(stack: ExitStack, folder: Path, heap: str) -> Filled:
         sorted_ids=False,
         row_of=row_of,
         write=write,
+        rated=_RATED,
         connect=connect,
         close=past.close,
     )

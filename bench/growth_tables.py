@@ -137,11 +137,20 @@ def written(page: str, tables: Mapping[str, str]) -> str:
     return page
 
 
+def read() -> Figures:
+    """Returns the kept figures."""
+    found: Figures = json.loads(FIGURES.read_text("utf-8"))
+    return found
+
+
+def shown(figures: Figures) -> dict[Path, str]:
+    """Returns what the page and the plots are to hold, by where they are."""
+    tables = {"growth": table(figures), "growth-index": index_table(figures)}
+    plots = {ROOT / "docs" / f"growth-{store}.svg": plot(figures, store) for store in PLOTS}
+    return {PAGE: written(PAGE.read_text("utf-8"), tables), **plots}
+
+
 def write() -> None:
     """Puts the tables and the plots of the kept figures into the docs."""
-    figures: Figures = json.loads(FIGURES.read_text("utf-8"))
-    tables = {"growth": table(figures), "growth-index": index_table(figures)}
-    PAGE.write_text(written(PAGE.read_text("utf-8"), tables), "utf-8")
-    for store in PLOTS:
-        path = ROOT / "docs" / f"growth-{store}.svg"
-        path.write_text(plot(figures, store), "utf-8")
+    for path, text in shown(read()).items():
+        path.write_text(text, "utf-8")

@@ -208,6 +208,11 @@ def test_figures_are_kept_beside_those_of_the_other_parts(tmp_path, monkeypatch)
     }
 
 
+def test_the_docs_show_the_figures_that_are_kept():
+    for path, text in growth_tables.shown(growth_tables.read()).items():
+        assert path.read_text("utf-8") == text, path.name
+
+
 def test_tables_go_between_their_marks():
     page = "a\n<!-- growth: begin -->\nold\n<!-- growth: end -->\nb\n"
     assert growth_tables.written(page, {"growth": "new"}) == page.replace("old", "new")
