@@ -47,11 +47,11 @@ class FirestoreAnalytics:
         async for row in self._rows(workspace, RATINGS, after, upto):
             if row["standing"]:
                 names, day = [row[name] for name in _RATED], row["day"]
-                group = (*names, day // days, row["standing"], row["epoch"])
+                group = (day // days, *names, row["standing"], row["epoch"])
                 newest[group] = max(day, newest.get(group, day))
                 _add(sums, group, [*_quality(row), *_effort(row), *_weighted(row)])
         return [
-            RatingSums._make([*group[:4], newest[group], *sums[group], *group[5:]])
+            RatingSums._make([*group[1:5], newest[group], *sums[group], *group[5:]])
             for group in sorted(sums)
         ]
 

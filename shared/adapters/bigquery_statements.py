@@ -44,8 +44,8 @@ SELECT pattern, provider, model, cell, MAX(day), SUM(sign), SUM(sign * quality),
   SUM(sign * weight * costed), SUM(({_WEIGHTED}) * {_MICRO} * {_MICRO}),
   standing, epoch
 {_ONCE} AND standing > 0
-GROUP BY pattern, provider, model, cell, DIV(day, {{days}}), standing, epoch
-ORDER BY pattern, provider, model, cell, DIV(day, {{days}}), standing, epoch
+GROUP BY DIV(day, {{days}}), pattern, provider, model, cell, standing, epoch
+ORDER BY DIV(day, {{days}}), pattern, provider, model, cell, standing, epoch
 """
 
 QUALITY = f"""

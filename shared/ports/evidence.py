@@ -23,7 +23,7 @@ class Analytics(Protocol):
     ) -> list[RatingSums]:
         """Returns the sums of the ratings in (after, upto] that count (standing above 0).
 
-        By pattern, provider, model, cell, step of so many `days`, standing and epoch, in that
+        By step of so many `days`, pattern, provider, model, cell, standing and epoch, in that
         order. The step of a day is day // days.
         """
 

@@ -15,7 +15,7 @@ from shared.messages.training import RollBack
 from shared.services.alerting import raise_alert, resolve_alert, rule_of
 from shared.services.deps import Deps
 from shared.services.rolling_back import move_back
-from shared.services.snapshots import head_of, info_of, open_state
+from shared.services.snapshots import head_of, info_of, open_quality
 from shared.services.unit import settings_of
 
 ALERT_KEY = "quality_regression"
@@ -88,7 +88,7 @@ async def _sums_by_snapshot(
 ) -> dict[str, tuple[int, int, int, int]]:
     """Returns (n, quality, quality squared, correct) of all standing ratings, by snapshot."""
     tip = await info_of(deps, workspace, tip_id)
-    base = await open_state(deps, tip, deps.options.learning)
+    base = await open_quality(deps, tip, deps.options.learning)
     sums = {
         name: (q.n, q.quality, q.quality_squared, q.correct) for name, q in base.quality.items()
     }

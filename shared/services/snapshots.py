@@ -6,13 +6,14 @@ snapshot ever made stays possible, so more than the last three are always kept.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared.domain.learning.config import LearningConfig
 from shared.domain.learning.runs import LEARNING_HEADS, SNAPSHOTS, LearningHead, SnapshotInfo
 from shared.domain.learning.snapshot import Snapshot, checksum, from_bytes
 from shared.domain.learning.state import LearningState
-from shared.domain.learning.state_json import from_json
+from shared.domain.learning.state_json import from_json, without_groups
 from shared.errors import AlreadyExists, CorruptData, NotFound
 from shared.services.deps import Deps
 
@@ -98,7 +99,30 @@ async def open_current(deps: Deps, workspace: str) -> Opened | None:
 async def open_state(
     deps: Deps, info: SnapshotInfo | None, config: LearningConfig
 ) -> LearningState:
-    """Returns the sums behind a snapshot.
+    """Returns the sums behind a snapshot; the empty state where they cannot be used.
+
+    See `_opened`.
+    """
+    return await _opened(deps, info, config, from_json)
+
+
+async def open_quality(
+    deps: Deps, info: SnapshotInfo | None, config: LearningConfig
+) -> LearningState:
+    """Returns the sums behind a snapshot without its groups, which are most of it.
+
+    What is left has the quality by snapshot, and how far the log was read.
+    """
+    return await _opened(deps, info, config, without_groups)
+
+
+async def _opened(
+    deps: Deps,
+    info: SnapshotInfo | None,
+    config: LearningConfig,
+    read: Callable[[bytes], LearningState],
+) -> LearningState:
+    """Returns what `read` makes of the sums behind a snapshot.
 
     The empty state where there is no snapshot, or where its sums cannot be used (made under another
     configuration or format, lost, damaged): the log has everything, so folding starts anew.
@@ -108,7 +132,7 @@ async def open_state(
         return empty
     try:
         blob = await deps.blobs.get(info.state_key)
-        state = await asyncio.to_thread(from_json, blob.data)
+        state = await asyncio.to_thread(read, blob.data)
     except (NotFound, CorruptData):
         return empty
     return state if state.fits(config) else empty

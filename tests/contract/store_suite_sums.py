@@ -74,11 +74,11 @@ def naive_ratings(rows, days):
 
     def key_of(row):
         names = row.pattern, row.provider, row.model, row.cell
-        return (*names, row.day // days, row.standing, row.epoch)
+        return (row.day // days, *names, row.standing, row.epoch)
 
     return [
         (
-            *key[:4],
+            *key[1:5],
             max(one.day for one in group),
             sum(one.sign for one in group),
             sum(one.sign * one.quality for one in group),

@@ -58,6 +58,7 @@ def days_a_step(half_life_days: float) -> int:
     return max(1, int(half_life_days // _STEPS))
 
 
+@lru_cache(maxsize=8192)
 def rating_weight(day: int, half_life_days: float) -> int:
     """Returns the weight of the first day of the step that a rating's day is in."""
     days = days_a_step(half_life_days)

@@ -69,7 +69,8 @@ def compare(
     state = without_epochs(state)
     contexts = _contexts(state)
     whole = math.fsum(one.n for one in contexts)
-    old, new = _taken(state, contexts, current), _taken(state, contexts, proposed)
+    terms = _terms_by_key(state)
+    old, new = _taken(terms, contexts, current), _taken(terms, contexts, proposed)
     before = _estimate(old, contexts, whole, config)
     after = _estimate(new, contexts, whole, config)
     difference = _difference(old, new, contexts, before, after)
@@ -115,20 +116,32 @@ class _Taken(NamedTuple):
     models: list[ModelId | None]
 
 
-def _taken(state: LearningState, contexts: Iterable[_Context], policy: Chooser) -> _Taken:
-    unit = _unit(state)
-    means = mean_reward(state)
+def _terms_by_key(state: LearningState) -> Callable[[RatingKey], Mapping[Name, Terms]]:
+    """Returns what tells the terms of a group; both policies mostly take the same ones."""
+    unit, means = _unit(state), mean_reward(state)
+    known: dict[RatingKey, Mapping[Name, Terms]] = {}
+
+    def told(key: RatingKey) -> Mapping[Name, Terms]:
+        if key not in known:
+            chosen = Chosen(key, state.logged[key], unit)
+            known[key] = {name: terms_of(name, chosen, means) for name in FIGURES}
+        return known[key]
+
+    return told
+
+
+def _taken(
+    terms_by_key: Callable[[RatingKey], Mapping[Name, Terms]],
+    contexts: Iterable[_Context],
+    policy: Chooser,
+) -> _Taken:
     terms: list[Mapping[Name, Terms] | None] = []
     models: list[ModelId | None] = []
     for context in contexts:
         model = policy(context.pattern, context.cell)
         key = context.models.get(model) if model is not None else None
         models.append(model)
-        if key is None:
-            terms.append(None)
-            continue
-        chosen = Chosen(key, state.logged[key], unit)
-        terms.append({name: terms_of(name, chosen, means) for name in FIGURES})
+        terms.append(None if key is None else terms_by_key(key))
     return _Taken(terms, models)
 
 

@@ -22,31 +22,35 @@ from shared.domain.learning.state import (
 )
 from shared.errors import CorruptData
 
-FORMAT = 5
+FORMAT = 6
 """Of the bytes, and of what the sums mean: a state of another format is folded anew."""
 
 
 def to_json(state: LearningState) -> bytes:
     """Returns the one spelling of a state: equal states give equal bytes.
 
+    The groups of ratings and outcomes are a line of their own, so that the rest can be read alone.
     Groups are in order of their key, raw sums are decimal, weighted ones hexadecimal (they can have
     thousands of bits, which decimal conversion handles slowly and, beyond a limit, refuses).
     """
-    document = {
+    rest = {
         "changes": [[*name, *state.changes[name]] for name in sorted(state.changes)],
         "changes_watermark": state.changes_watermark,
         "format": FORMAT,
         "half_life_days": state.half_life_days,
         "keep": state.keep,
         "last_day": state.last_day,
-        "logged": [[*key, *_spell_logged(state.logged[key])] for key in sorted(state.logged)],
-        "outcomes": [[*key, *_spell(state.outcomes[key])] for key in sorted(state.outcomes)],
         "outcomes_watermark": state.outcomes_watermark,
         "quality": [[key, *state.quality[key]] for key in sorted(state.quality)],
-        "ratings": [[*key, *_spell(state.ratings[key])] for key in sorted(state.ratings)],
         "ratings_watermark": state.ratings_watermark,
     }
-    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+    groups = {
+        "logged": [[*key, *_spell_logged(state.logged[key])] for key in sorted(state.logged)],
+        "outcomes": [[*key, *_spell(state.outcomes[key])] for key in sorted(state.outcomes)],
+        "ratings": [[*key, *_spell(state.ratings[key])] for key in sorted(state.ratings)],
+    }
+    lines = [json.dumps(one, sort_keys=True, separators=(",", ":")) for one in (rest, groups)]
+    return "\n".join(lines).encode()
 
 
 def _spell(evidence: Evidence[Any]) -> list[object]:
@@ -65,17 +69,32 @@ def from_json(data: bytes) -> LearningState:
     Raises:
         CorruptData: the bytes are no state, or one of another format.
     """
+    rest, _, groups = data.partition(b"\n")
+    return _parsed(rest, groups)
+
+
+def without_groups(data: bytes) -> LearningState:
+    """Returns the state that `to_json` wrote, but with no ratings or outcomes by group.
+
+    Raises:
+        CorruptData: the bytes are no state, or one of another format.
+    """
+    return _parsed(data.partition(b"\n")[0], b'{"logged":[],"outcomes":[],"ratings":[]}')
+
+
+def _parsed(rest: bytes, groups: bytes) -> LearningState:
     try:
-        return _read(json.loads(data))
+        return _read(json.loads(rest), groups)
     except (ValueError, TypeError, KeyError, IndexError) as error:
         msg = f"not a learning state of format {FORMAT}: {error}; rebuild it from the evidence log"
         raise CorruptData(msg) from error
 
 
-def _read(document: dict[str, Any]) -> LearningState:
+def _read(document: dict[str, Any], lines: bytes) -> LearningState:
     if document["format"] != FORMAT:
         msg = f"format {document['format']!r}"
         raise ValueError(msg)
+    groups = json.loads(lines)
     return LearningState(
         half_life_days=float(document["half_life_days"]),
         keep=float(document["keep"]),
@@ -84,13 +103,12 @@ def _read(document: dict[str, Any]) -> LearningState:
         changes_watermark=int(document["changes_watermark"]),
         last_day=document["last_day"],
         ratings={
-            RatingKey(*row[:5]): _unspell(RatingFigures._make, row[5:])
-            for row in document["ratings"]
+            RatingKey(*row[:5]): _unspell(RatingFigures._make, row[5:]) for row in groups["ratings"]
         },
-        logged={RatingKey(*row[:5]): _unspell_logged(row[5:]) for row in document["logged"]},
+        logged={RatingKey(*row[:5]): _unspell_logged(row[5:]) for row in groups["logged"]},
         outcomes={
             OutcomeKey(*row[:6]): _unspell(OutcomeFigures._make, row[6:])
-            for row in document["outcomes"]
+            for row in groups["outcomes"]
         },
         quality={row[0]: QualityFigures._make(row[1:]) for row in document["quality"]},
         changes={(row[0], row[1], row[2]): Changed(*row[3:]) for row in document["changes"]},

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.learning.config import LearningConfig
+from shared.domain.learning.epochs import Changed
 from shared.domain.learning.figures import (
     OutcomeKey,
     QualityFigures,
@@ -25,8 +26,8 @@ from shared.domain.learning.state import (
     pooled,
     without_epochs,
 )
-from shared.domain.learning.state_json import from_json, to_json
-from shared.domain.learning.sums import RatingSums
+from shared.domain.learning.state_json import from_json, to_json, without_groups
+from shared.domain.learning.sums import QualitySums, RatingSums
 from shared.errors import CorruptData
 from tests.unit.domain.learning.evidence import DAY, outcome, quality_of, rating, state_of
 
@@ -241,25 +242,40 @@ def test_state_of_another_half_life_does_not_fit():
 
 
 @pytest.mark.parametrize(
-    "damage",
+    ("line", "damage"),
     [
-        lambda document: document | {"format": 0},
-        lambda document: {key: document[key] for key in document if key != "ratings"},
-        lambda document: document | {"ratings": [["code"]]},
-        lambda document: document | {"outcomes": 5},
-        lambda _: [],
+        (0, lambda rest: rest | {"format": 0}),
+        (0, lambda rest: {key: rest[key] for key in rest if key != "quality"}),
+        (0, lambda _: []),
+        (1, lambda groups: {key: groups[key] for key in groups if key != "ratings"}),
+        (1, lambda groups: groups | {"ratings": [["code"]]}),
+        (1, lambda groups: groups | {"outcomes": 5}),
+        (1, lambda _: []),
     ],
 )
-def test_damaged_state_is_refused(damage):
-    document = json.loads(to_json(state_of(ratings=[rating()], outcomes=[outcome()])))
+def test_damaged_state_is_refused(line, damage):
+    lines = to_json(state_of(ratings=[rating()], outcomes=[outcome()])).split(b"\n")
+    lines[line] = json.dumps(damage(json.loads(lines[line]))).encode()
     with pytest.raises(CorruptData, match="rebuild it"):
-        from_json(json.dumps(damage(document)).encode())
+        from_json(b"\n".join(lines))
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff"])
 def test_bytes_that_are_no_json_are_refused(data):
-    with pytest.raises(CorruptData):
-        from_json(data)
+    for read in (from_json, without_groups):
+        with pytest.raises(CorruptData):
+            read(data)
+
+
+def test_what_is_read_without_groups_is_the_state_but_for_them():
+    state = fold(
+        state_of(ratings=[rating()], outcomes=[outcome()]),
+        quality=[QualitySums("snap_1", 2, 9, 41, 2)],
+        changes=[(("code", "p", "m"), Changed(1, 7, DAY, 20, 60, 200, 9))],
+        ratings_watermark=2,
+    )
+    none = {"ratings": {}, "logged": {}, "outcomes": {}}
+    assert without_groups(to_json(state)) == replace(state, **none) != state
 
 
 def test_rows_of_equal_group_and_day_add_up():
