@@ -36,6 +36,9 @@ EDGE, SCHEDULE, ISSUER = "edge", "schedule", "issuer"
 ATTEMPTS = 60
 """Tries of a delivery, a second apart (see `prepare`): who is away for less gets it all."""
 
+HEAP = "1g"
+"""The emulator's: it keeps every record in memory, and the demo makes a hundred thousand."""
+
 _BACKENDS = frozenset(("firestore", "postgres", "pubsub", "storage"))
 _READY_TIMEOUT_S = 10
 
@@ -232,7 +235,7 @@ class Cloud:
             "storage": StorageServer(folder / "storage.log", folder=folder / "objects"),
         }
         if self.store == "firestore":
-            return {"firestore": FirestoreServer(folder / "firestore.log"), **found}
+            return {"firestore": FirestoreServer(folder / "firestore.log", heap=HEAP), **found}
         log = folder / "postgres.log"
         return {"postgres": LocalPostgres(self.postgres_folder, log=log), **found}
 

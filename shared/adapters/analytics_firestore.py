@@ -14,7 +14,7 @@ from shared.adapters.store_firestore import FirestoreStore
 from shared.domain.learning.sums import MAX_COST, OutcomeSums, QualitySums, RatingSums
 from shared.domain.learning.trials import ArmSums
 
-PAGE = 2_000
+PAGE = 1_000
 """Rows in memory at a time."""
 
 _DAY_S = 86_400

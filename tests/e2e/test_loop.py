@@ -14,6 +14,17 @@ import httpx
 import pytest
 
 from shared.cli.serve import FUNCTIONS
+from shared.domain.access import API_KEYS
+from shared.domain.entries import ENTRIES
+from shared.domain.feedback import (
+    CONVERSATIONS,
+    FEEDBACK,
+    OUTCOMES,
+    RECOMMENDATIONS,
+    ROUTING_DECISIONS,
+)
+from shared.domain.operations import METRIC_POINTS
+from shared.domain.records import SYSTEM_WORKSPACE
 from shared.web import guard
 from tests.fakes.http_receiver import HttpReceiver
 from tests.fakes.openai_server import OpenAIServer
@@ -141,23 +152,22 @@ def test_the_tenth_conversation_asks_for_a_run_which_happens(started):
     assert [(one["trigger"], one["ratings_read"]) for one in runs] == [("conversations", 1)]
 
 
-@OURS
 def test_the_same_key_from_eight_threads_is_one_record_each(started):
     world = started()
     rated = world.rating()
     requests = {
-        "/v1/entries": (world.entry(), "kb_entries"),
-        "/v1/recommendations": (world.recommendation(), "agent_recommendations"),
-        "/v1/feedback": (rated, "response_feedback"),
-        "/v1/outcomes": (world.outcome(), "outcomes"),
-        "/v1/metrics": ({"model": "m", "version": "1", "name": "n", "value": 1}, "metric_points"),
-        "/v1/conversations/completed": ({"count": 10}, "conversation_counts"),
-        "/v1/keys": ({"name": "one", "scopes": ["serve"]}, "api_keys"),
-        "/v1/route": ({"prompt": "Write a function."}, "routing_decisions"),
+        "/v1/entries": (world.entry(), ENTRIES),
+        "/v1/recommendations": (world.recommendation(), RECOMMENDATIONS),
+        "/v1/feedback": (rated, FEEDBACK),
+        "/v1/outcomes": (world.outcome(), OUTCOMES),
+        "/v1/metrics": ({"model": "m", "version": "1", "name": "n", "value": 1}, METRIC_POINTS),
+        "/v1/conversations/completed": ({"count": 10}, CONVERSATIONS),
+        "/v1/keys": ({"name": "one", "scopes": ["serve"]}, API_KEYS),
+        "/v1/route": ({"prompt": "Write a function."}, ROUTING_DECISIONS),
     }
-    before = {table: count(world.server, table) for _, table in requests.values()}
+    before = {path: count(world.server, kind) for path, (_, kind) in requests.items()}
     with ThreadPoolExecutor(8) as pool:
-        for path, (body, table) in requests.items():
+        for path, (body, kind) in requests.items():
             gate = threading.Barrier(8)
             sent = [pool.submit(send_together, world, gate, path, body) for _ in range(8)]
             answers = [one.result() for one in sent]
@@ -166,7 +176,7 @@ def test_the_same_key_from_eight_threads_is_one_record_each(started):
             assert all(one == told[0] for one in told), path
             replayed = [one for one in answers if "idempotent-replayed" in one.headers]
             assert len(replayed) == 7, path
-            assert count(world.server, table) == before[table] + 1, path
+            assert count(world.server, kind) == before[path] + 1, path
             refused = world.http.post(
                 path, json=changed(body), headers={"Idempotency-Key": f"same-{path}"}
             )
@@ -189,8 +199,9 @@ def changed(body):
     return {**body, name: value + 1 if isinstance(value, int) else f"{value} again"}
 
 
-def count(server, table):
-    return rows(server, f"SELECT COUNT(*) FROM {table}")[0][0]
+def count(server, collection):
+    workspace = SYSTEM_WORKSPACE if collection is API_KEYS else server.workspace
+    return server.read(lambda store: store.count(workspace, collection, at_most=1_000))
 
 
 # --- events ---------------------------------------------------------------------------------------

@@ -125,6 +125,10 @@ class Tenant:
         self.url = server.url
         self.headers = {"X-API-Key": key}
 
+    def read(self, work: Callable[[Store], Awaitable[T]]) -> T:
+        """Returns what `work` finds in the store, beside the functions."""
+        return self.server.read(work)
+
     def system_token(self, name: str = "schedule") -> str:
         """Returns the token with which Cloud Scheduler calls."""
         return self.server.system_token(name)

@@ -1,17 +1,23 @@
 """A real `whetstone serve` in its own process, on a free port, which a test may stop or kill."""
 
+import asyncio
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import httpx
 
+from shared.adapters.store_sqlite import SqliteStore
+from shared.ports import Store
 from shared.web import guard
+
+T = TypeVar("T")
 
 KEY = "wsk_the-first-key-of-the-tests"
 READY_S = 60.0
@@ -48,6 +54,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = data_dir.with_suffix(".log")
         self.headers = {"X-API-Key": KEY}
+        self.workspace = "default"
         self.environment = {
             **os.environ,
             "WHETSTONE_DATA_DIR": str(data_dir),
@@ -93,6 +100,18 @@ class Server:
         """Returns the exit code once the process has ended by itself."""
         assert self.process is not None
         return self.process.wait(READY_S)
+
+    def read(self, work: Callable[[Store], Awaitable[T]]) -> T:
+        """Returns what `work` finds in the store, beside the server."""
+
+        async def run() -> T:
+            store = SqliteStore(self.data_dir / "whetstone.db")
+            try:
+                return await work(store)
+            finally:
+                await store.close()
+
+        return asyncio.run(run())
 
     def token(self, subject: str, role: str) -> str:
         """Returns a person's token, minted by the command line."""
