@@ -1,6 +1,7 @@
 """`whetstone simulate`: plays routing against full outcomes, or against the own log."""
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -89,7 +90,7 @@ def singles(world: World) -> list[Point]:
 def simulate(
     folder: Path | None, workspace: str, seed: int, every: int, rate: float, plots: Path | None
 ) -> None:
-    """Play routing against FOLDER's full outcomes: regret, accuracy and cost, frontier.
+    """Play routing against FOLDER's full outcomes: learning curve, regret, frontier.
 
     Only the outcome of the model that was chosen is learned from, each train prompt once; accuracy
     and cost are measured on the test prompts.
@@ -112,9 +113,11 @@ def _play(world: World, seed: int, every: int, rate: float, plots: Path | None) 
     everyone = learners(world, rate)
     click.echo(f"{'':36}{'regret':>8}{'accuracy':>10}{'$/1,000':>9}{'AIQ':>8}")
     curve: list[Point] = []
+    learned: dict[str, list[tuple[float, float]]] = {}
     for name, learner in everyone.items():
         draw = random.Random(seed + 1).random  # noqa: S311 - a simulation
-        played[name] = play(world, learner, order, draw, every=every)
+        note = _noting(world, learner, learned.setdefault(name, []))
+        played[name] = play(world, learner, order, draw, every=every, after_run=note)
         point = measure(world.test, learner)
         line = f"{played[name].regret[-1]:8.0f}{point.correct:10.4f}{point.cost_usd * 1000:9.3f}"
         if isinstance(learner, Whetstone):
@@ -122,9 +125,28 @@ def _play(world: World, seed: int, every: int, rate: float, plots: Path | None) 
             line += f"{area(curve, least, most):8.4f}"
         click.echo(f"{name:36}{line}")
     click.echo(f"single models only: AIQ {area(dots, least, most):.4f}")
+    steps = learned["Whetstone"][:: max(1, len(learned["Whetstone"]) // 5)]
+    told = ", ".join(f"{right:.4f} after {number:,.0f}" for number, right in steps)
+    click.echo(f"Whetstone's accuracy on the test prompts: {told or 'no run'}")
     if plots is not None:
         plots.mkdir(parents=True, exist_ok=True)
         _write(plots, played, curve, dots)
+        lines = [Series(name, points) for name, points in learned.items() if points]
+        if lines:
+            text = svg("Right answers on test prompts", "requests learned from", "correct", lines)
+            (plots / "learning_curve.svg").write_text(text)
+            click.echo(f"wrote {plots / 'learning_curve.svg'}")
+
+
+def _noting(
+    world: World, learner: Learner, points: list[tuple[float, float]]
+) -> Callable[[int], None]:
+    """Returns what notes a learner's accuracy on the test prompts after a run."""
+
+    def note(number: int) -> None:
+        points.append((float(number), measure(world.test, learner).correct))
+
+    return note
 
 
 def _write(plots: Path, played: dict[str, Played], curve: list[Point], dots: list[Point]) -> None:

@@ -79,7 +79,13 @@ class Played(NamedTuple):
 
 
 def play(
-    world: World, learner: Learner, order: Sequence[int], draw: Draw, *, every: int = 200
+    world: World,
+    learner: Learner,
+    order: Sequence[int],
+    draw: Draw,
+    *,
+    every: int = 200,
+    after_run: Callable[[int], None] | None = None,
 ) -> Played:
     """Returns how the learner does on the train tasks in this order, each seen once.
 
@@ -89,6 +95,7 @@ def play(
         order: places of train tasks.
         draw: the learner's random numbers.
         every: requests between two runs.
+        after_run: called after each run, with how many requests there were until then.
     """
     means = pattern_means(world)
     total, regret = 0.0, []
@@ -102,6 +109,8 @@ def play(
         regret.append(total)
         if number % every == 0:
             learner.retrain()
+            if after_run is not None:
+                after_run(number)
     learner.retrain()
     return Played(tuple(regret), correct / len(order), cost / len(order))
 

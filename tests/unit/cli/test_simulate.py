@@ -39,8 +39,17 @@ def test_a_folder_is_played_and_plotted(folder):
     assert done.exit_code == 0, done.output
     assert done.output.splitlines()[1].startswith("Whetstone")
     assert "oracle" in done.output
-    for name in ("regret.svg", "frontier.svg"):
+    assert "accuracy on the test prompts: 0." in done.output
+    for name in ("regret.svg", "frontier.svg", "learning_curve.svg"):
         assert ET.fromstring((plots / name).read_text()).tag.endswith("svg")
+
+
+def test_without_a_run_there_is_no_learning_curve(folder):
+    plots = folder / "plots"
+    asked = ["simulate", str(folder), "--every", "1000", "--plots", str(plots)]
+    done = CliRunner().invoke(main, asked)
+    assert "accuracy on the test prompts: no run" in done.output
+    assert not (plots / "learning_curve.svg").exists()
 
 
 def test_the_same_seed_prints_the_same(folder):
