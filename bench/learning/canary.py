@@ -28,9 +28,6 @@ SESSIONS = (1, 5, 20)
 ALIKE = 0.8
 """Share of a session's ratings that repeat its first."""
 
-ALARMS = 2
-"""So many times the replications, for shares that are small."""
-
 Way = Literal["first", "every", "apart"]
 WAYS: tuple[Way, ...] = ("first", "every", "apart")
 """What counts of a session: its first rating, every one, every one with an arm of its own."""
@@ -57,7 +54,6 @@ def report(options: Options) -> list[str]:
         for fall in _FALLS
     ]
     exact = [[f"{mean:g}", f"{ever_reached(mean):.4f}"] for mean in (0.5, 0.8, 0.95)]
-    alike = min(options.replications, REPLICATIONS) * ALARMS
     return [
         "# Policy canaries",
         "",
@@ -87,18 +83,22 @@ def report(options: Options) -> list[str]:
         "## Ratings of a session go together",
         "",
         (
-            f"{alike} canaries a row (seeds 0 to {alike - 1}) of a candidate that is no worse, as "
-            f"above. {ALIKE:.0%} of the ratings of a session repeat its first one. How often the "
-            "candidate was taken for worse: where the first rating of each session counts, as it "
-            "does in the system; where every rating would; and where every rating counts and each "
-            "request is drawn by itself, as without `session_id`. The bound is 5 %; the 95 % "
+            f"As many canaries a row of a candidate that is no worse. {ALIKE:.0%} of the ratings "
+            "of a session repeat its first one. How often the candidate was taken for worse: where "
+            "the first rating of each session counts, as it does in the system; where every rating "
+            "would; and where every rating counts and each request is drawn by itself, as without "
+            "`session_id` (there each counts, too). The bound is 5 %; the 95 % "
             "intervals are Wilson's."
         ),
         "",
         *table(
             ("share", "ratings a session", "the first counts", "every one", "drawn one by one"),
             [
-                [f"{share:.0%}", str(size), *(_alarms(share, size, way, alike) for way in WAYS)]
+                [
+                    f"{share:.0%}",
+                    str(size),
+                    *(_alarms(share, size, way, replications) for way in WAYS),
+                ]
                 for share in _SHARES
                 for size in SESSIONS
             ],
@@ -116,6 +116,18 @@ def _row(fall: float, share: float, played: list[Played]) -> list[str]:
 
 def _alarms(share: float, size: int, way: Way, replications: int) -> str:
     """Returns how often a candidate that is no worse is taken for worse, with an interval."""
+    if way == "first" or size == 1:
+        return _alarms_of_first(share, replications)
+    return _told(share, size, way, replications)
+
+
+@cache
+def _alarms_of_first(share: float, replications: int) -> str:
+    """Returns the same where one rating of each session counts, however many there are."""
+    return _told(share, 1, "first", replications)
+
+
+def _told(share: float, size: int, way: Way, replications: int) -> str:
     found = sum(_alarm(share, size, way, random.Random(seed)) for seed in range(replications))
     low, high = wilson(found, replications, 0.975)
     return f"{found / replications:.1%} ({low:.1%} to {high:.1%})"
