@@ -87,8 +87,7 @@ def report(options: Options) -> list[str]:
             "of a session repeat its first one. How often the candidate was taken for worse: where "
             "the first rating of each session counts, as it does in the system; where every rating "
             "would; and where every rating counts and each request is drawn by itself, as without "
-            "`session_id` (there each counts, too). The bound is 5 %; the 95 % "
-            "intervals are Wilson's."
+            "`session_id`. The bound is 5 %; the 95 % intervals are Wilson's."
         ),
         "",
         *table(
