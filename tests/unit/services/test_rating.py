@@ -255,6 +255,16 @@ def test_a_first_rating_is_logged_by_the_revision_that_decided(tmp_path, caplog)
     play(tmp_path, scenario)
 
 
+def test_a_rating_is_not_logged_where_no_revision_is_judged_by_it(tmp_path, caplog):
+    async def scenario(system):
+        await routed(system)
+        with caplog.at_level("INFO", logger="whetstone.feedback"):
+            await rate(system, quality=4)
+        assert not [one for one in caplog.records if one.message == "feedback.rated"]
+
+    play(tmp_path, scenario)
+
+
 def test_a_decision_names_the_revision_that_google_cloud_says_it_runs_in(monkeypatch):
     monkeypatch.setenv("K_REVISION", "whetstone-serve-00002-abc")
     assert Settings().revision == "whetstone-serve-00002-abc"
