@@ -21,6 +21,7 @@ from rich.table import Table
 
 from shared import bootstrap
 from shared.adapters import sqlite_schema
+from shared.cli.serve import spare_what_stays
 from shared.domain.access import Caller
 from shared.messages.training import RunView
 from shared.services import training
@@ -150,6 +151,7 @@ async def measure(deps: Deps, path: Path, count: int) -> None:
 
 async def main(count: int) -> None:
     deps = bootstrap.deps()
+    spare_what_stays()  # as the server does
     try:
         await measure(deps, bootstrap.settings().data_dir / "whetstone.db", count)
     finally:

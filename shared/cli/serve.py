@@ -130,7 +130,7 @@ async def _serve(listening: socket.socket) -> None:
     data_dir = bootstrap.settings().data_dir
     url, code = f"http://{host}:{port}", await _sign_in_code(deps)
     click.echo(welcome(url, data_dir, shown, given=given is not None, code=code))
-    _spare_what_stays()
+    spare_what_stays()
     stop = asyncio.Event()
     loops = [asyncio.create_task(loop) for loop in _loops(deps, gateway, stop)]
     try:
@@ -143,7 +143,7 @@ async def _serve(listening: socket.socket) -> None:
         click.echo("Stopped; everything that was answered is kept.")
 
 
-def _spare_what_stays() -> None:
+def spare_what_stays() -> None:
     """Keeps the collector of cycles from walking over what was loaded at the start, ever again."""
     gc.collect()
     gc.freeze()
