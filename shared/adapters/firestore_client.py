@@ -36,9 +36,7 @@ _CHANNEL = (
     ("grpc.max_receive_message_length", -1),
 )
 _PASSING = (api.ServiceUnavailable, api.InternalServerError, api.DeadlineExceeded)
-_READ_AGAIN = AsyncRetry(
-    predicate=lambda error: isinstance(error, _PASSING), initial=0.05, timeout=TIMEOUT_S
-)
+_READ_AGAIN = AsyncRetry(predicate=lambda error: isinstance(error, _PASSING), initial=0.05)
 
 _Get = calls.BatchGetDocumentsRequest.pb()
 _Query = calls.RunQueryRequest.pb()
@@ -152,7 +150,13 @@ class FirestoreClient:
         return Reading(found, moment, opened)
 
     async def query(
-        self, parent: str, query: Pb, *, at: Pb = None, transaction: bytes = b""
+        self,
+        parent: str,
+        query: Pb,
+        *,
+        at: Pb = None,
+        transaction: bytes = b"",
+        timeout_s: float = TIMEOUT_S,
     ) -> Reading:
         """Runs a structured query under `parent`; `found` is in the order of the query."""
         asked = _Query(parent=parent, structured_query=query)
@@ -161,7 +165,8 @@ class FirestoreClient:
         moment = at
         with _told():
             answers = await self._api.run_query(
-                request=calls.RunQueryRequest.wrap(asked), **_patience(once=bool(transaction))
+                request=calls.RunQueryRequest.wrap(asked),
+                **_patience(once=bool(transaction), timeout_s=timeout_s),
             )
             async for one in _raw(answers):
                 if one.HasField("read_time"):
@@ -256,8 +261,9 @@ def _connect() -> Pb:
         return FirestoreAsyncClient(transport=Transport(channel=channel))
 
 
-def _patience(*, once: bool = False) -> dict[str, Any]:
-    return {"retry": None if once else _READ_AGAIN, "timeout": TIMEOUT_S}
+def _patience(*, once: bool = False, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
+    again = None if once else _READ_AGAIN.with_timeout(timeout_s)
+    return {"retry": again, "timeout": timeout_s}
 
 
 def _consistent(asked: Pb, at: Pb, transaction: bytes) -> None:

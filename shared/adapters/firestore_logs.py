@@ -41,6 +41,9 @@ BATCH = 400
 
 LOGS = (AUDIT, RATINGS, OUTCOMES)
 
+PAGE_TIMEOUT_S = 50.0
+"""Seconds for a page of a log: a run that reads thousands of rows should not fail by a slow one."""
+
 _TRIES = 40
 _WAIT_S = 0.02
 
@@ -103,7 +106,8 @@ class FirestoreLogs:
         query = structured(
             log, [("seq", ">", after), ("seq", "<=", upto)], [("seq", False)], limit=limit
         )
-        reading = await self._client.query(self._client.parent(workspace), query)
+        parent = self._client.parent(workspace)
+        reading = await self._client.query(parent, query, timeout_s=PAGE_TIMEOUT_S)
         return [decode_fields(one.fields) for one in reading.found.values()]
 
     async def chain(self, workspace: str, after_seq: int, limit: int) -> list[AuditRecord]:
@@ -128,7 +132,8 @@ class FirestoreLogs:
 
     async def _chain(self, workspace: str, after_seq: int, limit: int) -> list[AuditRecord]:
         query = structured(AUDIT, [("seq", ">", after_seq)], [("seq", False)], limit=limit)
-        reading = await self._client.query(self._client.parent(workspace), query)
+        parent = self._client.parent(workspace)
+        reading = await self._client.query(parent, query, timeout_s=PAGE_TIMEOUT_S)
         return [_record(workspace, one) for one in reading.found.values()]
 
     async def _number_all(self, workspace: str, log: str) -> int:

@@ -219,7 +219,7 @@ def test_contention_that_does_not_end_is_unavailable(play_stores, monkeypatch):
 
 def test_a_database_that_does_not_answer_is_unavailable(monkeypatch):
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", "127.0.0.1:1")
-    monkeypatch.setattr(firestore_client, "_READ_AGAIN", None)
+    monkeypatch.setattr(firestore_client, "_PASSING", ())
 
     async def scenario():
         store = FirestoreStore("nowhere")
