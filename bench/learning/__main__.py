@@ -24,6 +24,7 @@ PARTS = {
     "canary": "how often a canary of a policy is right, and how many ratings it takes",
     "off_policy": "what logged traffic says about another policy",
     "attacks": "what hostile raters move, and who is blamed for it",
+    "trust_attacks": "what hostile evaluators move of agents' trust and rank",
     "crowd": "which answer is right where many workers vote",
     "drift": "a model that is changed behind its name",
 }

@@ -6,9 +6,10 @@ day as the monitor does (`raters.pushes`), and what is set aside is taken back b
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
+from bench.learning.attackers import ATTACKS, DAYS, PEOPLE, Crowd
 from bench.learning.report import PRO, Options, spread, table
 from bench.learning.ten_models import SERVED
 from shared.cli.datasets import read_world
@@ -37,72 +38,18 @@ from shared.domain.learning.simulation import (
 from shared.domain.learning.sums import RatingSums
 from shared.domain.times import day_number, plus
 
-PEOPLE, DAYS = 60, 20
-"""Who rates: honest ones, of whom a share is replaced by hostile ones; over so many days."""
-
 START = "2026-03-01T00:00:00.000000Z"
 SHARES = (0.05, 0.10, 0.20)
-SYBIL_RATINGS = 3
-BURST_DAY, BURST_SHARE = 10, 0.6
+MOST_SEEDS = 7
+"""With more the part would take hours, and moves by less than the intervals say."""
+
+OTHER_DRAWS = "nobody, other draws"
+"""A play without attack and defence that differs by exploration's random numbers alone."""
 
 DEFENCES: Mapping[str, RaterConfig] = {
     "none": RaterConfig(judging=False),
     "as shipped": RaterConfig(),
 }
-
-Says = Callable[[int, bool, random.Random], int]
-"""(right 0 or 1, whether the promoted model answered, draws) to what a rater says, 0 or 1."""
-
-HABITS: Mapping[str, Says] = {
-    "exact": lambda right, _, __: right,
-    "generous": lambda right, _, draw: int(right or draw.random() < 0.25),
-    "strict": lambda right, _, draw: int(right and draw.random() >= 0.15),
-    "noisy": lambda right, _, draw: right ^ int(draw.random() < 0.15),
-}
-"""Honest raters, in equal parts."""
-
-ATTACKS: Mapping[str, Says] = {
-    "always the best": lambda _, __, ___: 1,
-    "always the worst": lambda _, __, ___: 0,
-    "the opposite": lambda right, _, __: 1 - right,
-    "promote one model": lambda _, target, __: int(target),
-    "promote, in a burst": lambda _, target, __: int(target),
-    "promote, sybils": lambda _, target, __: int(target),
-}
-
-
-class Crowd(NamedTuple):
-    """Who rates the request at a place of the order, and what they say."""
-
-    attack: str
-    share: float
-    seed: int
-
-    def rater(self, number: int, count: int) -> tuple[str, Says]:
-        """Returns the name of who rates request `number` of `count`, hostile ones as `bad...`."""
-        draw = random.Random(f"{self.seed}:{number}")
-        if self._hostile(number, count, draw):
-            says = ATTACKS[self.attack]
-            if self.attack == "promote, sybils":
-                return f"bad{self._earlier(number) // SYBIL_RATINGS}", says
-            return f"bad{draw.randrange(max(1, round(PEOPLE * self.share)))}", says
-        person = draw.randrange(PEOPLE)
-        return f"{list(HABITS)[person % len(HABITS)]}{person}", list(HABITS.values())[
-            person % len(HABITS)
-        ]
-
-    def _hostile(self, number: int, count: int, draw: random.Random) -> bool:
-        if not self.share:
-            return False
-        if self.attack != "promote, in a burst":
-            return draw.random() < self.share
-        begin = count * BURST_DAY // DAYS
-        within = begin <= number < begin + round(count * self.share / BURST_SHARE)
-        return within and draw.random() < BURST_SHARE
-
-    def _earlier(self, number: int) -> int:
-        """Returns about how many hostile ratings there were before, for sybils' names."""
-        return round(number * self.share)
 
 
 class Watched(Whetstone):
@@ -202,7 +149,8 @@ def one_play(world: World, config: LearningConfig, crowd: Crowd, target: int) ->
     """Plays the train tasks in the seed's order, then measures on test."""
     order = random.Random(crowd.seed).sample(range(len(world.train)), len(world.train))
     learner = Watched(world, config, crowd, target, len(order))
-    play(world, learner, order, random.Random(1000 + crowd.seed).random)
+    draws = 2000 if crowd.attack == OTHER_DRAWS else 1000
+    play(world, learner, order, random.Random(draws + crowd.seed).random)
     point = measure(world.test, learner, SERVED)
     names = list(learner._raters)  # noqa: SLF001 - who has rated, which the learner keeps
     bad = [name for name in names if name.startswith("bad")]
@@ -228,19 +176,25 @@ def report(options: Options) -> list[str]:
     """Returns the page, and writes its plot; see bench/learning/__main__.py."""
     world = read_world(PRO)
     base, target = config_for(world, 1.0), promoted(world)
+    seeds = min(MOST_SEEDS, options.seeds)
     found: dict[tuple[str, float, str], list[Outcome]] = {}
-    cases = [("nobody", 0.0), *((attack, share) for attack in ATTACKS for share in SHARES)]
+    cases = [
+        ("nobody", 0.0),
+        (OTHER_DRAWS, 0.0),
+        *((attack, share) for attack in ATTACKS for share in SHARES),
+    ]
     for attack, share in cases:
         for defence, rules in DEFENCES.items():
+            if attack == OTHER_DRAWS and rules.judging:
+                continue
             config = base.model_copy(update={"raters": rules})
             found[attack, share, defence] = [
-                one_play(world, config, Crowd(attack, share, seed), target)
-                for seed in range(options.seeds)
+                one_play(world, config, Crowd(attack, share, seed), target) for seed in range(seeds)
             ]
     _plot(options, found)
     rows = [_row(*case, found) for case in found]
     head = ("attack", "share", "defence", "choices changed", "test accuracy", "USD per 1,000")
-    blamed = ("hostile found", "honest set aside for a push", "honest ever doubted")
+    blamed = ("hostile found", "honest set aside", "honest ever doubted")
     return [
         "# Hostile raters (MMLU-Pro)",
         "",
@@ -249,8 +203,13 @@ def report(options: Options) -> list[str]:
         f"{PEOPLE} people of four habits (exact, generous, strict, noisy) rate over {DAYS} days;",
         "a share of the ratings comes from hostile ones instead.",
         f"Promoted is {world.models[target]}. Choices changed: share of test prompts that go",
-        "elsewhere than in the play of the same seed without attack and without defence.",
-        f"{options.seeds} seeds; ± is half of the 95 % interval of the mean.",
+        "elsewhere than in the play of the same seed without attack and without defence. How many",
+        f"change by chance alone is in the row `{OTHER_DRAWS}`.",
+        "Who promotes says that the promoted model is right and all others are wrong; who",
+        "praises rates the others honestly. Two know the defence: one is honest with every other",
+        "rating, one keeps within what a habit may be (calls a fifth of the promoted model's wrong",
+        "answers right and 13 % of the others' right ones wrong).",
+        f"{seeds} seeds; ± is half of the 95 % interval of the mean.",
     ]
 
 
@@ -289,7 +248,7 @@ def _plot(options: Options, found: Mapping[tuple[str, float, str], list[Outcome]
                 for share in (0.0, *SHARES)
             ],
         )
-        for attack in ("promote one model", "promote, sybils", "the opposite")
+        for attack in ("promote one model", "promote, sybils", "promote, half honest")
         for defence in ("none", "as shipped")
     ]
     drawn = svg("Accuracy under attack", "% hostile ratings", "test accuracy", series)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from operator import sub
 
 from shared.domain.learning.calibration import Band, Calibration, calibration
-from shared.domain.learning.evaluators import FULL, Outcomes, weighed
+from shared.domain.learning.evaluators import FULL, Outcomes, Pair, pair_of, weighed
 from shared.domain.learning.figures import Evidence, OutcomeFigures, SquaredWeights
 from shared.domain.learning.state import combine
 from shared.domain.learning.stats import effective_size
@@ -21,14 +21,14 @@ _Bands = dict[int, Evidence[OutcomeFigures]]
 """Outcomes by tenth of stated confidence."""
 
 
-def calibrations(outcomes: Outcomes, counts: Mapping[str, int]) -> dict[str, Calibration]:
-    """Returns each agent's curve over all types; `counts` as of evaluators.reliabilities."""
+def calibrations(outcomes: Outcomes, counts: Mapping[Pair, int]) -> dict[str, Calibration]:
+    """Returns each agent's curve over all types; `counts` as of evaluators.counts."""
     return {
         agent: _curve(bands) for (agent, _), bands in _bands(outcomes, counts, typed=False).items()
     }
 
 
-def elsewhere(outcomes: Outcomes, counts: Mapping[str, int]) -> dict[tuple[str, str], Calibration]:
+def elsewhere(outcomes: Outcomes, counts: Mapping[Pair, int]) -> dict[tuple[str, str], Calibration]:
     """Returns by agent and type the curve of the agent's other types; without bands if none."""
     whole = _bands(outcomes, counts, typed=False)
     return {
@@ -44,14 +44,14 @@ def elsewhere(outcomes: Outcomes, counts: Mapping[str, int]) -> dict[tuple[str, 
 
 def _bands(
     outcomes: Outcomes,
-    counts: Mapping[str, int],
+    counts: Mapping[Pair, int],
     *,
     typed: bool,
 ) -> dict[tuple[str, str], _Bands]:
     """Returns the weighed sums by agent, and type where `typed`, else an empty one."""
     found: dict[tuple[str, str], _Bands] = defaultdict(dict)
     for key in sorted(outcomes):
-        heard = weighed(outcomes[key], counts.get(key.evaluator, FULL))
+        heard = weighed(outcomes[key], counts.get(pair_of(key), FULL))
         of = found[key.agent_id, key.recommendation_type if typed else ""]
         of[key.band] = combine(of[key.band], heard) if key.band in of else heard
     return found

@@ -20,7 +20,7 @@ from shared.domain.learning.base import Figure, Learned
 from shared.domain.learning.calibration import Calibration
 from shared.domain.learning.confidence import elsewhere
 from shared.domain.learning.config import LearningConfig, PatternConfig
-from shared.domain.learning.evaluators import reliabilities
+from shared.domain.learning.evaluators import counts
 from shared.domain.learning.figures import (
     Evidence,
     OutcomeFigures,
@@ -137,7 +137,7 @@ def _stated(
     for key in sorted(outcomes):
         if outcomes[key].raw.completed > 0:
             by_type[key.recommendation_type][key] = outcomes[key]
-    curves = elsewhere(outcomes, reliabilities(outcomes)) if len(by_type) > 1 else {}
+    curves = elsewhere(outcomes, counts(outcomes)) if len(by_type) > 1 else {}
     tried = [
         found
         for groups in by_type.values()

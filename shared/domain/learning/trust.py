@@ -17,7 +17,7 @@ from shared.domain.learning.base import Figure, Learned
 from shared.domain.learning.calibration import Calibration
 from shared.domain.learning.confidence import calibrations
 from shared.domain.learning.config import LearningConfig, TrustConfig
-from shared.domain.learning.evaluators import FULL, reliabilities, weighed
+from shared.domain.learning.evaluators import FULL, counts, pair_of, weighed
 from shared.domain.learning.figures import (
     Evidence,
     OutcomeFigures,
@@ -111,14 +111,14 @@ def build_cards(state: LearningState, config: LearningConfig) -> list[TrustCard]
     """Returns each agent's overall card and then one per type, in order of agent and type."""
     plain: _Groups = {}
     groups: _Groups = {}
-    counts = reliabilities(state.outcomes)
+    heard_as = counts(state.outcomes)
     for key in sorted(state.outcomes):
         evidence = state.outcomes[key]
-        heard = weighed(evidence, counts.get(key.evaluator, FULL))
+        heard = weighed(evidence, heard_as.get(pair_of(key), FULL))
         for kind in (ALL_TYPES, key.recommendation_type):
             _add(plain, (key.agent_id, kind), evidence)
             _add(groups, (key.agent_id, kind), heard)
-    curves = calibrations(state.outcomes, counts)
+    curves = calibrations(state.outcomes, heard_as)
     cards = []
     for name in sorted(groups):
         completed = plain[name].decayed.completed
