@@ -6,10 +6,11 @@ undo or fail the move itself.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from shared.domain.alerts import RuleName
 from shared.domain.feedback import AGENTS
+from shared.domain.learning.snapshot import Snapshot
 from shared.domain.learning.trust import ALL_TYPES, TrustCard
 from shared.domain.operations import ALERTS, Alert
 from shared.domain.records import Filter, Order
@@ -17,7 +18,7 @@ from shared.errors import WhetstoneError
 from shared.services.alerting import raise_alert, resolve_alert
 from shared.services.deps import Deps
 from shared.services.projecting import project
-from shared.services.snapshots import open_current
+from shared.services.snapshots import NONE_OPEN, open_current
 
 RULE: RuleName = "agent_disabled"
 _ALERTS = 500
@@ -25,22 +26,33 @@ _ALERTS = 500
 logger = logging.getLogger("whetstone.learning")
 
 
-async def follow_up(deps: Deps, workspace: str) -> None:
-    """Brings rows and alerts to the current snapshot; what fails is logged and left for later."""
+async def follow_up(
+    deps: Deps, workspace: str, at_hand: Mapping[str, Snapshot] = NONE_OPEN
+) -> None:
+    """Brings rows and alerts to the current snapshot; what fails is logged and left for later.
+
+    Args:
+        deps: the ports.
+        workspace: where the pointer was moved.
+        at_hand: snapshots by id that the mover has open, so that they are not read again.
+    """
     try:
-        await project(deps, workspace)
-        await check_agents(deps, workspace)
+        await project(deps, workspace, at_hand)
+        await check_agents(deps, workspace, at_hand)
     except WhetstoneError as error:
         extra = {"workspace": workspace, "detail": error.detail}
         logger.warning("learning.follow_up_failed", extra=extra)
 
 
-async def check_agents(deps: Deps, workspace: str) -> None:
+async def check_agents(
+    deps: Deps, workspace: str, at_hand: Mapping[str, Snapshot] = NONE_OPEN
+) -> None:
     """Keeps an alert open for each agent that the current snapshot disables, and for no other.
 
-    Who was reinstated is left alone until enough new outcomes judge it anew.
+    Who was reinstated is left alone until enough new outcomes judge it anew. `at_hand` is as in
+    `follow_up`.
     """
-    current = await open_current(deps, workspace)
+    current = await open_current(deps, workspace, at_hand)
     cards = current.snapshot.trust if current else ()
     heard = await _on_probation(deps, workspace, cards)
     disabled = {_key(card): card for card in cards if card.disabled and card.agent_id not in heard}

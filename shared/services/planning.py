@@ -5,6 +5,7 @@ the watermarks, the configuration); what is served now matters only for the comp
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -46,12 +47,14 @@ class Plan:
     """What a run would do.
 
     `snapshot_data` and `state_data` are the bytes to keep; `parent_id` is the snapshot that was
-    folded on from, `current_id` the one that the figures `before` are of. `ratings_read` and
+    folded on from, `current_id` the one that the figures `before` are of and `opened` has beside
+    the new one. `ratings_read` and
     `outcomes_read` count rows of the log.
     """
 
     snapshot: Snapshot
     snapshot_id: str
+    opened: Mapping[str, Snapshot]
     snapshot_data: bytes
     state_data: bytes
     parent_id: str | None
@@ -134,6 +137,10 @@ def _build(  # noqa: PLR0917 - what was read, each from its own place
     state = folded(base, read)
     snapshot = build_snapshot(state, config)
     data = to_bytes(snapshot)
+    made_id = snapshot_id(workspace, data)
+    opened = {made_id: snapshot}
+    if current is not None and head.current_id is not None:
+        opened[head.current_id] = current
     served = current.policy if current else RoutingPolicy(default_model=config.default_model)
     before = evaluate(served, state).figures()
     after = evaluate(snapshot.policy, state).figures()
@@ -148,7 +155,8 @@ def _build(  # noqa: PLR0917 - what was read, each from its own place
     made = changes(current, snapshot, serving)
     return Plan(
         snapshot=snapshot,
-        snapshot_id=snapshot_id(workspace, data),
+        snapshot_id=made_id,
+        opened=opened,
         snapshot_data=data,
         state_data=to_json(state),
         parent_id=head.tip_id,

@@ -5,7 +5,7 @@ the rows show whole, and is None while they change, so that a crash in the middl
 next projection.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 from shared.domain.learning.routing import ModelFigures
@@ -23,7 +23,7 @@ from shared.domain.records import Collection, Record
 from shared.errors import CorruptData, NotFound
 from shared.ports import Transaction
 from shared.services.deps import Deps
-from shared.services.snapshots import HEAD, head_of, open_snapshot
+from shared.services.snapshots import HEAD, NONE_OPEN, head_of, open_snapshot
 
 CHUNK = 400
 """Rows in one transaction."""
@@ -35,14 +35,17 @@ Change = tuple[Collection[Any], str, Record | None]
 """A row to put, or to delete where None."""
 
 
-async def project(deps: Deps, workspace: str) -> int:
-    """Brings the rows up to date with the current snapshot; returns how many changed."""
+async def project(deps: Deps, workspace: str, at_hand: Mapping[str, Snapshot] = NONE_OPEN) -> int:
+    """Brings the rows up to date with the current snapshot; returns how many changed.
+
+    Snapshots that are `at_hand`, by id, are not read again.
+    """
     head = await head_of(deps, workspace)
     if head.current_id is None or head.projected_id == head.current_id:
         return 0
-    opened = await open_snapshot(deps, workspace, head.current_id)
+    opened = await open_snapshot(deps, workspace, head.current_id, at_hand)
     current = opened.snapshot
-    shown = await _shown(deps, workspace, head.projected_id)
+    shown = await _shown(deps, workspace, head.projected_id, at_hand)
     now = deps.clock.now_text()
     wanted = dict(_rows(head.current_id, current, now))
     if shown is None:
@@ -64,11 +67,13 @@ async def project(deps: Deps, workspace: str) -> int:
     return len(changes)
 
 
-async def _shown(deps: Deps, workspace: str, snapshot_id: str | None) -> Snapshot | None:
+async def _shown(
+    deps: Deps, workspace: str, snapshot_id: str | None, at_hand: Mapping[str, Snapshot]
+) -> Snapshot | None:
     if snapshot_id is None:
         return None
     try:
-        return (await open_snapshot(deps, workspace, snapshot_id)).snapshot
+        return (await open_snapshot(deps, workspace, snapshot_id, at_hand)).snapshot
     except (NotFound, CorruptData):
         return None
 

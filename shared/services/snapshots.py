@@ -6,8 +6,9 @@ snapshot ever made stays possible, so more than the last three are always kept.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from shared.domain.learning.config import LearningConfig
 from shared.domain.learning.runs import LEARNING_HEADS, SNAPSHOTS, LearningHead, SnapshotInfo
@@ -18,6 +19,8 @@ from shared.errors import AlreadyExists, CorruptData, NotFound
 from shared.services.deps import Deps
 
 HEAD = "head"
+
+NONE_OPEN: Mapping[str, Snapshot] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,16 @@ async def info_of(deps: Deps, workspace: str, snapshot_id: str | None) -> Snapsh
     return (snapshot_id and await deps.store.get(workspace, SNAPSHOTS, snapshot_id)) or None
 
 
-async def open_snapshot(deps: Deps, workspace: str, snapshot_id: str) -> Opened:
+async def open_snapshot(
+    deps: Deps, workspace: str, snapshot_id: str, at_hand: Mapping[str, Snapshot] = NONE_OPEN
+) -> Opened:
     """Returns a snapshot; from memory where serving holds the same one.
+
+    Args:
+        deps: where it is kept.
+        workspace: whose it is.
+        snapshot_id: which one.
+        at_hand: snapshots of the workspace by id that the caller has open: none is read again.
 
     Raises:
         NotFound: there is none of this id in the workspace.
@@ -77,6 +88,8 @@ async def open_snapshot(deps: Deps, workspace: str, snapshot_id: str) -> Opened:
     info = await info_of(deps, workspace, snapshot_id)
     if info is None:
         raise NotFound(f"there is no snapshot {snapshot_id} in this workspace")
+    if snapshot_id in at_hand:
+        return Opened(info, at_hand[snapshot_id])
     seen = deps.snapshots_seen.get(workspace)
     view = seen.view if seen else None
     if view is not None and view.snapshot is not None and view.snapshot_id == snapshot_id:
@@ -88,12 +101,14 @@ async def open_snapshot(deps: Deps, workspace: str, snapshot_id: str) -> Opened:
     return Opened(info, snapshot)
 
 
-async def open_current(deps: Deps, workspace: str) -> Opened | None:
-    """Returns the current snapshot, None before the first run."""
+async def open_current(
+    deps: Deps, workspace: str, at_hand: Mapping[str, Snapshot] = NONE_OPEN
+) -> Opened | None:
+    """Returns the current snapshot, None before the first run; see `open_snapshot`."""
     head = await head_of(deps, workspace)
     if head.current_id is None:
         return None
-    return await open_snapshot(deps, workspace, head.current_id)
+    return await open_snapshot(deps, workspace, head.current_id, at_hand)
 
 
 async def open_state(

@@ -154,7 +154,7 @@ async def _run(
         done = await apply(deps, caller, running, made)
     except Exception as error:  # noqa: BLE001 -- logged; the run's record says that it failed
         return view(await _failed(deps, caller, running, error)), error
-    await follow_up(deps, caller.workspace)
+    await follow_up(deps, caller.workspace, made.opened)
     return view(done, made.changes), None
 
 

@@ -3,7 +3,7 @@ import pytest
 from shared.domain.learning.runs import LEARNING_HEADS, PERFORMANCE, TRUST_ROWS
 from shared.domain.operations import ALERTS
 from shared.errors import Unavailable
-from shared.services import projecting, trusting
+from shared.services import projecting, snapshots, trusting
 from shared.services.following import check_agents, follow_up
 from shared.services.projecting import project
 from tests.support.learning import ADMIN, evidence, head, recommended, rows, run, settled
@@ -47,6 +47,26 @@ def test_history_gets_only_what_a_run_changed(tmp_path):
                 (second, "code", "medium", 31),
             ]
         )
+
+    play(tmp_path, scenario)
+
+
+def test_a_run_reads_the_snapshot_before_it_once_and_its_own_not_at_all(tmp_path, monkeypatch):
+    read, opened = snapshots.from_bytes, []
+
+    def noted(data, *, workspace, expected_id):
+        opened.append(expected_id)
+        return read(data, workspace=workspace, expected_id=expected_id)
+
+    monkeypatch.setattr(snapshots, "from_bytes", noted)
+
+    async def scenario(system):
+        await evidence(system, 30)
+        first = (await run(system)).snapshot_id
+        assert opened == []
+        await evidence(system, 30, model="medium")
+        await run(system)
+        assert opened == [first]
 
     play(tmp_path, scenario)
 
