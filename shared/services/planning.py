@@ -6,28 +6,35 @@ the watermarks, the configuration); what is served now matters only for the comp
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
 from shared.domain.access import WorkspaceSettings
-from shared.domain.learning.config import ModelId
+from shared.domain.feedback import PromptEvidence
+from shared.domain.learning.config import LearningConfig, ModelId
 from shared.domain.learning.decay import days_a_step
 from shared.domain.learning.epochs import Changed, Name
 from shared.domain.learning.evaluation import evaluate
 from shared.domain.learning.explain import changes, insights, unchanged
+from shared.domain.learning.labels import unspelled
 from shared.domain.learning.routing import RoutingPolicy
 from shared.domain.learning.runs import LearningHead
 from shared.domain.learning.snapshot import Snapshot, build_snapshot, snapshot_id, to_bytes
-from shared.domain.learning.state import LearningState, fold
-from shared.domain.learning.state_json import to_json
+from shared.domain.learning.state import LearningState, fold, fold_labels
+from shared.domain.learning.state_json import Kept, to_json
 from shared.domain.learning.sums import OutcomeSums, QualitySums, RatingSums
 from shared.domain.learning.wording import Change
+from shared.ports import EvidenceRow
 from shared.services.deps import Deps
 from shared.services.drifting import changes_after
 from shared.services.foreseeing import foresee, serving_of
 from shared.services.snapshots import info_of, open_snapshot, open_state
 from shared.services.unit import settings_of
+
+
+MOST_PROMPTS = 2000
+"""Labelled prompts that one run learns from: about two seconds of its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,7 @@ class Read:
     changes: list[tuple[Name, Changed]]
     ratings_upto: int
     outcomes_upto: int
+    prompts: list[EvidenceRow] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,7 @@ async def plan(deps: Deps, workspace: str, head: LearningHead) -> Plan:
     """
     config = deps.options.learning
     base = await open_state(deps, await info_of(deps, workspace, head.tip_id), config)
-    read = await read_since(deps, workspace, base)
+    read = await read_since(deps, workspace, base.state)
     current = None
     if head.current_id is not None:
         current = (await open_snapshot(deps, workspace, head.current_id)).snapshot
@@ -97,12 +105,21 @@ async def read_since(deps: Deps, workspace: str, base: LearningState) -> Read:
         deps.analytics.outcome_sums(workspace, base.outcomes_watermark, outcomes_upto),
         changes_after(deps, workspace, base.changes_watermark),
     )
-    return Read(ratings, outcomes, quality, changes, ratings_upto, outcomes_upto)
+    prompts = await prompts_after(deps, workspace, base.labels_watermark)
+    return Read(ratings, outcomes, quality, changes, ratings_upto, outcomes_upto, prompts)
+
+
+async def prompts_after(deps: Deps, workspace: str, after: int) -> list[EvidenceRow]:
+    """Returns the next labelled prompts, MOST_PROMPTS at most: later runs go on from there."""
+    log = deps.evidence_log
+    if log is None or not deps.options.learning.labels.learn:
+        return []
+    return await log.rows(workspace, "prompts", after, MOST_PROMPTS)
 
 
 def folded(base: LearningState, read: Read) -> LearningState:
     """Returns `base` with what was read added to it."""
-    return fold(
+    state = fold(
         base,
         ratings=read.ratings,
         outcomes=read.outcomes,
@@ -110,6 +127,14 @@ def folded(base: LearningState, read: Read) -> LearningState:
         changes=read.changes,
         ratings_watermark=read.ratings_upto,
         outcomes_watermark=read.outcomes_upto,
+    )
+    return fold_labels(
+        state,
+        [
+            (row.seq, row.evidence.pattern, unspelled(row.evidence.words))
+            for row in read.prompts
+            if isinstance(row.evidence, PromptEvidence)
+        ],
     )
 
 
@@ -128,13 +153,13 @@ def _build(  # noqa: PLR0917 - what was read, each from its own place
     deps: Deps,
     workspace: str,
     settings: WorkspaceSettings,
-    base: LearningState,
+    base: Kept,
     read: Read,
     current: Snapshot | None,
     head: LearningHead,
 ) -> Plan:
     config = deps.options.learning
-    state = folded(base, read)
+    state = folded(base.state, read)
     snapshot = build_snapshot(state, config)
     data = to_bytes(snapshot)
     made_id = snapshot_id(workspace, data)
@@ -158,11 +183,11 @@ def _build(  # noqa: PLR0917 - what was read, each from its own place
         snapshot_id=made_id,
         opened=opened,
         snapshot_data=data,
-        state_data=to_json(state),
+        state_data=to_json(state, base),
         parent_id=head.tip_id,
         current_id=head.current_id,
-        ratings_read=read.ratings_upto - base.ratings_watermark,
-        outcomes_read=read.outcomes_upto - base.outcomes_watermark,
+        ratings_read=read.ratings_upto - base.state.ratings_watermark,
+        outcomes_read=read.outcomes_upto - base.state.outcomes_watermark,
         rated=_rated(read.ratings),
         before=before,
         after=after,

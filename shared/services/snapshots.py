@@ -14,7 +14,7 @@ from shared.domain.learning.config import LearningConfig
 from shared.domain.learning.runs import LEARNING_HEADS, SNAPSHOTS, LearningHead, SnapshotInfo
 from shared.domain.learning.snapshot import Snapshot, checksum, from_bytes
 from shared.domain.learning.state import LearningState
-from shared.domain.learning.state_json import from_json, without_groups
+from shared.domain.learning.state_json import Kept, from_json, without_groups
 from shared.errors import AlreadyExists, CorruptData, NotFound
 from shared.services.deps import Deps
 
@@ -111,9 +111,7 @@ async def open_current(
     return await open_snapshot(deps, workspace, head.current_id, at_hand)
 
 
-async def open_state(
-    deps: Deps, info: SnapshotInfo | None, config: LearningConfig
-) -> LearningState:
+async def open_state(deps: Deps, info: SnapshotInfo | None, config: LearningConfig) -> Kept:
     """Returns the sums behind a snapshot; the empty state where they cannot be used.
 
     See `_opened`.
@@ -128,7 +126,7 @@ async def open_quality(
 
     What is left has the quality by snapshot, and how far the log was read.
     """
-    return await _opened(deps, info, config, without_groups)
+    return (await _opened(deps, info, config, without_groups)).state
 
 
 async def _opened(
@@ -136,13 +134,13 @@ async def _opened(
     info: SnapshotInfo | None,
     config: LearningConfig,
     read: Callable[[bytes], LearningState],
-) -> LearningState:
+) -> Kept:
     """Returns what `read` makes of the sums behind a snapshot.
 
     The empty state where there is no snapshot, or where its sums cannot be used (made under another
     configuration or format, lost, damaged): the log has everything, so folding starts anew.
     """
-    empty = LearningState.empty(config)
+    empty = Kept(LearningState.empty(config))
     if info is None:
         return empty
     try:
@@ -150,4 +148,4 @@ async def _opened(
         state = await asyncio.to_thread(read, blob.data)
     except (NotFound, CorruptData):
         return empty
-    return state if state.fits(config) else empty
+    return Kept(state, blob.data) if state.fits(config) else empty

@@ -25,9 +25,8 @@ async def feedback_summary(deps: Deps, caller: Caller) -> FeedbackSummary:
     """Returns counts, mean quality, correctness and cost, by model and by pattern."""
     workspace = caller.workspace
     head = await head_of(deps, workspace)
-    state = await open_state(
-        deps, await info_of(deps, workspace, head.tip_id), deps.options.learning
-    )
+    tip = await info_of(deps, workspace, head.tip_id)
+    state = (await open_state(deps, tip, deps.options.learning)).state
     upto, _ = await deps.analytics.head(workspace)
     since = await deps.analytics.rating_sums(workspace, state.ratings_watermark, upto)
     told = [

@@ -1,8 +1,12 @@
-"""The one spelling of a learning state, as kept between runs: equal states give equal bytes."""
+"""The one spelling of a learning state, as kept between runs: equal states give equal bytes.
+
+Each group is a line of its own, so that a run spells only those that new evidence came to.
+"""
 
 import json
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
 
 from shared.domain.learning.epochs import Changed
 from shared.domain.learning.figures import (
@@ -17,40 +21,80 @@ from shared.domain.learning.figures import (
     RatingKey,
     SquaredWeights,
 )
+from shared.domain.learning.labels import LabelSums
 from shared.domain.learning.state import (
     LearningState,
 )
 from shared.errors import CorruptData
 
-FORMAT = 6
+FORMAT = 7
 """Of the bytes, and of what the sums mean: a state of another format is folded anew."""
 
 
-def to_json(state: LearningState) -> bytes:
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
+class Kept(NamedTuple):
+    """A state and the bytes that it was read from; none where it was never kept."""
+
+    state: LearningState
+    data: bytes = b""
+
+
+def to_json(state: LearningState, before: Kept | None = None) -> bytes:
     """Returns the one spelling of a state: equal states give equal bytes.
 
-    The groups of ratings and outcomes are a line of their own, so that the rest can be read alone.
-    Groups are in order of their key, raw sums are decimal, weighted ones hexadecimal (they can have
-    thousands of bits, which decimal conversion handles slowly and, beyond a limit, refuses).
+    The first line is all but the groups, so that it can be read alone, with how many of each kind
+    follow, a line each. Groups are in order of their key, raw sums are decimal, weighted ones
+    hexadecimal (they can have thousands of bits, which decimal conversion handles slowly and,
+    beyond a limit, refuses).
+
+    Args:
+        state: what to spell.
+        before: what it was folded on from. Groups that are the very same objects there are not
+            spelled anew; the bytes are the same without.
     """
     rest = {
         "changes": [[*name, *state.changes[name]] for name in sorted(state.changes)],
         "changes_watermark": state.changes_watermark,
         "format": FORMAT,
+        "groups": [len(state.logged), len(state.outcomes), len(state.ratings)],
         "half_life_days": state.half_life_days,
         "keep": state.keep,
+        "labels": _spell_labels(state.labels),
+        "labels_watermark": state.labels_watermark,
         "last_day": state.last_day,
         "outcomes_watermark": state.outcomes_watermark,
         "quality": [[key, *state.quality[key]] for key in sorted(state.quality)],
         "ratings_watermark": state.ratings_watermark,
     }
-    groups = {
-        "logged": [[*key, *_spell_logged(state.logged[key])] for key in sorted(state.logged)],
-        "outcomes": [[*key, *_spell(state.outcomes[key])] for key in sorted(state.outcomes)],
-        "ratings": [[*key, *_spell(state.ratings[key])] for key in sorted(state.ratings)],
-    }
-    lines = [json.dumps(one, sort_keys=True, separators=(",", ":")) for one in (rest, groups)]
-    return "\n".join(lines).encode()
+    old, known = (before.state, before.data.split(b"\n")[1:]) if before else (state, [])
+    lines = iter(known)
+    return b"\n".join(
+        [
+            _encode(rest).encode(),
+            *_lines(state.logged, _spell_logged, old.logged, lines),
+            *_lines(state.outcomes, _spell, old.outcomes, lines),
+            *_lines(state.ratings, _spell, old.ratings, lines),
+        ]
+    )
+
+
+K = TypeVar("K", bound=tuple[Any, ...])
+V = TypeVar("V")
+
+
+def _lines(
+    groups: Mapping[K, V],
+    spell: Callable[[V], list[Any]],
+    old: Mapping[K, V],
+    lines: Iterator[bytes],
+) -> Iterator[bytes]:
+    """Yields a line for each group, in order; takes those of the `old` groups, which come first."""
+    known = dict(zip(old, islice(lines, len(old)), strict=False))
+    for key in sorted(groups):
+        same = key in known and groups[key] is old[key]
+        yield known[key] if same else _encode([*key, *spell(groups[key])]).encode()
 
 
 def _spell(evidence: Evidence[Any]) -> list[object]:
@@ -59,18 +103,39 @@ def _spell(evidence: Evidence[Any]) -> list[object]:
     return [*evidence.raw, *spelled, evidence.first_second, evidence.last_second]
 
 
+def _spell_labels(labels: LabelSums) -> dict[str, object]:
+    return {
+        "patterns": [
+            [name, n, sorted(labels.words[name].items())]
+            for name, n in sorted(labels.prompts.items())
+        ],
+        "right": labels.right,
+        "said": labels.said,
+    }
+
+
+def _unspell_labels(document: dict[str, Any]) -> LabelSums:
+    patterns = document["patterns"]
+    return LabelSums(
+        prompts={name: n for name, n, _ in patterns},
+        words={name: dict(words) for name, _, words in patterns},
+        said=tuple(document["said"]),
+        right=tuple(document["right"]),
+    )
+
+
 def _spell_logged(logged: Logged) -> list[str]:
     return [f"{value:x}" for value in (*logged.once, *logged.twice)]
 
 
 def from_json(data: bytes) -> LearningState:
-    """Returns the state that `to_json` wrote.
+    """Returns the state that `to_json` wrote, its groups in the order of the lines.
 
     Raises:
         CorruptData: the bytes are no state, or one of another format.
     """
-    rest, _, groups = data.partition(b"\n")
-    return _parsed(rest, groups)
+    first, *lines = data.split(b"\n")
+    return _parsed(first, lines)
 
 
 def without_groups(data: bytes) -> LearningState:
@@ -79,40 +144,49 @@ def without_groups(data: bytes) -> LearningState:
     Raises:
         CorruptData: the bytes are no state, or one of another format.
     """
-    return _parsed(data.partition(b"\n")[0], b'{"logged":[],"outcomes":[],"ratings":[]}')
+    return _parsed(data.partition(b"\n")[0], None)
 
 
-def _parsed(rest: bytes, groups: bytes) -> LearningState:
+def _parsed(first: bytes, lines: list[bytes] | None) -> LearningState:
     try:
-        return _read(json.loads(rest), groups)
+        return _read(json.loads(first), lines)
     except (ValueError, TypeError, KeyError, IndexError) as error:
         msg = f"not a learning state of format {FORMAT}: {error}; rebuild it from the evidence log"
         raise CorruptData(msg) from error
 
 
-def _read(document: dict[str, Any], lines: bytes) -> LearningState:
+def _read(document: dict[str, Any], lines: list[bytes] | None) -> LearningState:
     if document["format"] != FORMAT:
         msg = f"format {document['format']!r}"
         raise ValueError(msg)
-    groups = json.loads(lines)
+    logged, outcomes, ratings = _sections(document["groups"], lines)
     return LearningState(
         half_life_days=float(document["half_life_days"]),
         keep=float(document["keep"]),
         ratings_watermark=int(document["ratings_watermark"]),
         outcomes_watermark=int(document["outcomes_watermark"]),
         changes_watermark=int(document["changes_watermark"]),
+        labels_watermark=int(document["labels_watermark"]),
         last_day=document["last_day"],
-        ratings={
-            RatingKey(*row[:5]): _unspell(RatingFigures._make, row[5:]) for row in groups["ratings"]
-        },
-        logged={RatingKey(*row[:5]): _unspell_logged(row[5:]) for row in groups["logged"]},
+        labels=_unspell_labels(document["labels"]),
+        ratings={RatingKey(*row[:5]): _unspell(RatingFigures._make, row[5:]) for row in ratings},
+        logged={RatingKey(*row[:5]): _unspell_logged(row[5:]) for row in logged},
         outcomes={
-            OutcomeKey(*row[:6]): _unspell(OutcomeFigures._make, row[6:])
-            for row in groups["outcomes"]
+            OutcomeKey(*row[:6]): _unspell(OutcomeFigures._make, row[6:]) for row in outcomes
         },
         quality={row[0]: QualityFigures._make(row[1:]) for row in document["quality"]},
         changes={(row[0], row[1], row[2]): Changed(*row[3:]) for row in document["changes"]},
     )
+
+
+def _sections(counts: list[int], lines: list[bytes] | None) -> Iterator[list[list[Any]]]:
+    """Yields the groups of each kind, or none of any where there are no lines to read."""
+    if lines is not None and sum(counts) != len(lines):
+        msg = f"{len(lines)} of {sum(counts)} groups"
+        raise ValueError(msg)
+    rest = iter(lines or ())
+    for count in counts:
+        yield json.loads(b"[%b]" % b",".join(islice(rest, count)))
 
 
 def _unspell_logged(row: list[str]) -> Logged:

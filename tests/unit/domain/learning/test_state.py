@@ -26,7 +26,7 @@ from shared.domain.learning.state import (
     pooled,
     without_epochs,
 )
-from shared.domain.learning.state_json import from_json, to_json, without_groups
+from shared.domain.learning.state_json import Kept, from_json, to_json, without_groups
 from shared.domain.learning.sums import QualitySums, RatingSums
 from shared.errors import CorruptData
 from tests.unit.domain.learning.evidence import DAY, outcome, quality_of, rating, state_of
@@ -181,6 +181,22 @@ def test_snapshot_whose_ratings_come_to_nothing_vanishes():
     }
 
 
+@given(batches, batches)
+def test_a_state_is_spelled_alike_from_the_lines_of_the_one_before(first, second):
+    data = to_json(folded(EMPTY, first, 7))
+    before = Kept(from_json(data), data)
+    after = folded(before.state, second, 8)
+    assert to_json(after, before) == to_json(after)
+
+
+def test_only_groups_that_evidence_came_to_are_spelled_anew():
+    data = to_json(state_of(ratings=[rating(), rating(model="n")], outcomes=[outcome()]))
+    marked = data.replace(b'"code","p","m"', b'"code","p","M"')
+    before = Kept(from_json(data), marked)
+    after = fold(before.state, ratings=[rating(model="n")])
+    assert to_json(after, before) == to_json(after).replace(b'"p","m"', b'"p","M"')
+
+
 @given(batches)
 def test_state_survives_its_bytes(batch):
     state = folded(EMPTY, batch, 7)
@@ -247,10 +263,13 @@ def test_state_of_another_half_life_does_not_fit():
         (0, lambda rest: rest | {"format": 0}),
         (0, lambda rest: {key: rest[key] for key in rest if key != "quality"}),
         (0, lambda _: []),
-        (1, lambda groups: {key: groups[key] for key in groups if key != "ratings"}),
-        (1, lambda groups: groups | {"ratings": [["code"]]}),
-        (1, lambda groups: groups | {"outcomes": 5}),
-        (1, lambda _: []),
+        (0, lambda rest: rest | {"groups": [0, 1]}),
+        (0, lambda rest: rest | {"groups": [0, 1, 2]}),
+        (0, lambda rest: rest | {"groups": [0, 2, 0]}),
+        (1, lambda outcomes: outcomes[:-3]),
+        (2, lambda _: ["code"]),
+        (2, lambda _: 5),
+        (2, lambda _: []),
     ],
 )
 def test_damaged_state_is_refused(line, damage):
