@@ -9,7 +9,7 @@ part of its day's weight in the decayed ones. Changes of models are evidence too
 folded in as far as it was read, and tells what older ratings still count (see epochs).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from operator import add
@@ -31,6 +31,7 @@ from shared.domain.learning.figures import (
     RatingKey,
     SquaredWeights,
 )
+from shared.domain.learning.labels import LabelSums, learned
 from shared.domain.learning.sums import OutcomeSums, QualitySums, RatingSums
 
 SECONDS_PER_DAY = 86400
@@ -51,12 +52,14 @@ class LearningState:
     ratings_watermark: int = 0
     outcomes_watermark: int = 0
     changes_watermark: int = 0
+    labels_watermark: int = 0
     last_day: int | None = None
     ratings: Mapping[RatingKey, Evidence[RatingFigures]] = field(default_factory=dict)
     logged: Mapping[RatingKey, Logged] = field(default_factory=dict)
     outcomes: Mapping[OutcomeKey, Evidence[OutcomeFigures]] = field(default_factory=dict)
     quality: Mapping[str, QualityFigures] = field(default_factory=dict)
     changes: Mapping[Name, Changed] = field(default_factory=dict)
+    labels: LabelSums = field(default_factory=LabelSums)
 
     @classmethod
     def empty(cls, config: LearningConfig) -> "LearningState":
@@ -120,13 +123,31 @@ def fold(
         ratings_watermark=max(state.ratings_watermark, ratings_watermark),
         outcomes_watermark=max(state.outcomes_watermark, outcomes_watermark),
         changes_watermark=fresh[-1][1].place if fresh else state.changes_watermark,
+        labels_watermark=state.labels_watermark,
         last_day=max(days, default=None),
         ratings=by_model,
         logged=logged,
         outcomes=by_agent,
         quality=by_snapshot,
         changes=known,
+        labels=state.labels,
     )
+
+
+def fold_labels(
+    state: LearningState, rows: Sequence[tuple[int, str, tuple[int, ...]]]
+) -> LearningState:
+    """Returns the state with the next labelled prompts learned from; `state` stays as it was.
+
+    Args:
+        state: what was folded before.
+        rows: place, pattern and words of those behind the state's place, in order. What does not
+            fill a block is left for the next time.
+    """
+    labels, taken = learned(state.labels, [row[1:] for row in rows])
+    if not taken:
+        return state
+    return replace(state, labels=labels, labels_watermark=rows[taken - 1][0])
 
 
 def _outcome_evidence(sums: OutcomeSums, w: int) -> Evidence[OutcomeFigures]:
