@@ -260,24 +260,39 @@ class _Fit(NamedTuple):
 def _backfitted(rows: Rows, config: BeliefConfig) -> _Fit:
     """Fits value = model + effect of the pattern, in turns (Breiman, Friedman, JASA 80, 1985).
 
-    Models lean on the grand mean by `prior_weight`, effects on 0 by _EFFECT_STRENGTH.
+    Models lean on the grand mean by `prior_weight`, effects on 0 by _EFFECT_STRENGTH. Patterns and
+    models go by number, as the ratings are gone over many times.
     """
     total = math.fsum(one.n for _, one in rows)
     seen = math.fsum(one.n * one.value for _, one in rows)
     grand = (seen + config.prior_weight * config.prior_value) / (total + config.prior_weight)
-    models = {model: grand for (_, model), _ in rows}
-    effects = {pattern: 0.0 for (pattern, _), _ in rows}
-    by_model = _sums((model, one.n) for (_, model), one in rows)
-    by_pattern = _sums((pattern, one.n) for (pattern, _), one in rows)
+    row_of = {pattern: at for at, pattern in enumerate(dict.fromkeys(p for (p, _), _ in rows))}
+    column_of = {model: at for at, model in enumerate(dict.fromkeys(m for (_, m), _ in rows))}
+    table = [(row_of[p], column_of[m], one.n, one.value) for (p, m), one in rows]
+    by_model, by_pattern = [0.0] * len(column_of), [0.0] * len(row_of)
+    for row, column, n, _ in table:
+        by_model[column] += n
+        by_pattern[row] += n
+    models, effects = [grand] * len(column_of), [0.0] * len(row_of)
     for _ in range(_ROUNDS):
-        left = _sums((m, one.n * (one.value - effects[p])) for (p, m), one in rows)
-        models = {
-            m: (left[m] + config.prior_weight * grand) / (by_model[m] + config.prior_weight)
-            for m in models
-        }
-        left_of = _sums((p, one.n * (one.value - models[m])) for (p, m), one in rows)
-        effects = {p: left_of[p] / (by_pattern[p] + _EFFECT_STRENGTH) for p in effects}
-    return _Fit(grand, models, effects)
+        left = [0.0] * len(column_of)
+        for row, column, n, value in table:
+            left[column] += n * (value - effects[row])
+        models = [
+            (one + config.prior_weight * grand) / (whole + config.prior_weight)
+            for one, whole in zip(left, by_model, strict=True)
+        ]
+        left = [0.0] * len(row_of)
+        for row, column, n, value in table:
+            left[row] += n * (value - models[column])
+        effects = [
+            one / (whole + _EFFECT_STRENGTH) for one, whole in zip(left, by_pattern, strict=True)
+        ]
+    return _Fit(
+        grand,
+        dict(zip(column_of, models, strict=True)),
+        dict(zip(row_of, effects, strict=True)),
+    )
 
 
 def _estimated_strength(rows: Rows, fit: _Fit, variance: float) -> float:

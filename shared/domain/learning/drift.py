@@ -195,13 +195,13 @@ class Watch:
         """
         count = sum(self.kinds)
         total = sum(number * value for number, value in zip(self.kinds, _VALUES, strict=True))
-        best, summed = (0.0, 0), 0
+        widest, newest, summed = 0.0, 0, 0
         for number, kind in enumerate(reversed(self.recent), start=1):
             summed += _VALUES[int(kind)]
             if LEAST_AFTER <= number < count:
                 gap = (summed * count - number * total) ** 2 / (number * (count - number))
-                best = max(best, (gap, number))
-        newest = best[1]
+                if gap >= widest:
+                    widest, newest = gap, number
         after = [self.recent[len(self.recent) - newest :].count(str(kind)) for kind in range(KINDS)]
         before = [max(0, all_ - new) for all_, new in zip(self.kinds, after, strict=True)]
         return figures(before), figures(after)

@@ -5,7 +5,7 @@ Each group is a line of its own, so that a run spells only those that new eviden
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, NamedTuple, TypeVar
 
 from shared.domain.learning.epochs import Changed
@@ -189,14 +189,17 @@ def _sections(counts: list[int], lines: list[bytes] | None) -> Iterator[list[lis
         yield json.loads(b"[%b]" % b",".join(islice(rest, count)))
 
 
+_HALF = len(LoggedFigures._fields)
+
+
 def _unspell_logged(row: list[str]) -> Logged:
-    values, half = [int(value, 16) for value in row], len(LoggedFigures._fields)
-    return Logged(LoggedFigures._make(values[:half]), LoggedFigures._make(values[half:]))
+    values = list(map(int, row, repeat(16)))
+    return Logged(LoggedFigures._make(values[:_HALF]), LoggedFigures._make(values[_HALF:]))
 
 
 def _unspell(make: Callable[[Iterable[int]], F], row: list[Any]) -> Evidence[F]:
     size = (len(row) - len(SquaredWeights._fields) - 2) // 2
-    weighted: list[int] = [int(value, 16) for value in row[size:-2]]
+    weighted = list(map(int, row[size:-2], repeat(16)))
     return Evidence(
         make(row[:size]),
         make(weighted[:size]),

@@ -99,12 +99,18 @@ def sample(n: float, mean: float, variance: float, prior_variance: float) -> Sam
 
 @dataclass(frozen=True, slots=True)
 class WelchTest:
-    """`difference` = first mean - second mean; `p_value` under "it is not above 0"."""
+    """`difference` = first mean - second mean."""
 
     difference: float
     standard_error: float
     df: float
-    p_value: float
+
+    @property
+    def p_value(self) -> float:
+        """What so large a difference would have as its chance if it were not above 0."""
+        if self.standard_error == 0:
+            return 0.0 if self.difference > 0 else 1.0
+        return t_tail(self.difference / self.standard_error, self.df)
 
     def lower(self, level: float) -> float:
         """Returns the one-sided lower bound of the difference."""
@@ -120,10 +126,9 @@ def welch(first: Sample, second: Sample) -> WelchTest:
     a, b = first.variance / first.n, second.variance / second.n
     difference, error = first.mean - second.mean, math.sqrt(a + b)
     if error == 0:
-        return WelchTest(difference, 0.0, _LARGE_DF, 0.0 if difference > 0 else 1.0)
+        return WelchTest(difference, 0.0, _LARGE_DF)
     spread = a * a / max(1.0, first.n - 1) + b * b / max(1.0, second.n - 1)
-    df = (a + b) ** 2 / spread
-    return WelchTest(difference, error, df, t_tail(difference / error, df))
+    return WelchTest(difference, error, (a + b) ** 2 / spread)
 
 
 @dataclass(frozen=True, slots=True)
