@@ -67,7 +67,7 @@ class PostgresArchive:
                 (BEGIN_SNAPSHOT, None),
                 (_PATIENT, None),
                 (WITHIN, (workspace,)),
-                (ends_sql("%s"), (workspace,) * 4),
+                (ends_sql("%s"), (workspace,) * (len(LOGS) + 1)),
             )
             yield PostgresView(connection, workspace, ends[0])
             await connection.execute("COMMIT")

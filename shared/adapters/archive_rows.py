@@ -13,14 +13,18 @@ from pydantic_core import from_json, to_json
 
 from shared.adapters.evidence_statements import KINDS
 from shared.domain import collections
-from shared.domain.backup import OUTCOMES, RATINGS, place_key
-from shared.domain.feedback import OutcomeEvidence, RatingEvidence
+from shared.domain.backup import OUTCOMES, PROMPTS, RATINGS, place_key
+from shared.domain.feedback import Evidence
 from shared.domain.records import Collection, Record
 from shared.errors import CorruptData
 from shared.messages.events import Event
 from shared.ports import ArchiveRow, EvidenceKind
 
-EVIDENCE: Mapping[str, EvidenceKind] = {RATINGS: "ratings", OUTCOMES: "outcomes"}
+EVIDENCE: Mapping[str, EvidenceKind] = {
+    RATINGS: "ratings",
+    OUTCOMES: "outcomes",
+    PROMPTS: "prompts",
+}
 """The logs of evidence, by part."""
 
 
@@ -42,7 +46,7 @@ def audit_row(seq: int, facts: AuditFacts) -> ArchiveRow:
     return ArchiveRow(place_key(seq), _json(facts))
 
 
-def evidence_row(seq: int, row: RatingEvidence | OutcomeEvidence) -> ArchiveRow:
+def evidence_row(seq: int, row: Evidence) -> ArchiveRow:
     """Returns a row of a log of evidence."""
     values = {
         one.name: float(getattr(row, one.name)) if one.type is float else getattr(row, one.name)
@@ -102,9 +106,7 @@ def read_audit(rows: Sequence[ArchiveRow]) -> Iterator[tuple[int, AuditFacts]]:
             raise _unfit("audit_log", row) from error
 
 
-def read_evidence(
-    part: str, rows: Sequence[ArchiveRow]
-) -> Iterator[tuple[int, RatingEvidence | OutcomeEvidence]]:
+def read_evidence(part: str, rows: Sequence[ArchiveRow]) -> Iterator[tuple[int, Evidence]]:
     """Yields each row of evidence with its place."""
     kind = KINDS[EVIDENCE[part]]
     for row in rows:

@@ -30,7 +30,7 @@ class SqliteView:
     def __init__(self, connection: sqlite3.Connection, workspace: str) -> None:
         self._connection = connection
         self._workspace = workspace
-        *ends, last = connection.execute(ends_sql("?"), (workspace,) * 4).fetchone()
+        *ends, last = connection.execute(ends_sql("?"), (workspace,) * (len(LOGS) + 1)).fetchone()
         self.ends = dict(zip(LOGS, ends, strict=True))
         self.audit_head = last or audit.GENESIS
 

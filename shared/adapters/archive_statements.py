@@ -49,7 +49,7 @@ class Select:
 
 
 def ends_sql(mark: str) -> str:
-    """Returns what reads the ends of the logs and the last hash; 4 times the workspace."""
+    """Returns what reads the ends of the logs and the last hash; each asks the workspace."""
     ends = [f"(SELECT COALESCE(MAX(seq), 0) FROM {log} WHERE workspace = {mark})" for log in LOGS]
     last = f"(SELECT hash FROM audit_log WHERE workspace = {mark} ORDER BY seq DESC LIMIT 1)"
     return f"SELECT {', '.join(ends)}, {last}"

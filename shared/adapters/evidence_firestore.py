@@ -2,11 +2,11 @@
 
 from shared.adapters.evidence_statements import KINDS
 from shared.adapters.firestore_logs import FirestoreLogs
-from shared.adapters.firestore_writes import OUTCOMES, RATINGS
+from shared.adapters.firestore_writes import OUTCOMES, PROMPTS, RATINGS
 from shared.adapters.store_firestore import FirestoreStore
 from shared.ports import EvidenceKind, EvidenceRow
 
-_LOGS = {"ratings": RATINGS, "outcomes": OUTCOMES}
+_LOGS = {"ratings": RATINGS, "outcomes": OUTCOMES, "prompts": PROMPTS}
 
 
 class FirestoreEvidence:

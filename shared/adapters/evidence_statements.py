@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from shared.domain.feedback import OutcomeEvidence, RatingEvidence
+from shared.domain.feedback import Evidence, OutcomeEvidence, PromptEvidence, RatingEvidence
 from shared.ports import EvidenceKind, EvidenceRow
 
-KINDS: Mapping[EvidenceKind, type[RatingEvidence] | type[OutcomeEvidence]] = {
+KINDS: Mapping[EvidenceKind, type[Evidence]] = {
     "ratings": RatingEvidence,
     "outcomes": OutcomeEvidence,
+    "prompts": PromptEvidence,
 }
 """What a row of each log is."""
 

@@ -68,6 +68,9 @@ def composite_indexes() -> list[Index]:
     return sorted(dict.fromkeys(made), key=lambda one: (one.collection, one.fields))
 
 
+_EVIDENCE = ("evidence_outcomes", "evidence_prompts", "evidence_ratings")
+
+
 def field_rules() -> list[FieldRule]:
     """Returns every field that is not indexed automatically, in a stable order."""
     rules = [
@@ -76,12 +79,12 @@ def field_rules() -> list[FieldRule]:
         for name in ("doc", *collection.all_columns)
         if name not in indexed_columns(collection)
     ]
-    for log in ("audit_log", "evidence_outcomes", "evidence_ratings"):
+    for log in ("audit_log", *_EVIDENCE):
         rules.append(FieldRule(log, "pending", together=("ASCENDING",)))
         rules.append(FieldRule(log, "pending_at", own=("ASCENDING",)))
     audit = "action", "actor", "at", "data", "hash", "previous_hash", "subject"
     rules += [FieldRule("audit_log", name) for name in audit]
-    rules += [FieldRule(log, "row") for log in ("evidence_outcomes", "evidence_ratings")]
+    rules += [FieldRule(log, "row") for log in _EVIDENCE]
     rules += [FieldRule("outbox", name) for name in ("at", "doc", "lane", "workspace")]
     rules.append(FieldRule("counters", "sums"))
     rules += [FieldRule("log_heads", name) for name in ("hash", "seq")]

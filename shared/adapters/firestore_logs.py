@@ -28,6 +28,7 @@ from shared.adapters.firestore_writes import (
     OUTCOMES,
     PENDING,
     PENDING_AT,
+    PROMPTS,
     RATINGS,
     Write,
 )
@@ -39,7 +40,7 @@ HEADS = "log_heads"
 BATCH = 400
 """Rows that get their places in one commit."""
 
-LOGS = (AUDIT, RATINGS, OUTCOMES)
+LOGS = (AUDIT, RATINGS, OUTCOMES, PROMPTS)
 
 PAGE_TIMEOUT_S = 50.0
 """Seconds for a page of a log: a run that reads thousands of rows should not fail by a slow one."""

@@ -33,6 +33,7 @@ from shared.adapters.firestore_writes import (
     OUTCOMES,
     PENDING,
     PENDING_AT,
+    PROMPTS,
     RATINGS,
     Write,
     counter_write,
@@ -40,7 +41,7 @@ from shared.adapters.firestore_writes import (
 )
 from shared.adapters.one_of_many import TransactionReadingMany
 from shared.domain.audit import AuditEntry
-from shared.domain.feedback import OutcomeEvidence, RatingEvidence
+from shared.domain.feedback import Evidence, OutcomeEvidence, PromptEvidence, RatingEvidence
 from shared.domain.records import Collection, Filter, Order, R
 from shared.errors import AlreadyExists
 from shared.messages.events import Event
@@ -49,11 +50,9 @@ from shared.ports import OutboxItem
 MAX_WRITES = 500
 """Writes in one transaction."""
 
-_LOGS = {RatingEvidence: RATINGS, OutcomeEvidence: OUTCOMES}
+_LOGS = {RatingEvidence: RATINGS, OutcomeEvidence: OUTCOMES, PromptEvidence: PROMPTS}
 _NAMES = {kind: tuple(one.name for one in fields(kind)) for kind in _LOGS}
 _TAKEN = "a record with this id exists already"
-
-Evidence = RatingEvidence | OutcomeEvidence
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ LANES = 8
 """Parts of the outbox: an index that only grows at its end takes about 500 writes a second."""
 
 AUDIT, RATINGS, OUTCOMES = "audit_log", "evidence_ratings", "evidence_outcomes"
+PROMPTS = "evidence_prompts"
 COUNTERS, OUTBOX = "counters", "outbox"
 PENDING, PENDING_AT = "pending", "pending_at"
 """Of a row that has no place in its log yet: `true`, and when it was committed."""

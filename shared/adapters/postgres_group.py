@@ -35,8 +35,9 @@ from shared.adapters.postgres_transaction import (
     Write,
     versions_of,
 )
-from shared.adapters.sql_statements import EVIDENCE_TABLES, Evidence, evidence_row
+from shared.adapters.sql_statements import EVIDENCE_TABLES, evidence_row
 from shared.domain import audit
+from shared.domain.feedback import Evidence
 from shared.domain.records import Collection
 from shared.errors import AlreadyExists
 from shared.messages.events import Event

@@ -41,7 +41,8 @@ HEADS = """
 SELECT (SELECT seq FROM audit_log WHERE workspace = %(w)s ORDER BY seq DESC LIMIT 1),
        (SELECT hash FROM audit_log WHERE workspace = %(w)s ORDER BY seq DESC LIMIT 1),
        (SELECT COALESCE(MAX(seq), 0) FROM evidence_ratings WHERE workspace = %(w)s),
-       (SELECT COALESCE(MAX(seq), 0) FROM evidence_outcomes WHERE workspace = %(w)s)
+       (SELECT COALESCE(MAX(seq), 0) FROM evidence_outcomes WHERE workspace = %(w)s),
+       (SELECT COALESCE(MAX(seq), 0) FROM evidence_prompts WHERE workspace = %(w)s)
 """
 AUDIT_INSERT = f"INSERT INTO audit_log ({AUDIT_COLUMNS}) VALUES ({POSTGRES.marks(9)})"
 OUTBOX_INSERT = (

@@ -12,8 +12,9 @@ from pydantic_core import to_json
 
 from shared.adapters.one_of_many import TransactionReadingMany
 from shared.adapters.postgres_statements import POSTGRES, Row, reads, row_of
-from shared.adapters.sql_statements import Evidence, make_listing
+from shared.adapters.sql_statements import make_listing
 from shared.domain.audit import AuditEntry
+from shared.domain.feedback import Evidence
 from shared.domain.records import Collection, Filter, Order, R
 from shared.messages.events import Event
 

@@ -18,14 +18,13 @@ from shared.adapters.declared_queries import (
     declared_query,
     open_cursor,
 )
-from shared.domain.feedback import OutcomeEvidence, RatingEvidence
+from shared.domain.feedback import Evidence, OutcomeEvidence, PromptEvidence, RatingEvidence
 from shared.domain.records import Collection, Filter, Order, R, Scalar
-
-Evidence = RatingEvidence | OutcomeEvidence
 
 EVIDENCE_TABLES: Mapping[type[Evidence], str] = {
     RatingEvidence: "evidence_ratings",
     OutcomeEvidence: "evidence_outcomes",
+    PromptEvidence: "evidence_prompts",
 }
 AUDIT_COLUMNS = "workspace, seq, at, actor, action, subject, data, previous_hash, hash"
 

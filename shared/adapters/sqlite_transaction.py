@@ -16,13 +16,13 @@ from pydantic_core import to_json
 from shared.adapters.sql_statements import (
     AUDIT_COLUMNS,
     EVIDENCE_TABLES,
-    Evidence,
     evidence_row,
     make_appends,
 )
 from shared.adapters.sqlite_statements import SQLITE, listing, row_of, statements
 from shared.domain import audit
 from shared.domain.audit import AuditEntry
+from shared.domain.feedback import Evidence
 from shared.domain.records import Collection, Filter, Order, R, Scalar
 from shared.errors import AlreadyExists
 from shared.messages.events import Event

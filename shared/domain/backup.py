@@ -16,8 +16,9 @@ from shared.domain.times import Timestamp
 
 COUNTERS, OUTBOX, BLOBS = "counters", "outbox", "blobs"
 AUDIT, RATINGS, OUTCOMES = "audit_log", "evidence_ratings", "evidence_outcomes"
+PROMPTS = "evidence_prompts"
 
-LOGS = (AUDIT, RATINGS, OUTCOMES)
+LOGS = (AUDIT, RATINGS, OUTCOMES, PROMPTS)
 """Append-only: a row keeps its place and never changes. Keys are places in fifteen digits."""
 
 

@@ -252,6 +252,23 @@ class OutcomeEvidence:
     ease_millis: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class PromptEvidence:
+    """One row of the prompts log: a request whose caller stated the pattern.
+
+    `words` are hashes of the prompt's words (see learning/labels); the prompt itself is not kept.
+    """
+
+    at: Timestamp
+    request_id: str
+    pattern: str
+    words: str
+
+
+Evidence = RatingEvidence | OutcomeEvidence | PromptEvidence
+"""A row of one of the logs of evidence."""
+
+
 ROUTING_DECISIONS = Collection(
     "routing_decisions",
     RoutingDecision,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from shared.domain.feedback import OutcomeEvidence, RatingEvidence
+from shared.domain.feedback import Evidence
 from shared.domain.learning.sums import OutcomeSums, QualitySums, RatingSums
 from shared.domain.learning.trials import ArmSums
 
@@ -43,8 +43,8 @@ class Analytics(Protocol):
         """
 
 
-EvidenceKind = Literal["ratings", "outcomes"]
-"""The two logs of evidence."""
+EvidenceKind = Literal["ratings", "outcomes", "prompts"]
+"""The logs of evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class EvidenceRow:
 
     workspace: str
     seq: int
-    evidence: RatingEvidence | OutcomeEvidence
+    evidence: Evidence
 
 
 class EvidenceLog(Protocol):

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from shared.domain.audit import AuditEntry, AuditRecord
-from shared.domain.feedback import OutcomeEvidence, RatingEvidence
+from shared.domain.feedback import Evidence
 from shared.domain.records import Collection, Filter, Order, R
 from shared.messages.base import Page
 from shared.messages.events import Event
@@ -49,7 +49,7 @@ class Transaction(Protocol):
     def add(self, counter: str, amounts: Mapping[str, int]) -> None:
         """Adds to the fields of a counter; no read, so that many may add at once."""
 
-    def append(self, *rows: RatingEvidence | OutcomeEvidence) -> None:
+    def append(self, *rows: Evidence) -> None:
         """Appends rows to the evidence log."""
 
     def audit(self, entry: AuditEntry) -> None:

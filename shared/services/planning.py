@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from shared.domain.access import WorkspaceSettings
 from shared.domain.feedback import PromptEvidence
-from shared.domain.learning.config import LearningConfig, ModelId
+from shared.domain.learning.config import ModelId
 from shared.domain.learning.decay import days_a_step
 from shared.domain.learning.epochs import Changed, Name
 from shared.domain.learning.evaluation import evaluate
@@ -31,7 +31,6 @@ from shared.services.drifting import changes_after
 from shared.services.foreseeing import foresee, serving_of
 from shared.services.snapshots import info_of, open_snapshot, open_state
 from shared.services.unit import settings_of
-
 
 MOST_PROMPTS = 2000
 """Labelled prompts that one run learns from: about two seconds of its time."""
@@ -111,10 +110,9 @@ async def read_since(deps: Deps, workspace: str, base: LearningState) -> Read:
 
 async def prompts_after(deps: Deps, workspace: str, after: int) -> list[EvidenceRow]:
     """Returns the next labelled prompts, MOST_PROMPTS at most: later runs go on from there."""
-    log = deps.evidence_log
-    if log is None or not deps.options.learning.labels.learn:
+    if not deps.options.learning.labels.learn:
         return []
-    return await log.rows(workspace, "prompts", after, MOST_PROMPTS)
+    return await deps.evidence_log.rows(workspace, "prompts", after, MOST_PROMPTS)
 
 
 def folded(base: LearningState, read: Read) -> LearningState:

@@ -12,7 +12,13 @@ from shared.domain.entries import (
     ContentKey,
     Entry,
 )
-from shared.domain.feedback import CONVERSATIONS, ConversationCount, OutcomeEvidence, RatingEvidence
+from shared.domain.feedback import (
+    CONVERSATIONS,
+    ConversationCount,
+    OutcomeEvidence,
+    PromptEvidence,
+    RatingEvidence,
+)
 from shared.domain.records import Collection, Filter
 from shared.domain.times import to_text
 from shared.messages.events import Event
@@ -129,10 +135,13 @@ def creates(collection: Any, *records: Any) -> Callable[[Any], object]:
     return lambda tx: [tx.create(collection, one) for one in records]
 
 
+PROMPT = PromptEvidence(to_text(NOW), "req_1", "code", "17 8191")
+
+
 def everything(tx: Any) -> None:
     """Writes one of everything that a transaction can write besides records."""
     tx.add("review", {"approved": 1})
-    tx.append(RATING, OUTCOME)
+    tx.append(RATING, OUTCOME, PROMPT)
     tx.audit(audit_entry())
     tx.emit(event("evt_lost"))
 

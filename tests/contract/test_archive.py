@@ -9,7 +9,7 @@ from shared.adapters.archive_sqlite import SqliteArchive
 from shared.adapters.store_sqlite import SqliteStore
 from shared.domain.access import WORKSPACES, Workspace
 from shared.domain.audit import ChainCheck
-from shared.domain.backup import AUDIT, COUNTERS, OUTBOX, PARTS, RATINGS
+from shared.domain.backup import AUDIT, COUNTERS, LOGS, OUTBOX, PARTS, RATINGS
 from shared.domain.entries import CONTENT_KEYS, ENTRIES
 from shared.domain.operations import RESTORE_ID, RESTORES, RestoreMark
 from shared.errors import CorruptData, NotFound
@@ -18,6 +18,7 @@ from shared.ports import ArchiveRow
 from tests.contract.store_records import (
     HERE,
     OUTCOME,
+    PROMPT,
     RATING,
     THERE,
     audit_entry,
@@ -141,7 +142,7 @@ async def fill(store):
             lambda tx, n=number: (
                 tx.add("review", {"approved": n, "odd.`field": 1}),
                 tx.add(f"day:{n}", {"n": 1}),
-                tx.append(RATING, OUTCOME),
+                tx.append(RATING, OUTCOME, PROMPT),
                 tx.audit(audit_entry(f"ent_{n}")),
                 tx.emit(event(f"evt_{n}")),
             ),
@@ -172,7 +173,7 @@ def test_a_view_shows_one_moment_whatever_is_written_meanwhile(play):
         async with archive.view(HERE) as view:
             await write(store, everything, puts(ENTRIES, entry(0, topic="changed"), entry(99)))
             assert {part: await part_of(view, part) for part in PARTS} == before
-            assert dict(view.ends) == {AUDIT: 5, RATINGS: 5, "evidence_outcomes": 5}
+            assert dict(view.ends) == dict.fromkeys(LOGS, 5)
             assert view.audit_head in before[AUDIT][-1].doc
         after = await taken(archive)
         assert len(after[AUDIT]) == 6

@@ -9,7 +9,7 @@ from shared.adapters.evidence_sqlite import SqliteEvidence
 from shared.adapters.store_sqlite import SqliteStore
 from shared.errors import Unavailable
 from shared.ports import EvidenceRow
-from tests.contract.store_records import HERE, OUTCOME, RATING, THERE, write
+from tests.contract.store_records import HERE, OUTCOME, PROMPT, RATING, THERE, write
 
 pytestmark = pytest.mark.contract
 
@@ -81,13 +81,14 @@ def outcome(number):
 def test_rows_come_back_as_they_were_written_at_places_without_gaps(play):
     async def scenario(store, log):
         await write(store, lambda tx: tx.append(*map(rating, range(3)), *map(outcome, range(2))))
-        await write(store, lambda tx: tx.append(rating(3)))
+        await write(store, lambda tx: tx.append(rating(3), PROMPT))
         found = await log.rows(HERE, "ratings", 0, 100)
         assert [row.seq for row in found] == [1, 2, 3, 4]
         assert {row.workspace for row in found} == {HERE}
         assert [row.evidence for row in found] == [rating(number) for number in range(4)]
         settled = await log.rows(HERE, "outcomes", 0, 100)
         assert settled == [EvidenceRow(HERE, n + 1, outcome(n)) for n in range(2)]
+        assert await log.rows(HERE, "prompts", 0, 100) == [EvidenceRow(HERE, 1, PROMPT)]
 
     play(scenario)
 

@@ -14,6 +14,7 @@ from tests.contract.store_records import (
     HERE,
     NOW,
     OUTCOME,
+    PROMPT,
     RATING,
     THERE,
     audit_entry,
@@ -36,7 +37,9 @@ def test_those_who_number_at_once_give_each_place_once(play_stores):
         async def appends(number):
             one = audit_entry(f"s{number}")
             await write(
-                stores[number % 4], lambda tx: tx.audit(one), lambda tx: tx.append(RATING, OUTCOME)
+                stores[number % 4],
+                lambda tx: tx.audit(one),
+                lambda tx: tx.append(RATING, OUTCOME, PROMPT),
             )
             if number % 5 == 0:
                 await stores[(number + 1) % 4].audit_chain(HERE, 0, 1)
@@ -47,7 +50,7 @@ def test_those_who_number_at_once_give_each_place_once(play_stores):
         assert (check.checked, check.first_broken) == (60, None)
         links = await stores[1].audit_chain(HERE, 0, 100)
         assert {one.subject for one in links} == {f"s{number}" for number in range(60)}
-        for log in ("evidence_ratings", "evidence_outcomes"):
+        for log in ("evidence_ratings", "evidence_outcomes", "evidence_prompts"):
             rows = await stores[0].logs.rows(HERE, log, 0, 100, 100)
             assert [one["seq"] for one in rows] == list(range(1, 61))
 

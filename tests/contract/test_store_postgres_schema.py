@@ -31,7 +31,14 @@ from tests.support.postgres_fixture import pool_on
 pytestmark = pytest.mark.contract
 
 QUERIES = [(one, query) for one in collections.ALL for query in one.queries]
-LOGS = {"audit_log", "outbox", "counters", "evidence_ratings", "evidence_outcomes"}
+LOGS = {
+    "audit_log",
+    "outbox",
+    "counters",
+    "evidence_ratings",
+    "evidence_outcomes",
+    "evidence_prompts",
+}
 
 
 def open_and_close(dsn):

@@ -30,6 +30,16 @@ from tests.contract.store_records import (
 
 pytestmark = pytest.mark.contract
 
+OTHERS = {
+    "audit_log",
+    "outbox",
+    "counters",
+    "evidence_ratings",
+    "evidence_outcomes",
+    "evidence_prompts",
+}
+"""Tables that are no collection."""
+
 QUERIES = [(one, query) for one in collections.ALL for query in one.queries]
 
 
@@ -112,7 +122,7 @@ def test_this_version_runs_on_the_schema_of_the_next(tmp_path):
     with closing(sqlite3.connect(path)) as file:
         for one in collections.ALL:
             file.execute(f"ALTER TABLE {one.name} ADD COLUMN next_version_has_this TEXT")
-        for name in ("audit_log", "outbox", "counters", "evidence_ratings", "evidence_outcomes"):
+        for name in OTHERS:
             file.execute(f"ALTER TABLE {name} ADD COLUMN next_version_has_this TEXT")
         file.execute("CREATE TABLE next_version_has_this (a)")
 
@@ -165,8 +175,7 @@ def test_only_fields_that_may_be_none_have_columns_that_may_be_null(schema_file,
 def test_there_is_no_table_that_nothing_declares(schema_file):
     rows = schema_file.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
     tables = {name for (name,) in rows if not name.startswith("sqlite_")}
-    others = {"audit_log", "outbox", "counters", "evidence_ratings", "evidence_outcomes"}
-    assert tables == {one.name for one in collections.ALL} | others
+    assert tables == {one.name for one in collections.ALL} | OTHERS
 
 
 @pytest.mark.parametrize(

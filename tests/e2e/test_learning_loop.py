@@ -65,6 +65,28 @@ def test_enough_ratings_teach_the_router_without_anyone_asking(tmp_path):
     play(tmp_path, scenario, options=curious)
 
 
+def test_requests_that_state_their_pattern_teach_which_pattern_others_are_of(tmp_path):
+    async def scenario(system):
+        serving, _, learning = await clients(system)
+        topics = {"refunds": "refund charged invoice twice card", "roaming": "abroad network signal sim trip"}
+        for number in range(100):
+            for pattern, words in topics.items():
+                body = {"prompt": f"{words} customer{number % 9}", "pattern": pattern}
+                assert (await serving.post("/v1/route", json=body)).status_code == 200
+        told = {"prompt": "charged twice for a card refund, no invoice"}
+        assert (await serving.post("/v1/route", json=told)).json()["pattern"] not in topics
+        run = (await learning.post("/v1/learning/runs", json={})).json()
+        await system.drain()
+        said = (await learning.get("/v1/insights")).json()["insights"]["key_insights"]
+        assert any("refunds, roaming" in one for one in said), run
+        system.clock.advance(5)
+        assert (await serving.post("/v1/route", json=told)).json()["pattern"] == "refunds"
+        other = {"prompt": "Translate this to French: hello"}
+        assert (await serving.post("/v1/route", json=other)).json()["pattern"] == "translation"
+
+    play(tmp_path, scenario)
+
+
 def test_the_tenth_conversation_and_the_schedule_ask_for_runs(tmp_path):
     async def scenario(system):
         serving, rating, learning = await clients(system)

@@ -474,6 +474,16 @@ CREATE TABLE evidence_outcomes (
     PRIMARY KEY (workspace, seq)
 );
 
+CREATE TABLE evidence_prompts (
+    workspace text COLLATE "C" NOT NULL,
+    seq bigint NOT NULL,
+    at text COLLATE "C" NOT NULL,
+    request_id text COLLATE "C" NOT NULL,
+    pattern text COLLATE "C" NOT NULL,
+    words text COLLATE "C" NOT NULL,
+    PRIMARY KEY (workspace, seq)
+);
+
 CREATE TABLE audit_log (
     workspace text COLLATE "C" NOT NULL,
     seq bigint NOT NULL,

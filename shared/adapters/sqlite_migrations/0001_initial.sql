@@ -473,6 +473,16 @@ CREATE TABLE evidence_outcomes (
     PRIMARY KEY (workspace, seq)
 ) WITHOUT ROWID;
 
+CREATE TABLE evidence_prompts (
+    workspace TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    at TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    pattern TEXT NOT NULL,
+    words TEXT NOT NULL,
+    PRIMARY KEY (workspace, seq)
+) WITHOUT ROWID;
+
 CREATE TABLE audit_log (
     workspace TEXT NOT NULL,
     seq INTEGER NOT NULL,

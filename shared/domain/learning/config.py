@@ -263,6 +263,16 @@ class RaterConfig(Settings):
     )
 
 
+class LabelConfig(Settings):
+    """How patterns are learned from requests that state theirs."""
+
+    learn: bool = Field(
+        default=True,
+        description="Whether requests that state their pattern teach which prompts are of it. "
+        "Hashes of their words are kept, never the prompts.",
+    )
+
+
 class LearningConfig(Settings):
     """Everything that learning can be told. The defaults are the product's promises.
 
@@ -295,6 +305,7 @@ class LearningConfig(Settings):
         default=None,
         description="What answers where nothing has qualified; null: the first candidate.",
     )
+    labels: LabelConfig = LabelConfig()
     beliefs: BeliefConfig = BeliefConfig()
     raters: RaterConfig = RaterConfig()
     drift: DriftConfig = DriftConfig()

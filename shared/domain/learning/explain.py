@@ -14,8 +14,10 @@ from shared.domain.learning.config import ModelId
 from shared.domain.learning.explain_agents import pattern_changes, trust_changes, trust_not_told
 from shared.domain.learning.explain_routing import not_changed, routing_changes
 from shared.domain.learning.explain_serving import BY_TABLE, Serving
+from shared.domain.learning.labels import Telling
 from shared.domain.learning.routing import RoutingPolicy
 from shared.domain.learning.snapshot import Snapshot
+from shared.domain.learning.spelling import in_100
 from shared.domain.learning.trust import ALL_TYPES, TrustCard
 from shared.domain.learning.wording import Change
 
@@ -88,6 +90,19 @@ def insights(
     }
 
 
+def telling_in_words(telling: Telling) -> str | None:
+    """Returns which patterns prompts are told apart by, and how often that was right; or None."""
+    if telling.least is None or telling.right is None:
+        return None
+    names = ", ".join(one.pattern for one in telling.patterns[:_SHOWN])
+    more = len(telling.patterns) - _SHOWN
+    return (
+        f"Prompts that state no pattern are told by what those that did have taught: {names}"
+        f"{f' and {more} more' if more > 0 else ''}. Where it spoke, it was right "
+        f"{in_100(telling.right)} times in 100 ({telling.said} prompts that it had not seen)."
+    )
+
+
 def _count(made: Sequence[Change], kind: str, change: str) -> int:
     return sum(one["kind"] == kind and one.get("change") == change for one in made)
 
@@ -131,6 +146,8 @@ def _key_insights(
     said += [one["why"] for one in made if one.get("change") == "discovered"][:_SHOWN]
     moving = [one for one in _overall(snapshot) if one.trend.direction != "stable"]
     said += [f"{one.agent_id} is {one.trend.direction}." for one in moving[:_SHOWN]]
+    told = telling_in_words(snapshot.telling)
+    said += [told] if told is not None else []
     return said
 
 

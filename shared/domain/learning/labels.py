@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 
 from shared.domain.learning.base import Figure, Learned
 from shared.domain.learning.stats import wilson
@@ -57,11 +58,18 @@ _ROOM = 100_000
 _BAND, _BANDS = 3, 20
 """Width of a band of margins, and how many there are; the last is open."""
 
+_LEAST_BAND = 4
+"""Never told below that: odds of 11 to 1, as other prompts than the labelled ones come too."""
+
 
 def words_of(words: Sequence[str]) -> tuple[int, ...]:
     """Returns the hashes of a text's words, each once, ascending: 0..8191, at most 64."""
-    different = list(dict.fromkeys(words))[:MOST_WORDS]
-    return tuple(sorted({zlib.crc32(word.encode()) % HASHES for word in different}))
+    return tuple(sorted(_hashes(words)))
+
+
+def _hashes(words: Sequence[str]) -> set[int]:
+    different = islice(dict.fromkeys(words), MOST_WORDS)
+    return {zlib.crc32(word.encode()) % HASHES for word in different}
 
 
 def spelled(words: Iterable[int]) -> str:
@@ -120,7 +128,7 @@ class Telling(Learned):
         """Returns how many labelled prompts of a pattern count; 0 where it cannot be told."""
         return self._known.get(pattern, 0)
 
-    def pattern_of(self, words: Sequence[int]) -> str | None:
+    def pattern_of(self, words: Iterable[int]) -> str | None:
         """Returns the pattern of a prompt; None where what is known of its words proves none."""
         if self.least is None:
             return None
@@ -129,9 +137,9 @@ class Telling(Learned):
 
     def pattern_of_text(self, words: Sequence[str]) -> str | None:
         """Returns the pattern of a text by its words in order; None as `pattern_of`."""
-        return None if self.least is None else self.pattern_of(words_of(words))
+        return None if self.least is None else self.pattern_of(_hashes(words))
 
-    def best(self, words: Sequence[int]) -> tuple[str, int]:
+    def best(self, words: Iterable[int]) -> tuple[str, int]:
         """Returns the likeliest pattern and its margin before the second, in fifths of a nat.
 
         Sixteen bits of a whole number for each pattern: one addition a word, however many patterns.
@@ -292,7 +300,7 @@ def _threshold(sums: LabelSums, level: float) -> tuple[int | None, int, int]:
     """Returns the least margin from which on enough was told rightly, and (said, right) there."""
     best: tuple[int | None, int, int] = None, 0, 0
     said = right = 0
-    for band in reversed(range(_BANDS)):
+    for band in reversed(range(_LEAST_BAND, _BANDS)):
         said += sums.said[band]
         right += sums.right[band]
         if said >= LEAST_PROMPTS and wilson(right, said, level)[0] >= RIGHT_SHARE:

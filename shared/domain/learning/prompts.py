@@ -9,7 +9,7 @@ only: a prompt in another language is "other" unless its marks (code, formulas) 
 import math
 import re
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 Pattern = Literal[
     "code",
@@ -171,18 +171,41 @@ _CODE, _MATH = PATTERNS.index("code"), PATTERNS.index("math")
 _MARK_POINTS = 3.0
 
 
+class Reading(NamedTuple):
+    """A prompt as it is read: its beginning and end in small letters, and their words in order."""
+
+    prompt: str
+    text: str
+    words: list[str]
+
+
+def read(prompt: str) -> Reading:
+    """Returns what is read of a prompt: HEAD + TAIL characters at most."""
+    text = prompt if len(prompt) <= HEAD + TAIL else f"{prompt[:HEAD]}\n{prompt[-TAIL:]}"
+    text = text.lower()
+    return Reading(prompt, text, _WORD.findall(text))
+
+
 def classify(prompt: str) -> tuple[Pattern, float]:
     """Returns the pattern of a prompt and its complexity, 0 (trivial) to 1 (hard).
 
     Cost is bounded: HEAD + TAIL characters are read, the rest is only counted.
     """
-    text = prompt if len(prompt) <= HEAD + TAIL else f"{prompt[:HEAD]}\n{prompt[-TAIL:]}"
-    text = text.lower()
-    words = _WORD.findall(text)
+    return classify_read(read(prompt))
+
+
+def classify_read(reading: Reading) -> tuple[Pattern, float]:
+    """Returns what `classify` does, for a prompt that was read already."""
+    prompt, text, words = reading
     scores = _scores(text, words)
     top = max(scores)
     pattern = PATTERNS[scores.index(top)] if top >= ENOUGH else "other"
     return pattern, _complexity(prompt, text, words, pattern)
+
+
+def complexity_of(reading: Reading, pattern: str) -> float:
+    """Returns the complexity of a prompt that was found to be of a pattern in another way."""
+    return _complexity(reading.prompt, reading.text, reading.words, pattern)
 
 
 def _scores(text: str, words: list[str]) -> list[float]:
@@ -214,7 +237,7 @@ _DEMANDING = frozenset(
         "constraints assume given if then therefore tradeoffs implications consider"
     ).split(" ")
 )
-_BASE: Mapping[Pattern, float] = {
+_BASE: Mapping[str, float] = {
     "code": 0.25,
     "math": 0.25,
     "reasoning": 0.3,
@@ -226,7 +249,7 @@ _FULL_LENGTH, _FULL_DEMANDS, _SHORT_WORDS = 2000.0, 8.0, 5.0
 """Characters, different demanding words, and characters a word (with what follows it)."""
 
 
-def _complexity(prompt: str, text: str, words: list[str], pattern: Pattern) -> float:
+def _complexity(prompt: str, text: str, words: list[str], pattern: str) -> float:
     """Weighs task, length, demands, length of words and number of questions: a rule of thumb."""
     if not words:
         return 0.0 if not text.strip() else 0.2

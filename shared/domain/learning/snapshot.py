@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from shared.domain.learning.base import Figure, Learned
 from shared.domain.learning.config import LearningConfig
+from shared.domain.learning.labels import NOTHING, Telling, build_telling
 from shared.domain.learning.patterns import PatternCard, build_patterns, retired_patterns
 from shared.domain.learning.routing import RoutingPolicy, build_policy
 from shared.domain.learning.state import LearningState, pooled
@@ -59,6 +60,7 @@ class Snapshot(Learned):
     ratings_watermark: int
     outcomes_watermark: int
     changes_watermark: int = 0
+    labels_watermark: int = 0
     as_of: str | None
     policy: RoutingPolicy
     trust: tuple[TrustCard, ...]
@@ -66,6 +68,7 @@ class Snapshot(Learned):
     retired: tuple[PatternCard, ...] = ()
     totals: Totals
     changed: tuple[ChangedModel, ...] = ()
+    telling: Telling = NOTHING
 
     @cached_property
     def epochs(self) -> dict[tuple[str, str, str], int]:
@@ -97,6 +100,7 @@ def build_snapshot(state: LearningState, config: LearningConfig) -> Snapshot:
         ratings_watermark=state.ratings_watermark,
         outcomes_watermark=state.outcomes_watermark,
         changes_watermark=state.changes_watermark,
+        labels_watermark=state.labels_watermark,
         as_of=None if state.last_day is None else day_text(state.last_day),
         policy=build_policy(state, config),
         trust=tuple(build_cards(state, config)),
@@ -113,6 +117,7 @@ def build_snapshot(state: LearningState, config: LearningConfig) -> Snapshot:
             )
             for (pattern, provider, model), change in sorted(state.changes.items())
         ),
+        telling=build_telling(state.labels) if config.labels.learn else NOTHING,
     )
 
 

@@ -21,7 +21,7 @@ from shared.domain.learning.snapshot import build_snapshot, to_bytes
 from shared.domain.learning.state import LearningState
 from shared.domain.records import SYSTEM_WORKSPACE
 from shared.errors import CorruptData, NotFound
-from shared.ports import ArchiveRow, ArchiveView, Blobs
+from shared.ports import ArchiveRow, ArchiveView, Blobs, EvidenceRow
 from shared.services import auditing, knowledge
 from shared.services.backup.chunks import lines_of, read_chunk
 from shared.services.backup.objects import object_bytes
@@ -188,11 +188,24 @@ async def _snapshot(deps: Deps, workspace: str) -> Finding:
         await changes_after(deps, workspace, 0, upto=snapshot.changes_watermark),
         ratings,
         outcomes,
+        await _prompts(deps, workspace, snapshot.labels_watermark),
     )
     state = folded(LearningState.empty(snapshot.config), read)
     again = to_bytes(build_snapshot(state, snapshot.config))
     ok = again == (await deps.blobs.get(current.info.blob_key)).data
     return Finding(what, ok=ok, detail=f"{current.info.id} learned again from the evidence")
+
+
+async def _prompts(deps: Deps, workspace: str, upto: int) -> list[EvidenceRow]:
+    """Returns the labelled prompts up to a place."""
+    found: list[EvidenceRow] = []
+    while len(found) < upto:
+        most = min(PAGE, upto - len(found))
+        rows = await deps.evidence_log.rows(workspace, "prompts", len(found), most)
+        if not rows:
+            break
+        found += rows
+    return found
 
 
 def _links(workspace: str, rows: Iterable[ArchiveRow]) -> Iterable[AuditRecord]:

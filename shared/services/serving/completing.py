@@ -35,6 +35,7 @@ from shared.services.serving.routing import (
     answer_fields,
     choose,
     decision_record,
+    labels_of,
     usable_view,
 )
 from shared.services.unit import once, remembered
@@ -146,7 +147,9 @@ async def complete(
         latency_ms = elapsed_ms(deps, started_s)
         record = settled(exchange, exchange.answering(model), completion, latency_ms)
         answer = _answer(record, exchange.token, completion, latency_ms)
-        return await once(deps, caller, key, CompleteAnswer, _creating(deps, record, answer))
+        return await once(
+            deps, caller, key, CompleteAnswer, _creating(deps, exchange, record, answer)
+        )
     await keep(deps, caller, exchange.exhausted())
     raise exchange.error()
 
@@ -234,11 +237,12 @@ def usage(completion: Completion) -> Usage:
 
 
 def _creating(
-    deps: Deps, record: RoutingDecision, answer: CompleteAnswer
+    deps: Deps, exchange: Exchange, record: RoutingDecision, answer: CompleteAnswer
 ) -> Callable[[Transaction], Awaitable[CompleteAnswer]]:
     async def work(tx: Transaction) -> CompleteAnswer:
         turn = await turn_of_completion(deps, tx, record)
         tx.create(ROUTING_DECISIONS, record)
+        tx.append(*labels_of(record, exchange.decided))
         tally(tx, record, turn)
         return answer
 

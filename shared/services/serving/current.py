@@ -222,6 +222,7 @@ async def _load(
     snapshot = await asyncio.to_thread(
         from_bytes, blob.data, workspace=workspace, expected_id=snapshot_id
     )
+    await asyncio.to_thread(snapshot.telling.prepare)
     cards = {(card.agent_id, card.recommendation_type): card for card in snapshot.trust}
     logger.info("snapshot.current", extra={"workspace": workspace, "snapshot_id": snapshot_id})
     return replace(

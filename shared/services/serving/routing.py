@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.domain.access import Caller, IdempotencyKey
-from shared.domain.feedback import ROUTING_DECISIONS, RoutingDecision
+from shared.domain.feedback import ROUTING_DECISIONS, PromptEvidence, RoutingDecision
 from shared.domain.learning.config import ModelId
 from shared.domain.learning.decision import Choice
+from shared.domain.learning.labels import NOTHING, is_sampled, spelled, words_of
 from shared.domain.learning.neighbourhoods import cell_of
-from shared.domain.learning.prompts import classify
+from shared.domain.learning.prompts import classify_read, complexity_of, read
 from shared.domain.learning.raters import expectation
 from shared.domain.learning.trials import unit_of
 from shared.domain.models import estimate_tokens
@@ -43,6 +44,8 @@ class Decided:
     complexity: float
     trial_id: str | None = None
     arm: str | None = None
+    label: str | None = None
+    """Hashes of the prompt's words, where its stated pattern is to be learned from."""
 
 
 async def route(
@@ -64,6 +67,7 @@ async def route(
 
     async def work(tx: Transaction) -> RouteAnswer:
         tx.create(ROUTING_DECISIONS, record)
+        tx.append(*labels_of(record, decided))
         return answer
 
     return await once(deps, caller, key, RouteAnswer, work)
@@ -90,13 +94,24 @@ def choose(
         InvalidInput: no model may answer.
     """
     allowed = allowed_models(view, command.candidates, command.max_cost, tokens)
-    found, complexity = classify(prompt)
-    pattern = command.pattern or found
     learning = deps.options.learning
+    reading = read(prompt)
+    telling = view.snapshot.telling if view.snapshot is not None else NOTHING
+    told = None if command.pattern else telling.pattern_of_text(reading.words)
+    if told is None:
+        found, complexity = classify_read(reading)
+        pattern = command.pattern or found
+    else:
+        pattern, complexity = told, complexity_of(reading, told)
     cell = cell_of(prompt, told_apart=learning.beliefs.neighbourhoods)
     explores = view.settings.exploring and not command.critical
     rate = learning.exploration_rate if explores else 0.0
     request_id = deps.ids.new("req")
+    is_label = (
+        command.pattern is not None
+        and learning.labels.learn
+        and is_sampled(request_id, telling.known(command.pattern))
+    )
     part = assigned(
         view,
         allowed,
@@ -120,7 +135,15 @@ def choose(
         complexity,
         part.trial_id,
         part.arm,
+        spelled(words_of(reading.words)) if is_label else None,
     )
+
+
+def labels_of(record: RoutingDecision, decided: Decided) -> list[PromptEvidence]:
+    """Returns what is logged of a prompt whose pattern was stated: one row, or none."""
+    if decided.label is None:
+        return []
+    return [PromptEvidence(record.decided_at, record.id, record.pattern, decided.label)]
 
 
 def decision_record(
