@@ -5,11 +5,15 @@ baseline of the same run is json.dumps of the answer.
 """
 
 import asyncio
+import csv
+import gzip
 import json
+import random
 import statistics
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +30,10 @@ from shared.adapters.index_sqlite import SqliteKnowledgeIndex
 from shared.adapters.store_sqlite import SqliteStore
 from shared.domain.access import Caller
 from shared.domain.learning.config import LearningConfig, ModelId
-from shared.domain.learning.prompts import classify
+from shared.domain.learning.labels import LabelSums, learned, words_of
+from shared.domain.learning.prompts import classify, read
+from shared.domain.learning.snapshot import build_snapshot
+from shared.domain.learning.state import LearningState
 from shared.domain.models import Catalogue, ModelKey, Price, estimate_tokens
 from shared.messages.serving import RouteAnswer, RouteRequest
 from shared.services.deps import Deps, Options
@@ -78,6 +85,20 @@ async def routed_us(deps: Deps, command: RouteRequest, rounds: int = 500) -> flo
     return statistics.median(times) / 1000
 
 
+def with_learned_patterns(view: View) -> View:
+    """Returns a view that tells prompts by what 4,000 labelled exam questions have taught."""
+    path = Path(__file__).resolve().parent.parent / "demo" / "data" / "train.csv.gz"
+    with gzip.open(path, "rt", newline="") as file:
+        rows = [
+            (row["category"], words_of(read(row["prompt"]).words)) for row in csv.DictReader(file)
+        ]
+    sums, _ = learned(LabelSums(), random.Random(0).sample(rows, 4000))
+    config = LearningConfig()
+    made = build_snapshot(replace(LearningState.empty(config), labels=sums), config)
+    made.telling.prepare()
+    return replace(view, snapshot=made)
+
+
 async def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         deps = make_deps(Path(folder))
@@ -95,6 +116,10 @@ async def main() -> None:
                 f"{BUDGET_US:g} us; {whole / baseline:.1f} x json.dumps of the answer "
                 f"({baseline:.1f} us); classify {classifying:.1f} us of it"
             )
+        learned_view = with_learned_patterns(view)
+        for name, prompt in (("short", SHORT), ("typical", PROMPT)):
+            whole = median_us(partial(decision, deps, learned_view, RouteRequest(prompt=prompt)))
+            print(f"decision, {name} prompt, with learned patterns: {whole:.1f} us")
         durable = await routed_us(deps, RouteRequest(prompt=PROMPT))
         print(f"route with its durable write, one at a time: {durable:.0f} us")
         await deps.store.close()

@@ -165,3 +165,11 @@ def test_what_was_learned_is_said_in_a_sentence():
     assert "times in 100" in said
     more = build_telling(learned(LabelSums(), rows(tuple(f"kind{n}" for n in range(8)), 2000))[0])
     assert "and 3 more" in telling_in_words(more)
+
+
+def test_a_text_is_told_as_its_hashes_are_however_many_words_came_before():
+    text = [*(f"legal{number}" for number in range(8)), *COMMON[:8]]
+    assert telling().pattern_of(words_of(text)) == "legal"
+    for number in range(0, 2 * HASHES, 50):
+        telling().pattern_of_text([f"other{number + place}" for place in range(50)])
+        assert telling().pattern_of_text(text) == "legal"
