@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.domain.access import Caller, IdempotencyKey
-from shared.domain.feedback import ROUTING_DECISIONS, RoutingDecision
+from shared.domain.feedback import ROUTING_DECISIONS, PromptEvidence, RoutingDecision
 from shared.domain.learning.config import ModelId
 from shared.domain.learning.decision import fallback_order
 from shared.domain.learning.raters import expectation
@@ -216,12 +216,20 @@ def settled(
     )
 
 
-async def keep(deps: Deps, caller: Caller, record: RoutingDecision, *, ended: bool = True) -> None:
+async def keep(
+    deps: Deps,
+    caller: Caller,
+    record: RoutingDecision,
+    *,
+    ended: bool = True,
+    labels: Sequence[PromptEvidence] = (),
+) -> None:
     """Writes a decision as it stands now, new or over its earlier state; counts how it `ended`."""
 
     async def work(tx: Transaction) -> None:
         turn = await turn_of_completion(deps, tx, record) if ended else NO_TURN
         tx.put(ROUTING_DECISIONS, record)
+        tx.append(*labels)
         tally(tx, record, turn)
 
     await deps.store.transact(caller.workspace, work)

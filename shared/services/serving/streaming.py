@@ -36,7 +36,7 @@ from shared.services.serving.completing import (
     settled,
     usage,
 )
-from shared.services.serving.routing import answer_fields
+from shared.services.serving.routing import answer_fields, labels_of
 
 BUFFERED = 64
 """Pieces that may wait for a slow caller."""
@@ -98,7 +98,8 @@ async def stream(
 
 async def _opened(answer: _Answer) -> AsyncGenerator[StreamPart, None]:
     try:
-        await keep(answer.deps, answer.caller, answer.record, ended=False)
+        labels = labels_of(answer.record, answer.exchange.decided)
+        await keep(answer.deps, answer.caller, answer.record, ended=False, labels=labels)
     except WhetstoneError:
         await answer.pieces.aclose()
         raise

@@ -80,6 +80,16 @@ def test_the_chosen_model_answers_and_what_it_took_is_on_record(tmp_path, server
     run(tmp_path, server, scenario)
 
 
+def test_a_pattern_that_the_caller_states_is_learned_from(tmp_path, server):
+    async def scenario(system):
+        await ask(system)
+        answer = await ask(system, pattern="fibonacci")
+        [row] = await system.deps.evidence_log.rows(WORKSPACE, "prompts", 0, 10)
+        assert (row.evidence.request_id, row.evidence.pattern) == (answer.request_id, "fibonacci")
+
+    run(tmp_path, server, scenario)
+
+
 def test_usage_that_the_provider_left_out_is_estimated_and_says_so(tmp_path, server):
     server.break_with(Fault.NO_USAGE)
 

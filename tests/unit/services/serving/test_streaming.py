@@ -29,7 +29,7 @@ from tests.support.serving import (
     providers,
     snapshot,
 )
-from tests.support.system import caller, play
+from tests.support.system import WORKSPACE, caller, play
 
 WHO = caller("key:a", scopes=("serve",))
 
@@ -92,6 +92,17 @@ class Scripted:
             await asyncio.Event().wait()
         finally:
             self.closed = True
+
+
+def test_a_pattern_that_the_caller_states_is_learned_from_once(tmp_path, server):
+    async def scenario(system):
+        command = CompleteRequest(prompt=CODE, stream=True, pattern="fibonacci")
+        parts = [part async for part in await stream(system.deps, WHO, command, None)]
+        await asyncio.gather(*streaming._reading)
+        [row] = await system.deps.evidence_log.rows(WORKSPACE, "prompts", 0, 10)
+        assert (row.evidence.pattern, len(parts) > 1) == ("fibonacci", True)
+
+    run(tmp_path, server, scenario)
 
 
 def test_the_parts_are_the_decision_the_pieces_and_the_usage(tmp_path, server):
