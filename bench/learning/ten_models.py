@@ -1,5 +1,6 @@
 """Ten models under bandit feedback: what is learned, at which price, and what learning it costs."""
 
+import bisect
 import math
 import random
 import statistics
@@ -34,6 +35,9 @@ from shared.domain.learning.simulation import (
 SERVED = Preference(answer_worth_usd=1.0)
 """What routing is served under: an answer is worth a dollar, so quality counts nearly alone."""
 
+
+_CLOSE = 1.02
+"""Two trade-offs that are this near to one another are taken for one."""
 
 UNPLOTTED = {"oracle", "always the cheapest", "uniform"}
 HEAD = (
@@ -115,16 +119,24 @@ def one_play(world: World, learner: Learner, seed: int) -> Outcome:
 def _affordable(world: World, learner: Whetstone) -> Preference:
     """Returns the trade-off to choose where requests may cost what the best by pattern cost.
 
-    The highest worth whose foreseen cost on the train prompts is within that; looks at no test
-    prompt.
+    The highest worth whose foreseen cost on the train prompts is within that, to a few per cent;
+    looks at no test prompt.
     """
     ceiling = measure(world.train, best_by_pattern(world)).cost_usd * len(world.train)
-    for worth in reversed(WORTHS):
+
+    def dearer(worth: float) -> bool:
         wanted = Preference(answer_worth_usd=worth)
         cost = math.fsum(learner.cost(task, learner.best(task, wanted)) for task in world.train)
-        if cost <= ceiling:
-            return wanted
-    return Preference(answer_worth_usd=WORTHS[0])
+        return cost > ceiling
+
+    above = bisect.bisect_left(WORTHS, x=True, key=dearer)
+    if above in {0, len(WORTHS)}:
+        return Preference(answer_worth_usd=WORTHS[max(0, above - 1)])
+    low, high = WORTHS[above - 1], WORTHS[above]
+    while high > _CLOSE * low:
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if dearer(middle) else (middle, high)
+    return Preference(answer_worth_usd=low)
 
 
 def tell_everything(learner: Whetstone, world: World) -> None:
