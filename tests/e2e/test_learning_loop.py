@@ -68,7 +68,10 @@ def test_enough_ratings_teach_the_router_without_anyone_asking(tmp_path):
 def test_requests_that_state_their_pattern_teach_which_pattern_others_are_of(tmp_path):
     async def scenario(system):
         serving, _, learning = await clients(system)
-        topics = {"refunds": "refund charged invoice twice card", "roaming": "abroad network signal sim trip"}
+        topics = {
+            "refunds": "refund charged invoice twice card",
+            "roaming": "abroad network signal sim trip",
+        }
         for number in range(100):
             for pattern, words in topics.items():
                 body = {"prompt": f"{words} customer{number % 9}", "pattern": pattern}
