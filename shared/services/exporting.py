@@ -24,7 +24,8 @@ AT_ONCE = 20_000
 LOOK_AGAIN_S = 1_800.0
 """Seconds within which what was handed over must have arrived."""
 
-_KINDS: tuple[EvidenceKind, ...] = ("ratings", "outcomes")
+EXPORTED: tuple[EvidenceKind, ...] = ("ratings", "outcomes")
+"""What is summed up elsewhere; prompts with a stated pattern are few, and read from the store."""
 
 logger = logging.getLogger("whetstone.exporting")
 
@@ -55,7 +56,7 @@ async def _export(deps: Deps, log: EvidenceLog, feed: EvidenceFeed, workspace: s
     """Hands over what one workspace has gained, and looks now and then whether it arrives."""
     mark = await deps.store.get(workspace, EXPORT_MARKS, MARK_ID) or ExportMark(id=MARK_ID)
     sent = 0
-    for kind in _KINDS:
+    for kind in EXPORTED:
         sent += await _export_log(deps, log, feed, workspace, kind, getattr(mark, kind))
     if _is_due(deps, mark):
         await _look(deps, workspace)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-from typing import get_args
 
 import pytest
 
@@ -13,7 +12,7 @@ from shared.adapters.notifier_log import LogNotifier
 from shared.cli.serve import apps
 from shared.domain.alerts import RULES
 from shared.messages.events import JOBS, Event
-from shared.ports import EvidenceKind
+from shared.services.exporting import EXPORTED
 from shared.services.notifying import compose
 from shared.web.aliases import ALIASES
 from shared.web.gateway import FRONT
@@ -149,7 +148,7 @@ def test_the_tables_of_evidence_are_those_that_the_code_fills_and_asks(everythin
     }
     assert made == {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
     topics = {one.values["name"] for one in everything.of("google_pubsub_topic", "evidence")}
-    assert topics == {feed_topic("whetstone", kind) for kind in get_args(EvidenceKind)}
+    assert topics == {feed_topic("whetstone", kind) for kind in EXPORTED}
     whose = everything.accounts()
     feeding = {
         whose[one.values["member"]]
