@@ -95,10 +95,10 @@ class SqliteMeter:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Notes every connection that is opened meanwhile."""
-        connect = sqlite3.connect
+        connect: Callable[..., sqlite3.Connection] = sqlite3.connect
 
         def noted(*args: object, **options: object) -> sqlite3.Connection:
-            connection: sqlite3.Connection = connect(*args, **options)  # type: ignore[call-overload]
+            connection = connect(*args, **options)
             self._connections.append(connection)
             connection.set_progress_handler(self._handler, 1)
             return connection

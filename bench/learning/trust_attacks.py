@@ -142,12 +142,12 @@ def report(options: Options) -> list[str]:
         told: [one_play(world, "", 0.0, seed, told_apart=told) for seed in seeds]
         for told in (False, True)
     }
-    rows = [_row("nobody", 0.0, told, plain[told], plain[False], world) for told in plain]
+    rows = [_row("nobody", 0.0, plain[told], plain[False], world, told=told) for told in plain]
     for attack in ATTACKS:
         for share in SHARES:
             for told in (False, True):
                 plays = [one_play(world, attack, share, seed, told_apart=told) for seed in seeds]
-                rows.append(_row(attack, share, told, plays, plain[told], world))
+                rows.append(_row(attack, share, plays, plain[told], world, told=told))
     praised, rival = targets(world)
     head = ("attack", "share", "defence", "score of the praised", "moved by", "its rank")
     down = ("score of the rival", "moved by", "its rank", "others moved by")
@@ -169,10 +169,11 @@ def report(options: Options) -> list[str]:
 def _row(
     attack: str,
     share: float,
-    told: bool,  # noqa: FBT001 - a column
     plays: Sequence[Trusted],
     plain: Sequence[Trusted],
     world: World,
+    *,
+    told: bool,
 ) -> list[str]:
     shown = [attack, f"{share:.0%}", "as shipped" if told else "none"]
     for place in targets(world):

@@ -7,6 +7,7 @@ transaction (`fired`, `open_in`, `put_raised`, `put_resolved`), so that no crash
 
 import hashlib
 from collections.abc import Mapping
+from typing import NotRequired, TypedDict, Unpack
 
 from pydantic import JsonValue
 
@@ -29,47 +30,35 @@ from shared.services.deps import Deps
 from shared.services.unit import audited, event, once, writable
 
 
-async def raise_alert(
-    deps: Deps,
-    workspace: str,
-    *,
-    rule: RuleName,
-    key: str,
-    summary: str,
-    evidence: Mapping[str, JsonValue],
-    severity: Severity | None = None,
-) -> Alert | None:
+class Firing(TypedDict):
+    """What a rule fires with.
+
+    `rule` fired about `key`, for example `agent_disabled:pricing-agent`. `summary` is one line for
+    people, `evidence` the figures behind it, `severity` None or absent for the rule's own.
+    """
+
+    rule: RuleName
+    key: str
+    summary: str
+    evidence: Mapping[str, JsonValue]
+    severity: NotRequired[Severity | None]
+
+
+async def raise_alert(deps: Deps, workspace: str, **firing: Unpack[Firing]) -> Alert | None:
     """Opens an alert and tells people, or brings the open one of this key up to date.
 
     An open alert changes only where its summary or severity does, so put the figures that matter
     into the summary, and none that changes at each look.
 
-    Args:
-        deps: the ports.
-        workspace: whose alert it is.
-        rule: which rule fired.
-        key: what it is about, for example `agent_disabled:pricing-agent`.
-        summary: one line for people.
-        evidence: the figures behind it.
-        severity: None for the rule's own.
-
     Returns:
         The open alert; None where the workspace has turned the rule off.
     """
-    fresh = await fired(
-        deps,
-        workspace,
-        rule=rule,
-        key=key,
-        summary=summary,
-        evidence=evidence,
-        severity=severity,
-    )
+    fresh = await fired(deps, workspace, **firing)
     if fresh is None:
         return None
 
     async def work(tx: Transaction) -> Alert:
-        return put_raised(tx, deps, workspace, fresh, await open_in(tx, key))
+        return put_raised(tx, deps, workspace, fresh, await open_in(tx, fresh.key))
 
     return await deps.store.transact(workspace, work)
 
@@ -87,24 +76,27 @@ async def resolve_alert(deps: Deps, workspace: str, *, key: str, reason: str) ->
     return await deps.store.transact(workspace, work)
 
 
-async def fired(
-    deps: Deps,
-    workspace: str,
-    *,
-    rule: RuleName,
-    key: str,
-    summary: str,
-    evidence: Mapping[str, JsonValue],
-    severity: Severity | None = None,
-) -> Alert | None:
+async def fired(deps: Deps, workspace: str, **firing: Unpack[Firing]) -> Alert | None:
     """Returns the alert that a rule opens, see `raise_alert`; writes nothing.
 
     None where the workspace has turned the rule off.
     """
-    chosen = await rule_of(deps, workspace, rule)
+    chosen = await rule_of(deps, workspace, firing["rule"])
     if not chosen.enabled:
         return None
-    return _new_alert(deps, rule, key, severity or chosen.severity, summary, evidence)
+    now = deps.clock.now_text()
+    return Alert(
+        id=deps.ids.new("alr"),
+        rule=firing["rule"],
+        key=firing["key"],
+        severity=firing.get("severity") or chosen.severity,
+        state="open",
+        summary=firing["summary"],
+        evidence=dict(firing["evidence"]),
+        runbook=runbook(firing["rule"]),
+        raised_at=now,
+        updated_at=now,
+    )
 
 
 async def open_in(tx: Transaction, key: str) -> Alert | None:
@@ -215,29 +207,6 @@ def _update(tx: Transaction, caller: Caller, known: Alert, fresh: Alert) -> Aler
     tx.put(ALERTS, updated)
     tx.audit(audited(caller, fresh.updated_at, "alert.updated", known.id, severity=fresh.severity))
     return updated
-
-
-def _new_alert(
-    deps: Deps,
-    rule: RuleName,
-    key: str,
-    severity: Severity,
-    summary: str,
-    evidence: Mapping[str, JsonValue],
-) -> Alert:
-    now = deps.clock.now_text()
-    return Alert(
-        id=deps.ids.new("alr"),
-        rule=rule,
-        key=key,
-        severity=severity,
-        state="open",
-        summary=summary,
-        evidence=dict(evidence),
-        runbook=runbook(rule),
-        raised_at=now,
-        updated_at=now,
-    )
 
 
 def _facts(alert: Alert) -> dict[str, JsonValue]:

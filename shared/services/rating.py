@@ -51,16 +51,7 @@ async def record_feedback(
     user_id = _rater(caller, command)
     feedback_id = deps.ids.new("fb")
     now = deps.clock.now_text()
-    rating = Rating(
-        id=feedback_id,
-        feedback_id=feedback_id,
-        quality_score=command.quality_score,
-        is_correct=command.is_correct,
-        is_helpful=command.is_helpful,
-        comment=command.comment,
-        rated_at=now,
-    )
-
+    rating = _rating(command, feedback_id, now)
     rated: list[RoutingDecision] = []
     judged = is_rater(caller, command)
 
@@ -100,6 +91,18 @@ async def record_feedback(
     if rated and rated[-1].revision and not done.replaced:
         _tell(rated[-1], command.quality_score, now)
     return done
+
+
+def _rating(command: RecordFeedback, feedback_id: str, now: Timestamp) -> Rating:
+    return Rating(
+        id=feedback_id,
+        feedback_id=feedback_id,
+        quality_score=command.quality_score,
+        is_correct=command.is_correct,
+        is_helpful=command.is_helpful,
+        comment=command.comment,
+        rated_at=now,
+    )
 
 
 async def _rateable(tx: Transaction, request_id: str) -> RoutingDecision:

@@ -212,12 +212,12 @@ def _gains(
     found: dict[tuple[str, Direction], float] = {}
     for name, side in sides.items():
         rest = _Side(int(n) - side.n, value - side.value, level - side.level)
-        found[name, "up"] = _gain(side, rest.turned(), one.new, config)
-        found[name, "down"] = _gain(side.turned(), rest, one.new, config)
+        found[name, "up"] = _gain(side, rest.turned(), config, new=one.new)
+        found[name, "down"] = _gain(side.turned(), rest, config, new=one.new)
     return found
 
 
-def _gain(side: _Side, rest: _Side, new: bool, config: RaterConfig) -> float:  # noqa: FBT001
+def _gain(side: _Side, rest: _Side, config: RaterConfig, *, new: bool) -> float:
     """Returns the mean gain of two bets: on the model alone, and on it and the rest turned round.
 
     The second is settled by the habit that speaks best for the rater: with it he may rate all

@@ -27,7 +27,7 @@ MOST_WORDS = 64
 BLOCK = 100
 """Labelled prompts that are told by what the ones before them taught, and then learned from."""
 
-MOST_PATTERNS = 64
+LEAST_PATTERNS, MOST_PATTERNS = 2, 64
 LEAST_PROMPTS = 30
 """A pattern can be told from so many labelled prompts on."""
 
@@ -270,7 +270,7 @@ def build_telling(sums: LabelSums, level: float = 0.8) -> Telling:
         level: of the lower bound (Wilson) that the share told rightly has to reach RIGHT_SHARE by.
     """
     names = sorted(name for name, n in sums.prompts.items() if n >= LEAST_PROMPTS)
-    if len(names) < 2:  # noqa: PLR2004 - of one pattern there is nothing to tell
+    if len(names) < LEAST_PATTERNS:
         return NOTHING
     of_all = sum(sums.prompts[name] for name in names)
     least, said, right = _threshold(sums, level)
