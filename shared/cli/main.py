@@ -10,6 +10,7 @@ from shared.cli.importing import import_data
 from shared.cli.operations import audit, dead_letters, knowledge, openapi, schedule
 from shared.cli.serve import serve
 from shared.cli.simulate import simulate
+from shared.cli.verdicts import verdicts
 from shared.errors import WhetstoneError
 
 
@@ -43,6 +44,7 @@ for command in (
     restore,
     import_data,
     simulate,
+    verdicts,
     openapi,
     docs,
     firestore_indexes,
