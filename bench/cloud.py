@@ -3,8 +3,9 @@
 For each store: submit, approve, route and feedback at 16 connections, sent straight to the
 function's process, and before each of them the same time of creating single documents (PostgreSQL:
 rows) on the same server. The ratio is between these two; at the end it is the median of the rounds.
-The front is left out: on Google Cloud it is not ours. The consumers of the events run meanwhile, on
-the same machine; before each measurement they are waited for.
+Feedback is sent by many users, then by one alone, and by that one again, who is beyond the caps on
+a rater by then. The front is left out: on Google Cloud it is not ours. The consumers of the events
+run meanwhile, on the same machine; before each measurement they are waited for.
 """
 
 import argparse
@@ -74,8 +75,13 @@ class CloudBench:
         routing = partial(route_requests, "/v1/route", number)
         found["route"] = self._compare("serve", routing, keep=True)
         routed = [json.loads(one)["request_id"] for one in found["route"][1].bodies]
-        rating = partial(feedback_requests, "/v1/feedback", routed)
-        found["feedback"] = self._compare("feedback", rating)
+        middle = len(routed) // 2
+        one = partial(feedback_requests, "/v1/feedback", raters=1, name=f"one{number}")
+        many = partial(feedback_requests, "/v1/feedback", routed, name=f"many{number}")
+        found["feedback, many"] = self._compare("feedback", many)
+        found["feedback, one"] = self._compare("feedback", partial(one, routed[:middle]))
+        found["one, goes on"] = self._compare("feedback", partial(one, routed[middle:]))
+        return found
         return found
 
     def warm_up(self) -> None:
@@ -142,7 +148,7 @@ def _entry_id(found: Measured) -> str:
 def line(name: str, found: Measured) -> str:
     """Returns a line of figures."""
     return (
-        f"{name:12} {found.per_second:7.0f} a second   p50 {found.quantile_ms(0.5):7.1f} ms"
+        f"{name:14} {found.per_second:7.0f} a second   p50 {found.quantile_ms(0.5):7.1f} ms"
         f"   p99 {found.quantile_ms(0.99):7.1f} ms"
     )
 

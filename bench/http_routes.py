@@ -28,6 +28,9 @@ from shared.cli.serve import FUNCTIONS
 ROUNDS, SECONDS = 3, 5.0
 _START_S = 1.5
 _READY_MADE = 150_000
+MANY = 1_000
+"""Users who rate; one alone soon meets a cap, and what is beyond it is less work."""
+
 _WORDS = (Path(__file__).resolve().parent.parent / "LICENSE").read_text("utf-8").split()
 
 
@@ -78,15 +81,24 @@ def route_requests(path: str, seed: int) -> Iterator[bytes]:
     return itertools.cycle(made)
 
 
-def feedback_requests(path: str, request_ids: list[str]) -> Iterator[bytes]:
-    """Makes a rating for each routed request, and then further ones by other users."""
-    for user in itertools.count():
+def feedback_requests(
+    path: str, request_ids: list[str], raters: int = MANY, name: str = "user"
+) -> Iterator[bytes]:
+    """Makes ratings of routed requests by so many users in turn, and then by as many others.
+
+    Args:
+        path: of the route.
+        request_ids: what was routed.
+        raters: users who take turns.
+        name: what their names begin with.
+    """
+    for turn in itertools.count():
         for place, request_id in enumerate(request_ids):
             body = {
                 "request_id": request_id,
                 "quality_score": 1 + place % 5,
                 "is_correct": place % 5 > 1,
-                "user_id": f"user-{user}",
+                "user_id": f"{name}-{turn}-{place % raters}",
             }
             yield post(path, body, KEY)
 

@@ -52,6 +52,10 @@ class Turns:
                 raise
             self._held.append(name)
 
+    def awaited(self, names: Iterable[str]) -> list[str]:
+        """Returns the documents that it is somebody else's turn at."""
+        return [name for name in names if name in self._all and name not in self._held]
+
     def has(self, names: Collection[str]) -> bool:
         """Tells whether it is our turn at each document."""
         return set(names) <= set(self._held)
@@ -78,7 +82,8 @@ async def run_optimistic(
 ) -> tuple[T, Sequence[OutboxItem]]:
     """Runs `run` until its transaction is committed; returns its result and its events.
 
-    Those of this process who met others go on one after the other; others are waited out.
+    Those of this process who met others go on one after the other, and who comes later behind them;
+    others are waited out.
 
     Raises:
         AlreadyExists: a `create` met an existing record.
@@ -91,6 +96,9 @@ async def run_optimistic(
         while True:
             transaction = FirestoreTransaction(client, workspace, shards)
             result = await run(transaction)
+            if others := turns.awaited(transaction.contended()):
+                await turns.take(others)
+                continue  # what was read is old by now
             if not turns.has(asked := transaction.queried()):
                 await turns.take(asked)
             try:

@@ -67,6 +67,8 @@ class FeedbackRecorded(Answer):
 class RaterView(Answer):
     """What is known of one rater; `evidence` says in words what speaks against the ratings.
 
+    `ratings`, `days` and the times are of ratings that counted when they came in, not of those
+    beyond a cap or set aside.
     `residual` is how far the ratings are from what was expected of the answers, on average, on the
     value from 0 to 1; null before any could be held against an expectation. `settled` is false
     while evidence is still being taken back, or put back.

@@ -118,10 +118,16 @@ async def _rateable(tx: Transaction, request_id: str) -> RoutingDecision:
 async def _judged(
     deps: Deps, tx: Transaction, user_id: str, decision: RoutingDecision, rating: Rating
 ) -> "Counts":
-    """Returns what a person's first rating of a request counts, and notes it of the rater."""
-    rater = await tx.get(RATERS, user_id) or first(user_id, rating.rated_at)
+    """Returns what a person's first rating of a request counts, and notes it of the rater.
+
+    What does not count changes nothing of the rater and writes nothing: somebody who sends many
+    ratings at once would have them all wait for one record.
+    """
+    known = await tx.get(RATERS, user_id)
+    rater = known or first(user_id, rating.rated_at)
     verdict = judge(rater, given(decision, rating), deps.options.learning.raters)
-    tx.put(RATERS, verdict.rater)
+    if verdict.rater is not known:
+        tx.put(RATERS, verdict.rater)
     return Counts(verdict.standing, 0, verdict.reason)
 
 

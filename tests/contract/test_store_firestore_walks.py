@@ -158,6 +158,32 @@ def test_a_turn_that_is_given_up_keeps_nobody_waiting(play_stores):
     play_stores(scenario)
 
 
+def test_who_comes_later_waits_for_the_turn_and_reads_again(play_stores):
+    async def scenario(store):
+        await write(store, puts(CONTENT_KEYS, key("a")))
+        name, seen = store.client.name(HERE, CONTENT_KEYS.name, "a"), []
+        has_read = asyncio.Event()
+
+        async def change(tx):
+            seen.append(await tx.get(CONTENT_KEYS, "a"))
+            has_read.set()
+            tx.put(CONTENT_KEYS, key("a", "mine"))
+
+        first = Turns(store.client)
+        await first.take([name])
+        waiting = asyncio.create_task(store.transact(HERE, change))
+        await has_read.wait()
+        assert store.client.turns[name].wanted == 2
+        await write(store, puts(CONTENT_KEYS, key("a", "theirs")))
+        first.free()
+        await waiting
+        assert [one.entry_id for one in seen] == ["ent_1", "theirs"]
+        assert (await store.get(HERE, CONTENT_KEYS, "a")).entry_id == "mine"
+        assert store.client.turns == {}
+
+    play_stores(scenario)
+
+
 def test_a_transaction_that_has_ended_can_be_let_go_again(play_stores):
     async def scenario(store):
         await write(store, puts(CONTENT_KEYS, key("a")))

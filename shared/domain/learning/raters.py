@@ -67,8 +67,10 @@ Newcomers count in full: unequal weights cost certainty where nobody is hostile.
 class Rater(Record):
     """What is known of one rater; `id` is the user_id.
 
-    `ratings` were recorded, `judged` could be held against an expectation: `residual` and
-    `squared` sum the difference and its square, in thousandths. `purses` are logarithms in
+    Only ratings that count are in it: what is beyond a cap, or set aside, leaves it as it is. So
+    nobody changes it more often than the caps allow, however many ratings come in at once.
+    `ratings` counted, `judged` could be held against an expectation: `residual` and `squared` sum
+    the difference and its square, in thousandths. `purses` are logarithms in
     millionths, by test (`above`, `below`, `same`, `for <model>`, `against <model>`). `seen` sums
     all judged ratings by model (provider/model); `today` counts those of `day` by model, `burst`
     those since `burst_at`. `unsettled` says that standing evidence still has to be taken back, or
@@ -110,8 +112,9 @@ class Given(NamedTuple):
 class Verdict(NamedTuple):
     """The rater after a rating, how many quarters it counts, and why it does not count at all.
 
-    `reason` is empty where it counts: whoever is doubted is not told, as that would teach how not
-    to be.
+    `rater` is the very one that was judged where the rating changes nothing of it, so that nothing
+    has to be written. `reason` is empty where it counts: whoever is doubted is not told, as that
+    would teach how not to be.
     """
 
     rater: Rater
@@ -143,16 +146,16 @@ def judge(rater: Rater, given: Given, config: RaterConfig) -> Verdict:
     """Returns the rater after a further rating, and how much it counts."""
     if not config.judging:
         return Verdict(rater, FULL_STANDING, "")
-    rater = _turned(rater, given, config)
     if rater.state == "aside":
-        return Verdict(_counted(rater, given), 0, f"ratings of {rater.id} are set aside")
-    over = _over(rater, given, config)
+        return Verdict(rater, 0, f"ratings of {rater.id} are set aside")
+    turned = _turned(rater, given, config)
+    over = _over(turned, given, config)
     if over:
-        return Verdict(_counted(rater, given), 0, over)
-    rater = _weighed(_counted(rater, given), given, config)
-    state = _state(rater, config)
-    rater = rater.model_copy(update={"state": state})
-    return Verdict(rater, STANDINGS[state], "")
+        return Verdict(rater, 0, over)
+    after = _weighed(_counted(turned, given), given, config)
+    state = _state(after, config)
+    after = after.model_copy(update={"state": state})
+    return Verdict(after, STANDINGS[state], "")
 
 
 def _turned(rater: Rater, given: Given, config: RaterConfig) -> Rater:

@@ -4,13 +4,15 @@ import pytest
 
 from shared.config import Settings
 from shared.domain.feedback import FEEDBACK
-from shared.domain.learning.config import LearningConfig
+from shared.domain.learning.config import LearningConfig, RaterConfig
 from shared.domain.learning.decay import rating_weight
+from shared.domain.learning.raters import RATERS
 from shared.domain.learning.state import LearningState, fold
 from shared.domain.times import day_number
 from shared.errors import Conflict, InvalidInput, NotFound, Unavailable
 from shared.messages.rating import RecordFeedback
 from shared.services import rating
+from shared.services.deps import Options
 from tests.support.learning import rate, routed, rows
 from tests.support.system import WORKSPACE, caller, play
 
@@ -152,6 +154,20 @@ def test_racing_ratings_of_one_user_leave_one_standing(tmp_path):
         assert len(stored.history) == 19
 
     play(tmp_path, scenario)
+
+
+def test_of_many_ratings_that_one_sends_at_once_as_many_count_as_the_cap_says(tmp_path):
+    async def scenario(system):
+        await asyncio.gather(*(routed(system, f"req_{number}") for number in range(40)))
+        answers = await asyncio.gather(*(rate(system, f"req_{number}") for number in range(40)))
+        assert sum(one.counted for one in answers) == 6
+        assert {one.reason for one in answers if not one.counted} == {
+            "more than 6 ratings within 600 seconds"
+        }
+        assert (await system.store.get(WORKSPACE, RATERS, "ada")).ratings == 6
+
+    options = Options(learning=LearningConfig(raters=RaterConfig(per_burst=6)))
+    play(tmp_path, scenario, options=options)
 
 
 def test_an_unknown_request_is_not_found_and_leaves_nothing(tmp_path):

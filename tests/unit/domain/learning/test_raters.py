@@ -141,7 +141,7 @@ def test_ratings_beyond_a_cap_count_for_nothing_and_say_so(config, every_s, mode
     rater = after([8] * 3, config=config, every_s=every_s, models=models)
     verdict = judge(rater, Given("m", 8, 0.7, at(3 * every_s)), config)
     assert (verdict.standing, verdict.reason) == (0, words)
-    assert verdict.rater.judged == 3
+    assert verdict.rater is rater
     later = judge(verdict.rater, Given("m", 8, 0.7, at(86_400)), config)
     assert later.standing > 0
 
@@ -152,11 +152,22 @@ def test_the_cap_of_one_model_leaves_room_for_another():
     assert judge(rater, Given("n", 8, 0.7, at(10_000)), config).standing == 4
 
 
+def test_as_many_count_as_the_caps_say_whatever_comes_beyond_them():
+    config = RaterConfig(per_burst=3, per_day=5)
+    rater, counted = first("ada", START), []
+    for second in range(0, 1500, 60):
+        verdict = judge(rater, Given("m", 8, 0.7, at(second)), config)
+        rater = verdict.rater
+        counted += [second] if verdict.standing else []
+    assert counted == [0, 60, 120, 600, 660]
+    assert (rater.ratings, rater.days, rater.last_rated_at) == (5, 1, at(660))
+
+
 def test_ratings_of_one_set_aside_count_for_nothing():
     aside = first("ada", START).model_copy(update={"state": "aside"})
     verdict = judge(aside, Given("m", 8, 0.7, START), CONFIG)
     assert (verdict.standing, verdict.reason) == (0, "ratings of ada are set aside")
-    assert (verdict.rater.state, verdict.rater.ratings) == ("aside", 1)
+    assert verdict.rater is aside
 
 
 def test_who_was_put_back_by_a_person_counts_in_full():
