@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from shared.domain.learning.patterns import PatternCard
 from shared.domain.learning.snapshot import Snapshot
+from shared.domain.learning.spelling import apart, in_100
 from shared.domain.learning.trust import ALL_TYPES, WEIGHTS, TrustCard, neutral
 from shared.domain.learning.wording import Change
 
@@ -89,12 +90,15 @@ def _trust_change(was: TrustCard, now: TrustCard, new: Snapshot) -> Change:
     if was.disabled != now.disabled:
         change = "disabled" if now.disabled else "enabled"
     where = f"in {now.recommendation_type}" if now.recommendation_type else "over all types"
-    move = f"Trust in {now.agent_id} {where} {_went(was.overall, now.overall)}"
-    bar = f"{new.config.trust.disable_below:g}"
+    bar = new.config.trust.disable_below
+    decided = now.overall if change == "moved" else bar
+    move = f"Trust in {now.agent_id} {where} {_went(was.overall, now.overall, decided)}"
     verdict = {
-        "disabled": f"; that is below {bar}, so it is disabled",
-        "enabled": f"; that is no longer below {bar}, so it is enabled again",
+        "disabled": f"; that is below {bar:g}, so it is disabled",
+        "enabled": f"; that is no longer below {bar:g}, so it is enabled again",
     }
+    if now.overall < bar:
+        verdict["enabled"] = "; that is too few to disable an agent by now, so it is enabled again"
     return {
         "kind": "trust",
         "subject": now.agent_id,
@@ -108,19 +112,21 @@ def _trust_change(was: TrustCard, now: TrustCard, new: Snapshot) -> Change:
     }
 
 
-def _went(was: float, now: float) -> str:
+def _went(was: float, now: float, bar: float) -> str:
+    """Returns how a score moved, told so that it is seen on which side of the bar it is now."""
     if was == now:
-        return f"stays at {now:.2f}"
-    return f"{'rises' if now > was else 'falls'} from {was:.2f} to {now:.2f}"
+        return f"stays at {apart(now, bar, 2)}"
+    told = max((apart(now, bar, 2), apart(now, was, 2)), key=len)
+    return f"{'rises' if now > was else 'falls'} from {apart(was, now, 2)} to {told}"
 
 
 def _reason(was: TrustCard, now: TrustCard) -> str:
     """Returns what moved a score most, with what was approved before and after."""
     if now.approval_rate is None:
         return f": none of its {now.attempted} recommendations has an outcome"
-    seen = f"{now.approval_rate:.0%} of {now.n} with an outcome were approved"
+    seen = f"{in_100(now.approval_rate)}% of {now.n} with an outcome were approved"
     if was.approval_rate is not None:
-        seen += f" (before: {was.approval_rate:.0%} of {was.n})"
+        seen += f" (before: {in_100(was.approval_rate)}% of {was.n})"
     if was.overall == now.overall:
         return f": {seen}"
     side = max(WEIGHTS, key=lambda name: abs(_pull(name, was, now)))
@@ -182,7 +188,7 @@ def _retired(was: PatternCard, found: PatternCard | None) -> str:
         return found.words
     return (
         f"{was.key} no longer stands out from what is usual beyond chance; before, "
-        f"{was.success_rate:.0%} of {was.n} were approved."
+        f"{in_100(was.success_rate)}% of {was.n} were approved."
     )
 
 

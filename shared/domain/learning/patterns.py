@@ -27,6 +27,7 @@ from shared.domain.learning.figures import (
     OutcomeKey,
     SquaredWeights,
 )
+from shared.domain.learning.spelling import above, in_100
 from shared.domain.learning.state import (
     LearningState,
     combine,
@@ -271,10 +272,13 @@ def strength(margin: float) -> Strength:
 
 
 def _words(found: Hypothesis, rate: float, low: float) -> str:
-    kind, base = found.recommendation_type, f"{found.base_rate:.0%}"
-    proof = f"{rate:.0%} of {found.evidence.raw.completed} were approved (at least {low:.0%}"
+    kind, (least, base) = found.recommendation_type, above(low, found.base_rate)
+    proof = (
+        f"{in_100(rate)}% of {found.evidence.raw.completed} were approved (at least {least}% even "
+        "if that was luck"
+    )
     if found.category == "consensus":
-        return f"Where agents agree on {kind}, {proof}, against {base} overall)."
+        return f"Where agents agree on {kind}, {proof}, against {base}% overall)."
     if found.category == "expert":
-        return f"{found.about} is an expert in {kind}: {proof}, above the bar of {base})."
-    return f"Confident recommendations of {kind} are borne out: {proof}, against {base} overall)."
+        return f"{found.about} is an expert in {kind}: {proof}, above the bar of {base}%)."
+    return f"Confident recommendations of {kind} are borne out: {proof}, against {base}% overall)."

@@ -22,6 +22,7 @@ from shared.domain.learning.figures import (
     Evidence,
     OutcomeFigures,
 )
+from shared.domain.learning.spelling import apart, in_100
 from shared.domain.learning.state import (
     SECONDS_PER_DAY,
     LearningState,
@@ -41,6 +42,9 @@ WEIGHTS = {"accuracy": 0.7, "consistency": 0.1, "timeliness": 0.1, "reliability"
 
 being right decides, the rest sets apart those who are equally right.
 """
+
+_LEAST_SCORE = 1e-6
+"""No side is nothing, however many outcomes say so: the sides are multiplied, and compared so."""
 
 _MAX_QUALITY_SD = 500.0
 """The largest standard deviation that qualities in 0..1000 tenths can have."""
@@ -187,15 +191,24 @@ def card(
         trend=trend(evidence, config),
         boost=boost,
         priority=_priority(boost, config),
-        disabled=scores["overall"] < config.disable_below and n >= config.min_n,
+        disabled=_is_disabled(scores["overall"], evidence.raw.completed, config),
         calibration=curve,
     ).model_copy(update=scores)
     return found.model_copy(update={"why": explained(found, config)})
 
 
+def _is_disabled(overall: float, completed: int, config: TrustConfig) -> bool:
+    """Returns whether an agent is not to be heard.
+
+    Outcomes are counted as they are, not as they have faded: else one more failure could make an
+    agent's old ones count as too few, and enable it.
+    """
+    return overall < config.disable_below and completed >= config.min_n
+
+
 def explained(found: TrustCard, config: TrustConfig) -> str:
     """Returns a card's score and what it rests on, in words."""
-    said = [f"{found.approval_rate or 0:.0%} of {found.n} with an outcome were approved"]
+    said = [f"{in_100(found.approval_rate or 0)}% of {found.n} with an outcome were approved"]
     if abs(found.ease) >= _TOLD:
         kind = "easier" if found.ease > 0 else "harder"
         said.append(f"in workflows that were {kind} than usual by {abs(found.ease):.0%}")
@@ -203,7 +216,8 @@ def explained(found: TrustCard, config: TrustConfig) -> str:
         said.append(f"told by evaluators who count {found.evaluator_weight:.0%}")
     where = f" in {found.recommendation_type}" if found.recommendation_type else ""
     grounds = ", ".join(said)
-    text = f"Trusted {found.overall:.2f}{where} ({NEUTRAL} is neutral): {grounds}"
+    against = config.disable_below if found.disabled else found.overall
+    text = f"Trusted {apart(found.overall, against, 2)}{where} ({NEUTRAL} is neutral): {grounds}"
     if found.disabled:
         return f"{text}; below {config.disable_below:g}, so it is disabled."
     if found.n_effective < config.min_n:
@@ -233,8 +247,9 @@ def _overall(
         "timeliness": timeliness,
         "reliability": reliability,
     }
-    overall = math.exp(sum(WEIGHTS[name] * math.log(score) for name, score in scores.items()))
-    return {name: round(score, 6) for name, score in (*scores.items(), ("overall", overall))}
+    kept = {name: max(_LEAST_SCORE, score) for name, score in scores.items()}
+    overall = math.exp(sum(WEIGHTS[name] * math.log(score) for name, score in kept.items()))
+    return {name: round(score, 6) for name, score in (*kept.items(), ("overall", overall))}
 
 
 def _quality_sd(sums: OutcomeFigures) -> float:

@@ -217,8 +217,8 @@ def test_a_pattern_that_was_new_is_told_when_it_is_confirmed():
     [told] = [one for one in changes(fresh, firm) if one["kind"] == "pattern"]
     assert (told["change"], fresh.patterns[0].state) == ("confirmed", "new")
     assert told["why"] == (
-        "a is an expert in t: 100% of 40 were approved (at least 94%, above the bar of 75%). "
-        "It is confirmed: it holds on more outcomes than it takes."
+        "a is an expert in t: 100% of 40 were approved (at least 93% even if that was luck, above "
+        "the bar of 75%). It is confirmed: it holds on more outcomes than it takes."
     )
 
 
@@ -271,3 +271,33 @@ def test_trust_that_is_enabled_at_the_same_score_is_told_so():
     [change] = changes(before, before.model_copy(update={"trust": (card,)}))
     assert change["why"].startswith("Trust in a over all types stays at 0.94: 100% of 40 ")
     assert change["why"].endswith("so it is enabled again.")
+
+
+def test_a_score_that_crosses_the_bar_by_little_is_seen_to_have_crossed_it():
+    [card] = snapshot_of(outcomes=[GOOD]).trust[:1]
+    was, now = (
+        snapshot_of().model_copy(
+            update={"trust": (card.model_copy(update={"overall": score, "disabled": disabled}),)}
+        )
+        for score, disabled in ((0.304, False), (0.2994, True))
+    )
+    [down], [up] = changes(was, now), changes(now, was)
+    assert "falls from 0.304 to 0.299, mostly" in down["why"]
+    assert down["why"].endswith("that is below 0.3, so it is disabled.")
+    assert "rises from 0.299 to 0.304" in up["why"]
+
+
+def test_an_agent_enabled_below_the_bar_is_told_that_it_has_too_few_outcomes():
+    """As where the least number of outcomes was raised since."""
+    rows = [outcome(points=0, times=12)]
+    config = LearningConfig.model_validate({"trust": {"min_n": 20}})
+    [change] = changes(snapshot_of(outcomes=rows), snapshot_of(outcomes=rows, config=config))
+    assert change["why"].endswith(
+        "(before: 0% of 12); that is too few to disable an agent by now, so it is enabled again."
+    )
+
+
+def test_trust_after_millions_of_failures_is_told():
+    before, after = snapshot_of(), snapshot_of(outcomes=[outcome(points=0, times=10_000_000)])
+    [change] = [one for one in changes(before, after) if one["kind"] == "trust"]
+    assert "0% of 10000000 with an outcome were approved" in change["why"]

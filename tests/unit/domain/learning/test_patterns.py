@@ -39,7 +39,8 @@ def test_agreement_that_pays_is_a_consensus():
     assert card.low > card.base_rate
     assert card.strength == "very strong"
     assert card.words == (
-        "Where agents agree on t, 100% of 60 were approved (at least 96%, against 60% overall)."
+        "Where agents agree on t, 100% of 60 were approved (at least 95% even if that was luck, "
+        "against 60% overall)."
     )
 
 

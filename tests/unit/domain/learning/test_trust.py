@@ -99,6 +99,34 @@ def test_disabled_agent_comes_back_by_being_right():
     assert not build_cards(fold(state, outcomes=[outcome(times=20)]), CONFIG)[0].disabled
 
 
+def test_disabled_agent_does_not_come_back_by_failing_again():
+    """One more outcome makes the old ones count as nine: there still are more than ten of them."""
+    state = fold(
+        state_of(outcomes=[outcome(points=0, day=DAY - 60, times=12)]),
+        outcomes=[outcome(points=0)],
+    )
+    card = build_cards(state, CONFIG)[0]
+    assert card.n_effective < 10 < card.n
+    assert card.disabled
+
+
+def test_no_number_of_failures_makes_a_side_nothing():
+    card = card_of(outcome(points=0, timely=0, times=10_000_000))
+    assert card.accuracy == card.timeliness == 1e-6
+    assert 0 < card.overall < 0.001
+
+
+def test_a_disabled_agents_score_is_seen_to_be_below_the_bar():
+    card = card_of(outcome(points=0, times=21), outcome(times=6))
+    config = LearningConfig.model_validate({"trust": {"disable_below": card.overall + 0.0004}})
+    bar = config.trust.disable_below
+    found = cards_of(outcome(points=0, times=21), outcome(times=6), config=config)["a", "t"]
+    told = float(found.why.split()[1])
+    assert found.disabled
+    assert round(told, 2) == round(bar, 2)
+    assert told < bar
+
+
 def test_consistency_falls_with_the_spread_of_quality():
     even = card_of(outcome(quality=600, times=40))
     uneven = card_of(outcome(quality=100, times=20), outcome(quality=900, times=20))

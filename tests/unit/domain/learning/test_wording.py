@@ -4,7 +4,14 @@ import pytest
 
 from shared.domain.learning.config import LearningConfig
 from shared.domain.learning.routing import build_policy
-from shared.domain.learning.spelling import at_least_in_100, in_100, per_1000
+from shared.domain.learning.spelling import (
+    above,
+    apart,
+    at_least_in_100,
+    in_100,
+    in_100_apart,
+    per_1000,
+)
 from shared.domain.learning.wording import ratings
 from tests.unit.domain.learning.evidence import DAY, rating, state_of
 
@@ -33,6 +40,35 @@ def test_at_least_is_rounded_down(share, told):
 )
 def test_costs_have_two_digits_that_say_something(cost_usd, told):
     assert per_1000(cost_usd) == told
+
+
+def test_figures_that_are_held_against_one_another_are_told_apart():
+    assert (apart(3.48, 3.5, 1), apart(3.5, 3.48, 1), apart(3.2, 3.5, 1)) == ("3.48", "3.50", "3.2")
+    assert (apart(3.5, 3.5, 1), apart(1.0, 1.00000001, 2)) == ("3.5", "1.000000")
+    assert (per_1000(0.001, 0.001004), per_1000(0.001004, 0.001)) == ("$1.000", "$1.004")
+    assert (per_1000(0.001, 0.001), per_1000(2.5e-10, 2e-10)) == ("$1.00", "$0.00000025")
+
+
+@pytest.mark.parametrize(
+    ("share", "other", "told"),
+    [
+        (0.696, 0.7, "69.6"),
+        (0.69, 0.7, "69"),
+        (0.999, 0.7, "99"),
+        (0.7, 0.7, "70"),
+        (1.0, 0.7, "100"),
+    ],
+)
+def test_a_share_beside_a_bar_is_told_apart_from_it(share, other, told):
+    assert in_100_apart(share, other) == told
+
+
+@pytest.mark.parametrize(
+    ("low", "base", "told"),
+    [(0.754, 0.75, ("75.4", "75.0")), (0.689, 0.63, ("68", "63")), (0.8, 0.796, ("80.0", "79.6"))],
+)
+def test_a_lower_bound_is_rounded_down_and_seen_to_be_above(low, base, told):
+    assert above(low, base) == told
 
 
 def test_ratings_that_count_less_are_told_so():
