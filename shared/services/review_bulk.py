@@ -1,7 +1,6 @@
 """Many decisions in one request: each stands or falls by itself."""
 
 import asyncio
-import hashlib
 
 from pydantic import JsonValue, ValidationError
 
@@ -11,6 +10,7 @@ from shared.messages.problems import item_problem
 from shared.messages.reviewing import BulkDecide, BulkItem, BulkResult, BulkResultItem
 from shared.services.deps import Deps
 from shared.services.reviewing import decide
+from shared.services.unit import item_keys, writable
 
 BULK_AT_ONCE = 16
 """Decisions of one request that are on their way at the same time."""
@@ -23,9 +23,14 @@ async def decide_many(
 
     With a key each item gets a key of its own, so a request that was cut short goes on where it
     stopped, and one that is repeated answers as it did.
+
+    Raises:
+        InvalidInput: the key was used before with another body.
+        Unavailable: the workspace is read-only.
     """
+    await writable(deps, caller.workspace)
+    keys = await item_keys(deps, caller, key, len(command.decisions))
     gate = asyncio.Semaphore(BULK_AT_ONCE)
-    keys = [None if key is None else _item_key(key, at) for at in range(len(command.decisions))]
 
     async def one(index: int, raw: JsonValue) -> BulkResultItem:
         async with gate:
@@ -60,8 +65,3 @@ async def _decide_item(
     except (ValidationError, WhetstoneError) as error:
         return BulkResultItem(index=index, entry_id=named, problem=item_problem(error))
     return BulkResultItem(index=index, entry_id=named, decision=decision)
-
-
-def _item_key(key: IdempotencyKey, index: int) -> IdempotencyKey:
-    """Returns the key of one item; hashed, so that no other request's key can be the same."""
-    return IdempotencyKey(hashlib.sha256(f"{key.id}:{index}".encode()).hexdigest(), key.fingerprint)

@@ -36,7 +36,7 @@ from shared.messages.submitting import (
 from shared.ports import Transaction
 from shared.services.calibrating import borne_out
 from shared.services.deps import Deps
-from shared.services.unit import audited, event, once, writable
+from shared.services.unit import audited, event, item_keys, once, writable
 
 NEAR_SHOWN = 5
 """Near duplicates named in an answer, at most."""
@@ -107,16 +107,23 @@ async def submit_batch(
 
     With a key each item gets a key of its own, so that a batch that was cut short goes on where it
     stopped.
+
+    Raises:
+        InvalidInput: the key was used before with another body.
+        Unavailable: the workspace is read-only.
     """
+    await writable(deps, caller.workspace)
+    keys = await item_keys(deps, caller, key, len(command.entries))
     items = []
-    for index, raw in enumerate(command.entries):
-        item_key = None if key is None else _item_key(key, index)
+    for index, (raw, item_key) in enumerate(zip(command.entries, keys, strict=True)):
         try:
             entry = await submit_entry(deps, caller, SubmitEntry.model_validate(raw), item_key)
             items.append(BatchItem(index=index, entry=entry))
         except (ValidationError, WhetstoneError) as error:
             items.append(BatchItem(index=index, problem=item_problem(error)))
     accepted = sum(item.entry is not None for item in items)
+    if key is not None:
+        key.replayed = all(own is not None and own.replayed for own in keys)
     return BatchResult(items=items, accepted=accepted, failed=len(items) - accepted)
 
 
@@ -319,7 +326,3 @@ def _submitted(entry: Entry, *, duplicate: bool = False) -> Submitted:
         duplicate=duplicate,
         near_duplicates=entry.near_duplicates,
     )
-
-
-def _item_key(key: IdempotencyKey, index: int) -> IdempotencyKey:
-    return IdempotencyKey(f"{key.id}:{index}", key.fingerprint)

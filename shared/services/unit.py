@@ -1,5 +1,6 @@
 """One change, once: a transaction that an Idempotency-Key makes safe to retry."""
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -64,6 +65,30 @@ def _keyed(
         return result
 
     return run
+
+
+async def item_keys(
+    deps: Deps, caller: Caller, key: IdempotencyKey | None, count: int
+) -> list[IdempotencyKey | None]:
+    """Takes the key of a request of `count` items; returns a key of its own for each of them.
+
+    So a request that was cut short goes on where it stopped, and another one finds the key taken.
+    The keys of items are hashes, so that no other request's key can be the same.
+
+    Raises:
+        InvalidInput: the key was used before with another body; no item may be looked at.
+    """
+    if key is None:
+        return [None] * count
+
+    async def take(tx: Transaction) -> Answer:  # noqa: ARG001 -- the key's own record is all
+        return Answer()
+
+    await once(deps, caller, key, Answer, take)
+    return [
+        IdempotencyKey(hashlib.sha256(f"{key.id}:{at}".encode()).hexdigest(), key.fingerprint)
+        for at in range(count)
+    ]
 
 
 async def remembered(

@@ -278,7 +278,7 @@ def test_a_batch_has_1_to_500_items(tmp_path, count, status):
 def test_a_batch_that_was_cut_goes_on_where_it_stopped(tmp_path):
     async def scenario(system, http):
         headers = {"Idempotency-Key": "k"}
-        plain, left = system.store.transact, 7
+        plain, left = system.store.transact, 8  # the batch's key, and seven items
 
         async def failing(workspace, run):
             nonlocal left
@@ -299,6 +299,50 @@ def test_a_batch_that_was_cut_goes_on_where_it_stopped(tmp_path):
         assert not any(one["entry"]["duplicate"] for one in whole["items"])
         entries, *_, audits, events, _ = await left_behind(system)
         assert (entries, audits, events) == (20, 20, 20)
+
+    with_http(tmp_path, scenario)
+
+
+def test_a_key_with_another_batch_is_422_and_none_of_its_items_is_taken(tmp_path):
+    async def scenario(system, http):
+        headers = {"Idempotency-Key": "k"}
+        entries = numbered(5)
+        first = {"entries": [entries[0], {}]}
+        once = await http.post("/v1/entries:batch", json=first, headers=headers)
+        before = await left_behind(system)
+        other = {"entries": entries[1:]}
+        response = await http.post("/v1/entries:batch", json=other, headers=headers)
+        assert response.status_code == 422
+        assert response.json()["errors"][0]["pointer"] == "Idempotency-Key"
+        assert await left_behind(system) == before
+        again = await http.post("/v1/entries:batch", json=first, headers=headers)
+        assert again.json() == once.json()
+
+    with_http(tmp_path, scenario)
+
+
+def test_a_repeated_batch_says_that_it_was_answered_before(tmp_path):
+    async def scenario(system, http):
+        headers = {"Idempotency-Key": "k"}
+        body = {"entries": numbered(2)}
+        first = await http.post("/v1/entries:batch", json=body, headers=headers)
+        again = await http.post("/v1/entries:batch", json=body, headers=headers)
+        assert "idempotent-replayed" not in first.headers
+        assert again.headers["idempotent-replayed"] == "true"
+        assert again.json() == first.json()
+
+    with_http(tmp_path, scenario)
+
+
+def test_a_read_only_workspace_refuses_a_batch_as_a_whole(tmp_path):
+    async def scenario(system, http):
+        await system.change_settings(read_only=True)
+        headers = {"Idempotency-Key": "k"}
+        response = await http.post(
+            "/v1/entries:batch", json={"entries": numbered(2)}, headers=headers
+        )
+        assert response.status_code == 503
+        assert (await left_behind(system))[0] == 0
 
     with_http(tmp_path, scenario)
 

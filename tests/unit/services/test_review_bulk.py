@@ -1,6 +1,9 @@
 """Many decisions in one request."""
 
+import pytest
+
 from shared.domain.access import IdempotencyKey
+from shared.errors import InvalidInput, Unavailable
 from shared.messages.reviewing import BulkDecide
 from shared.services import review_bulk
 from tests.support.entries import submit
@@ -71,7 +74,7 @@ def test_a_repeated_request_answers_as_it_did_and_goes_on_where_it_stopped(tmp_p
     async def scenario(system):
         first, second = [await submit(system, number) for number in range(2)]
         items = [{"entry_id": one, "verdict": "approve"} for one in (first, second)]
-        partly = await bulk(system, items[:1], key=IdempotencyKey("k", "f"))
+        partly = await bulk(system, items[:1], key=IdempotencyKey("k", "f"))  # as if cut short
         key = IdempotencyKey("k", "f")
         whole = await bulk(system, items, key=key)
         assert whole.items[0] == partly.items[0]
@@ -80,6 +83,28 @@ def test_a_repeated_request_answers_as_it_did_and_goes_on_where_it_stopped(tmp_p
         assert await bulk(system, items, key=again) == whole
         assert again.replayed
         assert await decisions(system) == 2
+
+    play(tmp_path, scenario)
+
+
+def test_a_key_with_other_decisions_is_refused_and_decides_nothing(tmp_path):
+    async def scenario(system):
+        ids = [await submit(system, number) for number in range(3)]
+        items = [{"entry_id": one, "verdict": "approve"} for one in ids]
+        await bulk(system, items[:1], key=IdempotencyKey("k", "f"))
+        with pytest.raises(InvalidInput, match="Idempotency-Key"):
+            await bulk(system, items[1:], key=IdempotencyKey("k", "g"))
+        assert await decisions(system) == 1
+
+    play(tmp_path, scenario)
+
+
+def test_a_read_only_workspace_refuses_the_request_as_a_whole(tmp_path):
+    async def scenario(system):
+        items = [{"entry_id": await submit(system), "verdict": "approve"}]
+        await system.change_settings(read_only=True)
+        with pytest.raises(Unavailable, match="read-only"):
+            await bulk(system, items, key=IdempotencyKey("k", "f"))
 
     play(tmp_path, scenario)
 
