@@ -206,8 +206,8 @@ _RANGE: Mapping[Name, tuple[float, float]] = {
 def _interval(mean: float, half: float, name: Name) -> Interval:
     """Returns the interval, cut at what the figure can be."""
     least, most = _RANGE[name]
-    low, high = max(least, mean - half), min(most, mean + half)
-    return Interval(mean=min(most, max(least, mean)), low=low, high=high)
+    low, mean, high = (min(most, max(least, one)) for one in (mean - half, mean, mean + half))
+    return Interval(mean=mean, low=low, high=high)
 
 
 def _snips(rows: list[Terms]) -> tuple[float, float]:

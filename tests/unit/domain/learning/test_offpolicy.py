@@ -182,3 +182,18 @@ def test_take_backs_leave_no_trace_in_the_log():
     mistaken = rating("code", "a", propensity=0.05)
     back = rating("code", "a", propensity=0.05, sign=-1)
     assert fold(fold(state, ratings=[mistaken]), ratings=[back]).logged == state.logged
+
+
+def test_an_estimate_beyond_what_a_figure_can_be_keeps_its_ends_in_order():
+    """Wrong answers of no known probability, then rare choices that were right."""
+    rows = [
+        rating(model="a", correct=0, quality=1, times=100),
+        rating(model="a", propensity=0.01, times=30),
+        rating(model="b", propensity=0.99, correct=0, quality=1, times=30),
+    ]
+    found = compare(
+        state_of(ratings=rows), always(0), always(1), OffPolicyConfig(min_effective=2)
+    ).current
+    assert [found.correctness.dr.mean, found.quality.dr.mean] == [1, 5]
+    for one in (found.correctness, found.quality):
+        assert all(each.low <= each.mean <= each.high for each in (one.snips, one.dr))
