@@ -60,7 +60,10 @@ def _no_nul(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_no_nul)]
+NO_NUL = AfterValidator(_no_nul)
+"""Refuses NUL characters; as `NOT_BLANK`, it stands behind a limit."""
+
+Text = Annotated[str, NO_NUL]
 """A string without NUL characters, which PostgreSQL could not store."""
 
 
@@ -71,16 +74,22 @@ def _filled(text: str) -> str:
     return _no_nul(text)
 
 
-FilledText = Annotated[str, AfterValidator(_filled)]
+NOT_BLANK = AfterValidator(_filled)
+"""Asks for a visible character; stands behind `Field(max_length=…)`, which then counts characters.
+
+Before it the limit would be told in items, as of a list.
+"""
+
+FilledText = Annotated[str, NOT_BLANK]
 """A string with at least one visible character."""
 
-Name = Annotated[str, Field(max_length=200), AfterValidator(_filled)]
+Name = Annotated[str, Field(max_length=200), NOT_BLANK]
 """A short label: a topic, a tag, the name of an agent, a model or a person."""
 
-Identifier = Annotated[str, Field(max_length=256), AfterValidator(_filled)]
+Identifier = Annotated[str, Field(max_length=256), NOT_BLANK]
 """An id, ours or the caller's."""
 
-Note = Annotated[str, Field(max_length=4000), AfterValidator(_no_nul)]
+Note = Annotated[str, Field(max_length=4000), NO_NUL]
 """A remark of a person."""
 
 

@@ -7,11 +7,11 @@ from pydantic import ConfigDict, Field, JsonValue, model_validator
 from shared.domain.alerts import RuleName
 from shared.domain.operations import AlertState, Severity
 from shared.domain.times import Timestamp
-from shared.messages.base import Answer, Command, Name, PageParams, QueryParams, Text
+from shared.messages.base import NO_NUL, Answer, Command, Name, PageParams, QueryParams
 
 MAX_POINTS = 500
 
-Label = Annotated[Text, Field(max_length=200)]
+Label = Annotated[str, Field(max_length=200), NO_NUL]
 
 _POINT_EXAMPLE: dict[str, JsonValue] = {
     "model": "router",

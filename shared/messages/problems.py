@@ -58,7 +58,7 @@ def field_problems(error: ValidationError, prefix: str = "") -> list[FieldProble
     """
     found = error.errors(include_url=False, include_input=False, include_context=False)
     return [
-        FieldProblem(_pointer(one["loc"], prefix), _message(one["msg"]))
+        FieldProblem(_pointer(one["loc"], prefix), _message(one["type"], one["msg"]))
         for one in found[:MAX_PROBLEMS]
     ]
 
@@ -77,5 +77,8 @@ def _shortened(name: str) -> str:
     return name if len(name) <= MAX_NAME else f"{name[:MAX_NAME]}…"
 
 
-def _message(text: str) -> str:
+def _message(kind: str, text: str) -> str:
+    """Returns what is wrong, in words that tell nothing of the code; as for a JSON text."""
+    if kind == "model_type":
+        return "Input should be an object"
     return text.removeprefix("Value error, ")

@@ -7,9 +7,9 @@ from pydantic import ConfigDict, Field, JsonValue
 from shared.domain.entries import EntryState, RejectCode, Verdict
 from shared.domain.times import Timestamp
 from shared.messages.base import (
+    NOT_BLANK,
     Answer,
     Command,
-    FilledText,
     Identifier,
     Name,
     Note,
@@ -22,7 +22,7 @@ from shared.messages.submitting import Content
 MAX_BULK = 200
 """Decisions in one request, at most."""
 
-Reason = Annotated[FilledText, Field(max_length=4000)]
+Reason = Annotated[str, Field(max_length=4000), NOT_BLANK]
 """Why: at least one visible character."""
 
 ContentHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

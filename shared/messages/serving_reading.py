@@ -8,7 +8,7 @@ from pydantic.config import JsonDict
 from shared.domain.learning.config import ModelField
 from shared.domain.learning.explain_routing import ExplainedRow
 from shared.domain.times import Timestamp
-from shared.messages.base import Answer, Command, FilledText, Name, PageParams, QueryParams
+from shared.messages.base import NOT_BLANK, Answer, Command, Name, PageParams, QueryParams
 
 MAX_FOUND = 50
 
@@ -141,7 +141,9 @@ class SearchRequest(Command):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_SEARCH_EXAMPLE]})
 
-    text: Annotated[FilledText, Field(max_length=10_000)] = Field(description="What to look for.")
+    text: Annotated[str, Field(max_length=10_000), NOT_BLANK] = Field(
+        description="What to look for."
+    )
     limit: int = Field(default=10, ge=1, le=MAX_FOUND, description="How many items at most.")
     tags: list[Name] = Field(default_factory=list, max_length=50, description="All must be there.")
     topic: Name | None = Field(default=None, description="Only of this topic.")

@@ -8,7 +8,7 @@ from pydantic_core import from_json, to_json
 
 from shared.domain.entries import Decision, EntryState, Revision
 from shared.domain.times import Timestamp
-from shared.messages.base import Answer, Command, FilledText, Identifier, Name, Text
+from shared.messages.base import NO_NUL, NOT_BLANK, Answer, Command, FilledText, Identifier, Name
 from shared.messages.problems import ItemProblem
 
 CONTENT_BYTES = 100_000
@@ -55,7 +55,7 @@ def _is_json(text: bytes) -> bool:
 
 Content = Annotated[FilledText, AfterValidator(_small_content)]
 Metadata = Annotated[dict[str, JsonValue], AfterValidator(_small_metadata)]
-Tag = Annotated[FilledText, Field(max_length=100)]
+Tag = Annotated[str, Field(max_length=100), NOT_BLANK]
 
 _ENTRY_EXAMPLE: dict[str, JsonValue] = {
     "topic": "billing",
@@ -185,7 +185,7 @@ class SubmitRecommendation(Command):
     recommendation_type: Name
     content: Content
     confidence_score: float = Field(ge=0, le=1)
-    reasoning: Annotated[Text, Field(max_length=20_000)] = ""
+    reasoning: Annotated[str, Field(max_length=20_000), NO_NUL] = ""
 
 
 class RecommendationSubmitted(Answer):

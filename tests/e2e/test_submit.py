@@ -257,6 +257,8 @@ def test_bad_items_of_a_batch_keep_no_other_out(tmp_path):
         assert fine == [0, 5, 6, 7]
         assert (answer["accepted"], answer["failed"]) == (4, 4)
         assert answer["items"][6]["entry"]["duplicate"]
+        no_object = answer["items"][2]["problem"]
+        assert no_object["errors"] == [{"pointer": "", "detail": "Input should be an object"}]
         problem = answer["items"][4]["problem"]
         assert problem["code"] == "invalid_input"
         assert problem["errors"][0]["pointer"] == "/tags/0"
