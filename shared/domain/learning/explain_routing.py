@@ -23,6 +23,7 @@ from shared.domain.learning.explain_serving import (
     neighbourhood_notes,
     preference_notes,
     served,
+    then_answers,
     why_served,
 )
 from shared.domain.learning.preference import Preference
@@ -96,7 +97,10 @@ def _change(
         settled = before is not None and before.choice is not None
         why = _why_default(pattern, was, now, second, new, settled=settled)
     else:
-        why = _why_taken(pattern, was, first, second, new)
+        first_in_table = "comes first in the table" if answers else "takes over"
+        why = _why_taken(pattern, was, first, second, new, take=first_in_table)
+        if answers:
+            why = why.removesuffix(".") + then_answers(preference, answers)
     evidence: dict[str, JsonValue] = {
         name: _figures(one) if one else None for name, one in (("old", second), ("new", first))
     }
@@ -168,17 +172,21 @@ def _why_taken(
     first: ModelFigures,
     second: ModelFigures | None,
     new: Snapshot,
+    *,
+    take: str,
 ) -> str:
-    head = f"In {pattern}, {_seen(first)} at {_price(first)}"
-    take = f"so {first.id} takes over"
+    against = second.mean_cost_usd if second and second.tier != "LOW" else None
+    head = f"In {pattern}, {_seen(first)} at {_price(first, against)}"
+    take = f"so {first.id} {take}"
     if was is None:
         return f"{head}, {take}; nothing was settled before."
     if second is None:
         return f"{head}; {was} has no ratings there, {take}."
     if second.tier == "LOW":
         return f"{head}; {shortfall(second, new.config)}, {take}."
-    told = f"{right(second)} ({ratings(second)}) at {per_1000(second.mean_cost_usd)}"
-    return f"{head}; {told}, {take}: {_verdict(first, second)}."
+    price = per_1000(second.mean_cost_usd, first.mean_cost_usd)
+    told = f"{right(second)} ({ratings(second)}) at {price}"
+    return f"{head}; {told}, {take}: {_verdict(first, second, new)}."
 
 
 def _seen(one: ModelFigures) -> str:
@@ -186,19 +194,22 @@ def _seen(one: ModelFigures) -> str:
     return f"{right(one)} ({ratings(one)}, {least})"
 
 
-def _price(one: ModelFigures) -> str:
-    cost = per_1000(one.mean_cost_usd)
+def _price(one: ModelFigures, against: float | None) -> str:
+    cost = per_1000(one.mean_cost_usd, against)
     return cost if one.mean_cost_usd is None else f"{cost} per 1,000 answers"
 
 
-def _verdict(first: ModelFigures, second: ModelFigures) -> str:
+def _verdict(first: ModelFigures, second: ModelFigures, new: Snapshot) -> str:
     """Returns what decided between two models that both are good enough to be chosen."""
     if not second.holds_up:
         return f"{second.id} may be noticeably worse than the best there"
     if second.mean_cost_usd is None:
         return "what the other costs is not known"
     if first.mean_cost_usd is not None and first.mean_cost_usd < second.mean_cost_usd:
-        return "it is as good, as far as it matters, and costs less"
+        if first.confidence >= second.confidence:
+            return "it has proved more, and costs less"
+        allowed = f"{100 * new.config.quality_margin:g}"
+        return f"it is as good, give or take {allowed} of 100 in the score, and costs less"
     return "it has proved more at the same cost"
 
 
@@ -313,7 +324,10 @@ def explained_row(
     answers = served(row.pattern, snapshot.policy, snapshot.policy, snapshot.config, serving)
     found = [evidence_of(one, row.pattern, snapshot) for one in row.ranking]
     chosen = next((one for one in found if one.id == row.choice), None)
-    shown = tuple(one.model_copy(update={"why": _why_ranked(one, row, snapshot)}) for one in found)
+    shown = tuple(
+        one.model_copy(update={"why": _why_ranked(one, row, snapshot, first=bool(answers))})
+        for one in found
+    )
     notes = [
         *(_back(chosen, None, snapshot) if chosen else ()),
         *preference_notes(serving.preference, answers),
@@ -332,11 +346,14 @@ def explained_row(
     )
 
 
-def _why_ranked(one: ModelFigures, row: PatternPolicy, snapshot: Snapshot) -> str:
+def _why_ranked(
+    one: ModelFigures, row: PatternPolicy, snapshot: Snapshot, *, first: bool
+) -> str:
+    """Returns why a model stands where it does; `first` where the table does not choose."""
     if one.tier == "LOW":
         return f"Not chosen: {shortfall(one, snapshot.config)}."
     if not one.holds_up:
         return f"Stands by: {_seen(one)}; it may be noticeably worse than the best here."
     if one.id == row.choice:
-        return f"Chosen: {_seen(one)}."
+        return f"{'First' if first else 'Chosen'}: {_seen(one)}."
     return f"Stands by: {_seen(one)}; as good as the best, as far as it matters, but not cheaper."

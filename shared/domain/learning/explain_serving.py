@@ -101,6 +101,20 @@ def why_served(pattern: str, preference: Preference, found: Sequence[Served]) ->
     )
 
 
+def then_answers(preference: Preference, found: Sequence[Served]) -> str:
+    """Returns the end of a sentence on the table: who answers, as the preference decides that."""
+    names = list(dict.fromkeys(str(one.new) for one in found))
+    if not moved(found):
+        goes = "goes" if len(names) == 1 else "go"
+        return (
+            f"; {' and '.join(names)} {goes} on answering, because in this workspace "
+            f"{setting(preference)}."
+        )
+    kinds = ", ".join(f"{_PROMPTS[one.cell]} go to {one.new}" for one in found)
+    answers = f"{names[0]} answers" if len(names) == 1 else kinds
+    return f"; in this workspace {setting(preference)}, so {answers}."
+
+
 def preference_notes(preference: Preference, found: Sequence[Served]) -> Iterator[str]:
     """Yields who answers under the workspace's preference, where it has one."""
     if not found:

@@ -5,6 +5,7 @@ answers; prices and the preference come in here. Models are judged by the lower 
 believed of them, so that one of which little is known is not taken for its luck.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -68,7 +69,8 @@ def preferred(
     wanted = f"{at_least_in_100(floor)} of 100 that is asked for"
     reaching = [model for model in models if proven[model] >= floor]
     if not reaching:
-        return most, f"No model surely reaches the score of {wanted}; {_scores(most, proven)}."
+        most_told = _scores(most, proven)
+        return most, f"No proven model surely reaches the score of {wanted}; {most_told}."
     cheapest = min(reaching, key=lambda one: costs.get(one, float("inf")))
     told = f"{_scores(cheapest, proven)}{_costs(cheapest, costs)}"
     return cheapest, f"{told}: the cheapest that surely reaches the score of {wanted}."
@@ -84,12 +86,17 @@ def _balanced(
     """Returns what was weighed where an answer has a worth: the score against what it costs."""
     told = f"{_scores(best, proven)}{_costs(best, costs)}"
     worth = f"where a perfect answer is worth ${preference.answer_worth_usd:g}"
+    if len(proven) == 1:
+        return f"{told}: no other model that may answer has proved itself here."
     if proven[most] <= proven[best]:
+        known = costs.get(best, math.inf)
+        if not any(costs.get(other, math.inf) < known for other in proven):
+            return f"{told}: the highest score, and none of the proven models costs less."
         return f"{told}: the highest score, and {worth}, what a cheaper model saves is less."
     points = in_100(proven[most] - proven[best])
-    more = f"{points} point{'' if points == 1 else 's'} more of {most}"
-    price = _costs(most, costs, "unknown cost")
-    return f"{told}; {worth}, {more}{price} are not worth what they cost."
+    more = "1 point more" if points == 1 else f"{points} points more"
+    are = "is not worth what it costs" if points == 1 else "are not worth what they cost"
+    return f"{told}; {worth}, {more} of {most}{_costs(most, costs, 'unknown cost')} {are}."
 
 
 def _scores(model: ModelId, proven: Mapping[ModelId, float]) -> str:

@@ -5,9 +5,10 @@ from pydantic import JsonValue
 from shared.domain.learning.config import LearningConfig
 from shared.domain.learning.routing import ModelFigures
 from shared.domain.learning.spelling import (
+    apart,
     at_least,
     at_least_in_100,
-    in_100,
+    in_100_apart,
     in_ratings,
     often_right,
 )
@@ -42,16 +43,18 @@ def shortfall(one: ModelFigures, config: LearningConfig) -> str:
     if one.n_effective < rule.n * (1 - 1e-9):
         if one.n < rule.n:
             return f"{one.id} has {one.n} of the {rule.n:g} ratings that are needed"
-        counts = f"count as {one.n_effective:.1f}"
+        counts = f"count as {apart(one.n_effective, rule.n, 1)}"
         return f"the {one.n} ratings of {one.id} {counts} today and {rule.n:g} are needed"
     if one.quality_lower < rule.quality:
-        seen = f"{one.id} was rated {one.mean_quality:.1f} of 5 ({ratings(one)})"
+        rated = apart(one.mean_quality, rule.quality, 1)
+        seen = f"{one.id} was rated {rated} of 5 ({ratings(one)})"
         if one.mean_quality < rule.quality:
             return f"{seen} and {rule.quality:g} is needed"
         low = at_least(one.quality_lower)
         return f"{seen}, which may really be only {low}, and {rule.quality:g} is needed"
-    seen = f"{one.id} was right {in_100(one.correctness)} times in 100 ({ratings(one)})"
+    times, needed = in_100_apart(one.correctness, rule.correctness), f"{100 * rule.correctness:g}"
+    seen = f"{one.id} was right {times} times in 100 ({ratings(one)})"
     if one.correctness < rule.correctness:
-        return f"{seen} and {in_100(rule.correctness)} are needed"
+        return f"{seen} and {needed} are needed"
     least = at_least_in_100(one.correctness_lower)
-    return f"{seen}, which may really be only {least}, and {in_100(rule.correctness)} are needed"
+    return f"{seen}, which may really be only {least}, and {needed} are needed"

@@ -45,7 +45,7 @@ GOLDEN = {
             "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, at least "
             "91 in 100 even if that was luck) at $1.00 per 1,000 answers; p/dear was right 93 "
             "times in 100, rated 4.7 of 5 (300 ratings) at $9.00, so p/cheap takes over: it is "
-            "as good, as far as it matters, and costs less."
+            "as good, give or take 3 of 100 in the score, and costs less."
         ),
     ),
     "better": (
@@ -76,6 +76,16 @@ GOLDEN = {
             "92 in 100 even if that was luck) at $1.00 per 1,000 answers; p/dear was right 93 "
             "times in 100, rated 4.7 of 5 (300 ratings) at $1.00, so p/cheap takes over: it has "
             "proved more at the same cost."
+        ),
+    ),
+    "better and cheaper by little": (
+        None,
+        snapshot_of(rated("dear", 270, 30, cost=1_004_000), CHEAP),
+        (
+            "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, at least "
+            "91 in 100 even if that was luck) at $1.000 per 1,000 answers; p/dear was right 90 "
+            "times in 100, rated 4.6 of 5 (300 ratings) at $1.004, so p/cheap takes over: "
+            "p/dear may be noticeably worse than the best there."
         ),
     ),
     "too few ratings": (

@@ -94,6 +94,34 @@ def test_a_preference_that_decides_otherwise_than_the_table_is_told():
     ]
 
 
+def test_a_table_that_changes_behind_a_preference_says_who_answers_all_the_same():
+    """It chose the cheap one and chooses the dear one, which a floor had taken all the while."""
+    old = snapshot_of(*rated("cheap", 285, 15), *rated("dear", 295, 5), quality_margin=0.3)
+    new = snapshot_of(*rated("cheap", 250, 50), *rated("dear", 295, 5))
+    [change] = changes(old, new, serving(quality_floor=0.96))
+    assert (change["old"], change["new"]) == (CHEAP._asdict(), DEAR._asdict())
+    assert change["why"].endswith(
+        "so p/dear comes first in the table: p/cheap may be noticeably worse than the best there; "
+        "p/dear goes on answering, because in this workspace a score of at least 96 of 100 is "
+        "asked for."
+    )
+    [moved] = changes(old, new, serving(quality_floor=0.9))
+    assert moved["why"].endswith(
+        "best there; in this workspace a score of at least 90 of 100 is asked for, so p/dear "
+        "answers."
+    )
+
+
+def test_a_table_that_changes_says_which_kinds_of_prompts_go_where():
+    [change] = changes(
+        snapshot_of(), snapshot_of(*BY_KIND, quality_margin=0.3), serving(answer_worth_usd=0.05)
+    )
+    assert change["why"].endswith(
+        "so prompts in words go to p/cheap, prompts with some figures go to p/dear, prompts with "
+        "many figures go to p/dear."
+    )
+
+
 def test_prompts_that_only_a_preference_sends_elsewhere_are_a_change():
     """The table stays with the cheap one, and at this worth the dear one becomes worth it."""
     old = snapshot_of(*rated("cheap", 285, 15), *rated("dear", 280, 20))
@@ -134,6 +162,7 @@ def test_a_row_tells_who_answers_under_the_preference():
     row = explained_row(new.policy.by_pattern["code"], new, serving(answer_worth_usd=0.05))
     assert row.choice == CHEAP
     assert any("prompts in words go to p/cheap" in one for one in row.notes)
+    assert row.ranking[0].why.startswith("First: p/cheap was right")
     plain = explained_row(new.policy.by_pattern["code"], new)
     assert not any("workspace" in one for one in plain.notes)
 

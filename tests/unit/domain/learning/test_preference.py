@@ -94,8 +94,38 @@ def test_a_floor_that_nobody_reaches_takes_who_proves_the_most_and_says_so():
     )
     assert found.greedy == GOOD
     assert found.reason == (
-        "No model surely reaches the score of 100 of 100 that is asked for; p/good scores at least "
-        "99 of 100."
+        "No proven model surely reaches the score of 100 of 100 that is asked for; p/good scores "
+        "at least 99 of 100."
+    )
+
+
+@pytest.mark.parametrize(
+    ("candidates", "costs", "told"),
+    [
+        ((GOOD, POOR), COSTS, ": no other model that may answer has proved itself here."),
+        (
+            EVERYONE,
+            {**COSTS, GOOD: 0.001},
+            "highest score, and none of the proven models costs less.",
+        ),
+        ((FAIR, GOOD), {FAIR: 0.0001, GOOD: 0.0012}, "points more"),
+    ],
+)
+def test_no_cheaper_model_is_spoken_of_where_there_is_none(candidates, costs, told):
+    worth = Preference(answer_worth_usd=0.01)
+    found = odds(POLICY, "code", candidates, exploration_rate=0.0, preference=worth, costs=costs)
+    assert told in found.reason
+
+
+def test_one_point_is_not_told_as_many():
+    rows = [rating(model="a", times=2000), rating(model="b", times=1980)]
+    rows.append(rating(model="b", times=20, quality=1, correct=0))
+    policy = build_policy(state_of(ratings=rows), LearningConfig())
+    models = a, b = ModelId("p", "a"), ModelId("p", "b")
+    worth, costs = Preference(answer_worth_usd=0.01), {a: 0.01, b: 0.001}
+    found = odds(policy, "code", models, exploration_rate=0.0, preference=worth, costs=costs)
+    assert found.reason.endswith(
+        "1 point more of p/a at $10.00 per 1,000 requests is not worth what it costs."
     )
 
 

@@ -12,7 +12,7 @@ from shared.domain.learning.spelling import (
     in_100_apart,
     per_1000,
 )
-from shared.domain.learning.wording import ratings
+from shared.domain.learning.wording import ratings, shortfall
 from tests.unit.domain.learning.evidence import DAY, rating, state_of
 
 SHARES = [(0.0, 0), (0.001, 1), (0.5, 50), (0.874, 87), (0.876, 88), (0.999, 99), (1.0, 100)]
@@ -78,3 +78,26 @@ def test_ratings_that_count_less_are_told_so():
     faded, one = (policy.by_pattern[name].ranking[0] for name in ("code", "math"))
     assert ratings(faded) == "31 ratings that count as 15"
     assert ratings(one) == "1 rating"
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (
+            [rating(quality=4, times=41), rating(quality=3, times=43)],
+            "p/m was rated 3.49 of 5 (84 ratings) and 3.5 is needed",
+        ),
+        (
+            [rating(quality=5, times=87), rating(quality=5, correct=0, times=38)],
+            "p/m was right 69.6 times in 100 (125 ratings) and 70 are needed",
+        ),
+        (
+            [rating(times=3), rating(times=2, day=DAY - 8)],
+            "the 5 ratings of p/m count as 4.97 today and 5 are needed",
+        ),
+    ],
+)
+def test_what_misses_a_bar_by_little_is_not_told_as_the_bar(rows, told):
+    config = LearningConfig()
+    [one] = build_policy(state_of(ratings=rows, config=config), config).by_pattern["code"].ranking
+    assert shortfall(one, config) == told
