@@ -346,9 +346,7 @@ def explained_row(
     )
 
 
-def _why_ranked(
-    one: ModelFigures, row: PatternPolicy, snapshot: Snapshot, *, first: bool
-) -> str:
+def _why_ranked(one: ModelFigures, row: PatternPolicy, snapshot: Snapshot, *, first: bool) -> str:
     """Returns why a model stands where it does; `first` where the table does not choose."""
     if one.tier == "LOW":
         return f"Not chosen: {shortfall(one, snapshot.config)}."
