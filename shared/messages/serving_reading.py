@@ -30,6 +30,28 @@ class PolicyParams(PageParams):
     pattern: Name | None = Field(default=None, description="Only the row of this pattern.")
 
 
+class StatedPattern(Answer):
+    """A pattern that callers state, and how many of its prompts count; old ones count less."""
+
+    pattern: str
+    prompts: int
+
+
+class PatternsTold(Answer):
+    """How prompts that state no pattern are told apart.
+
+    `patterns` are those with enough labelled prompts. What these teach answers only where it is
+    proven: `said` prompts that it had not seen were told surely enough, a share of `right` rightly;
+    `speaks` is false, and the shipped rules answer alone, as long as that is not enough.
+    """
+
+    in_words: str
+    speaks: bool
+    patterns: list[StatedPattern]
+    said: int
+    right: float | None
+
+
 class PolicyView(Answer):
     """The routing table in use: a page of its rows, in order of pattern, in words and figures.
 
@@ -45,6 +67,7 @@ class PolicyView(Answer):
     unreadable_snapshot_id: str | None
     default_model: ModelField | None
     exploration_rate: float
+    patterns_told: PatternsTold
     models: list[ListedModel]
     rows: list[ExplainedRow]
     rows_total: int

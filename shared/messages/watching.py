@@ -10,6 +10,9 @@ from shared.domain.learning.routing import ModelFigures
 from shared.domain.times import Timestamp
 from shared.messages.base import Answer, Command, Identifier
 
+ToldBy = Literal["caller", "labels", "rules"]
+"""Who says what pattern a prompt is of: the request, what labelled prompts taught, or the rules."""
+
 
 class TeamMeans(Answer):
     """Means over the agents of the current snapshot that have outcomes; None where none has.
@@ -111,9 +114,11 @@ class TriedPrompt(Answer):
     """Where a prompt would go now and why; nothing was recorded and no model was asked.
 
     `propensity` of a candidate is how likely a real request would go to it, with exploration.
+    `told_by` says who found the pattern: what labelled prompts taught, or the shipped rules.
     """
 
     pattern: str
+    told_by: ToldBy
     complexity: float
     model: ModelField
     confidence: float

@@ -14,7 +14,7 @@ from shared.domain.learning.config import ModelId
 from shared.domain.learning.explain_agents import pattern_changes, trust_changes, trust_not_told
 from shared.domain.learning.explain_routing import not_changed, routing_changes
 from shared.domain.learning.explain_serving import BY_TABLE, Serving
-from shared.domain.learning.labels import Telling
+from shared.domain.learning.labels import LEAST_PROMPTS, RIGHT_SHARE, Telling
 from shared.domain.learning.routing import RoutingPolicy
 from shared.domain.learning.snapshot import Snapshot
 from shared.domain.learning.spelling import in_100
@@ -90,15 +90,25 @@ def insights(
     }
 
 
-def telling_in_words(telling: Telling) -> str | None:
-    """Returns which patterns prompts are told apart by, and how often that was right; or None."""
-    if telling.least is None or telling.right is None:
-        return None
+def telling_in_words(telling: Telling) -> str:
+    """Returns which patterns prompts are told apart by, and how often that was right."""
+    if not telling.patterns:
+        return (
+            "The shipped rules tell which pattern a prompt is of. Requests that state theirs teach "
+            f"it, from {LEAST_PROMPTS} labelled prompts of two patterns on."
+        )
     names = ", ".join(one.pattern for one in telling.patterns[:_SHOWN])
     more = len(telling.patterns) - _SHOWN
+    names += f" and {more} more" if more > 0 else ""
+    if telling.least is None or telling.right is None:
+        return (
+            f"Labelled prompts of {names} are learned from, but are not yet told rightly "
+            f"{in_100(RIGHT_SHARE)} times in 100, so the shipped rules tell which pattern a prompt "
+            "is of."
+        )
     return (
-        f"Prompts that state no pattern are told by what those that did have taught: {names}"
-        f"{f' and {more} more' if more > 0 else ''}. Where it spoke, it was right "
+        f"Prompts that state no pattern are told by what those that did have taught: {names}. "
+        "Where it spoke, it was right "
         f"{in_100(telling.right)} times in 100 ({telling.said} prompts that it had not seen)."
     )
 
@@ -146,8 +156,7 @@ def _key_insights(
     said += [one["why"] for one in made if one.get("change") == "discovered"][:_SHOWN]
     moving = [one for one in _overall(snapshot) if one.trend.direction != "stable"]
     said += [f"{one.agent_id} is {one.trend.direction}." for one in moving[:_SHOWN]]
-    told = telling_in_words(snapshot.telling)
-    said += [told] if told is not None else []
+    said += [telling_in_words(snapshot.telling)] if snapshot.telling.least is not None else []
     return said
 
 

@@ -9,8 +9,10 @@ from shared.domain.access import Caller
 from shared.domain.feedback import RoutingDecision
 from shared.domain.learning.config import ModelId
 from shared.domain.learning.decision import Odds
+from shared.domain.learning.explain import telling_in_words
 from shared.domain.learning.explain_routing import ExplainedRow, explained_row
 from shared.domain.learning.explain_serving import Serving
+from shared.domain.learning.labels import NOTHING, Telling
 from shared.domain.learning.preference import Preference
 from shared.domain.learning.routing import PatternPolicy, RoutingPolicy
 from shared.errors import InvalidInput
@@ -20,10 +22,12 @@ from shared.messages.serving_reading import (
     MetricsParams,
     ModelMetrics,
     PatternMetrics,
+    PatternsTold,
     PolicyParams,
     PolicyView,
     RoutingFigures,
     RoutingMetrics,
+    StatedPattern,
 )
 from shared.services.deps import Deps
 from shared.services.serving.candidates import Allowed, Tokens
@@ -60,6 +64,7 @@ async def policy(deps: Deps, caller: Caller, params: PolicyParams = FIRST_ROWS) 
         unreadable_snapshot_id=view.unreadable_id,
         default_model=view.policy.default_model,
         exploration_rate=deps.options.learning.exploration_rate,
+        patterns_told=_patterns_told(view.snapshot.telling if view.snapshot else NOTHING),
         models=[
             ListedModel(
                 provider=model.provider,
@@ -72,6 +77,19 @@ async def policy(deps: Deps, caller: Caller, params: PolicyParams = FIRST_ROWS) 
         rows=_explained(deps, view, shown),
         rows_total=len(found),
         next_cursor=shown[-1].pattern if len(rest) > params.limit else None,
+    )
+
+
+def _patterns_told(telling: Telling) -> PatternsTold:
+    return PatternsTold(
+        in_words=telling_in_words(telling),
+        speaks=telling.least is not None,
+        patterns=[
+            StatedPattern(pattern=one.pattern, prompts=one.prompts)
+            for one in sorted(telling.patterns, key=lambda one: (-one.prompts, one.pattern))
+        ],
+        said=telling.said,
+        right=telling.right,
     )
 
 

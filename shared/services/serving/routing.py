@@ -19,6 +19,7 @@ from shared.domain.learning.trials import unit_of
 from shared.domain.models import estimate_tokens
 from shared.errors import Unavailable
 from shared.messages.serving import CompleteRequest, RouteAnswer, RouteRequest
+from shared.messages.watching import ToldBy
 from shared.ports import Transaction
 from shared.services.deps import Deps
 from shared.services.rating_tokens import token_for
@@ -42,6 +43,7 @@ class Decided:
     pattern: str
     cell: str
     complexity: float
+    told_by: ToldBy
     trial_id: str | None = None
     arm: str | None = None
     label: str | None = None
@@ -133,6 +135,7 @@ def choose(
         pattern,
         cell,
         complexity,
+        "caller" if command.pattern else "rules" if told is None else "labels",
         part.trial_id,
         part.arm,
         spelled(words_of(reading.words)) if is_label else None,

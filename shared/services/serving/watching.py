@@ -78,6 +78,7 @@ async def try_prompt(deps: Deps, caller: Caller, prompt: str) -> TriedPrompt:
     chosen = ModelId(decided.choice.provider, decided.choice.model)
     return TriedPrompt(
         pattern=decided.pattern,
+        told_by=decided.told_by,
         complexity=decided.complexity,
         model=chosen,
         confidence=decided.choice.confidence,

@@ -11,12 +11,14 @@ from functions.console.showing import highlighted, model_name, number_of, tone
 from functions.console.trust import calibration_words
 from shared import bootstrap
 from shared.domain.learning.calibration import Calibration
+from shared.domain.learning.labels import Telling, ToldPattern
 from shared.domain.learning.runs import RUNS
 from shared.domain.operations import ALERTS
 from shared.errors import Unavailable
 from shared.messages.events import FunctionName
 from tests.support.console_scenario import HOSTILE, everything
 from tests.support.learning import head
+from tests.support.serving import make_current, snapshot
 from tests.support.system import WORKSPACE, play
 from tests.unit.functions.console.test_pages import browser
 
@@ -217,12 +219,31 @@ def test_search_is_taken_back_to_a_version_after_a_preview(tmp_path):
     with_everything(tmp_path, scenario)
 
 
+def test_the_patterns_that_labelled_prompts_teach_are_listed(tmp_path):
+    async def scenario(system):
+        http = await browser(system, role="viewer")
+        assert "Requests that state theirs teach it" in (await http.get("/routing")).text
+        known = ((HOSTILE, 300), ("refunds", 1200))
+        taught = tuple(ToldPattern(pattern=name, prompts=n, prior=-3) for name, n in known)
+        made = snapshot().model_copy(update={"telling": Telling(patterns=taught)})
+        await make_current(system, made)
+        system.clock.advance(5)
+        text = (await http.get("/routing")).text
+        assert "2 patterns with labelled prompts" in text
+        assert re.findall(r'num">([^<]+)</td></tr>', text) == ["1\u202f200", "300"]
+        assert "not yet told rightly 80 times in 100" in text
+        assert HOSTILE not in text
+
+    play(tmp_path, scenario)
+
+
 def test_a_prompt_is_tried_in_place(tmp_path):
     async def scenario(system, http):
         form = {"prompt": "Write a Python function that adds."}
         text = (await http.post("/routing/try", data=form, headers={"HX-Request": "true"})).text
         assert "local/medium" in text
         assert "chosen" in text
+        assert "told by the shipped rules" in text
         assert "<html" not in text
         assert (await http.post("/routing/try", data={"prompt": " "})).status_code == 422
 

@@ -11,7 +11,9 @@ from shared.services import access, learning_status
 from shared.services.backup import taking, verifying
 from shared.services.backup.taking import Wish
 from shared.services.deps import Options
+from shared.services.serving.policy import policy
 from shared.services.serving.routing import route
+from shared.services.serving.watching import try_prompt
 from tests.support.learning import ADMIN, run
 from tests.support.serving import make_current, snapshot
 from tests.support.system import WORKSPACE, caller, play
@@ -45,6 +47,7 @@ async def logged(system):
 def test_labelled_requests_teach_and_others_are_told(tmp_path):
     async def scenario(system):
         draw = random.Random(6)
+        assert not (await policy(system.deps, WHO)).patterns_told.speaks
         assert (await ask(system, prompt("roaming", draw))).pattern not in WORDS
         await labelled(system)
         done = await run(system)
@@ -56,6 +59,15 @@ def test_labelled_requests_teach_and_others_are_told(tmp_path):
         for name in WORDS:
             answers = [await ask(system, prompt(name, draw)) for _ in range(10)]
             assert [one.pattern for one in answers].count(name) >= 9
+        tried = [await try_prompt(system.deps, WHO, prompt("roaming", draw)) for _ in range(10)]
+        assert ("roaming", "labels") in {(one.pattern, one.told_by) for one in tried}
+        tried_french = await try_prompt(system.deps, WHO, "Translate this to French: hello")
+        assert tried_french.told_by == "rules"
+        shown = (await policy(system.deps, WHO)).patterns_told
+        assert shown.speaks
+        assert shown.in_words == said
+        assert {one.pattern: one.prompts for one in shown.patterns} == dict.fromkeys(WORDS, 100)
+        assert shown.right >= 0.8
         assert (await ask(system, "Translate this to French: hello")).pattern == "translation"
         assert (await ask(system, prompt("roaming", draw), "chosen")).pattern == "chosen"
 
