@@ -17,6 +17,7 @@ import fcntl
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ _SUFFIX = "~"
 _MAGIC = b"whetstone-blob-1"
 _HEADER = re.compile(rb"whetstone-blob-1 ([1-9][0-9]{0,15}) ([0-9a-f]{64}) ([0-9]{1,18})\n")
 _MAX_HEADER_BYTES = 128
+_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,14 @@ class FolderBlobs:
         check_key(key)
         return await _off_loop(lambda: self._get(key))
 
+    async def put_file(self, key: str, path: Path) -> int:
+        check_key(key)
+        return await _off_loop(lambda: self._put_file(key, path))
+
+    async def get_file(self, key: str, path: Path) -> int:
+        check_key(key)
+        return await _off_loop(lambda: self._get_file(key, path))
+
     async def delete(self, key: str) -> None:
         check_key(key)
         await _off_loop(lambda: self._delete(key))
@@ -87,12 +97,30 @@ class FolderBlobs:
         await _off_loop(self._prepare)
 
     def _put(self, key: str, data: bytes, if_generation: int | None) -> int:
-        self._prepare()
         header = _Header(_new_generation(), hashlib.sha256(data).hexdigest(), len(data))
+        return self._write(key, header, lambda file: file.write(data), if_generation)
+
+    def _put_file(self, key: str, path: Path) -> int:
+        with path.open("rb") as given:
+            digest = hashlib.file_digest(given, "sha256").hexdigest()
+            header = _Header(_new_generation(), digest, given.tell())
+            given.seek(0)
+            return self._write(
+                key, header, lambda file: shutil.copyfileobj(given, file, _CHUNK_BYTES), 0
+            )
+
+    def _write(
+        self,
+        key: str,
+        header: _Header,
+        write: Callable[[BinaryIO], object],
+        if_generation: int | None,
+    ) -> int:
+        self._prepare()
         target = self._path(key)
         with _staged(self._staging) as (staged, file):
             file.write(header.line())
-            file.write(data)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -112,6 +140,22 @@ class FolderBlobs:
         if len(data) != header.size_bytes or hashlib.sha256(data).hexdigest() != header.sha256:
             raise CorruptData(f"the object {key} does not match its checksum")
         return Blob(data, header.generation)
+
+    def _get_file(self, key: str, path: Path) -> int:
+        try:
+            stored = self._path(key).open("rb")
+        except FileNotFoundError:
+            raise NotFound(f"there is no object {key}") from None
+        with stored, path.open("w+b") as file:
+            header, start = _parse_header(key, stored.read(_MAX_HEADER_BYTES))
+            stored.seek(start)
+            shutil.copyfileobj(stored, file, _CHUNK_BYTES)
+            size_bytes = file.tell()
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if (size_bytes, digest) != (header.size_bytes, header.sha256):
+            raise CorruptData(f"the object {key} does not match its checksum")
+        return header.generation
 
     def _delete(self, key: str) -> None:
         self._prepare()

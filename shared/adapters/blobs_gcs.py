@@ -14,7 +14,9 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, TypeVar
 
 import google_crc32c
 from google.api_core import exceptions as api
@@ -36,6 +38,9 @@ _THREADS = 10  # as many as the library's session keeps connections
 _CONNECT_S = 5.0
 _TOKEN = "whetstone-write"  # noqa: S105 - the name of an object's mark, nothing secret
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 5.0
+_CHUNK_BYTES = 8 << 20  # of an upload; the library's own are 100 MB, and in memory
+_FILE_TIMES = 10
+"""How many times as long as another call one may take that sends or gets a whole file."""
 
 
 class GcsBlobs:
@@ -86,6 +91,18 @@ class GcsBlobs:
         check_key(key)
         return await self._call("storage.objects.get", lambda: self._get(key))
 
+    async def put_file(self, key: str, path: Path) -> int:
+        check_key(key)
+        return await self._call(
+            "storage.objects.create", lambda: self._put_file(key, path), times=_FILE_TIMES
+        )
+
+    async def get_file(self, key: str, path: Path) -> int:
+        check_key(key)
+        return await self._call(
+            "storage.objects.get", lambda: self._get_file(key, path), times=_FILE_TIMES
+        )
+
     async def delete(self, key: str) -> None:
         check_key(key)
         await self._call(
@@ -113,12 +130,23 @@ class GcsBlobs:
             self._client.close()
 
     def _put(self, key: str, data: bytes, if_generation: int | None) -> int:
+        return self._upload(key, BytesIO(data), if_generation)
+
+    def _put_file(self, key: str, path: Path) -> int:
+        with path.open("rb") as file:
+            return self._upload(key, file, 0)
+
+    def _upload(self, key: str, stream: BinaryIO, if_generation: int | None) -> int:
+        checksum = _crc32c(stream)
         blob = self._blob(key)
+        blob.chunk_size = _CHUNK_BYTES
         token = os.urandom(16).hex()
         blob.metadata = {_TOKEN: token}
         try:
-            blob.upload_from_string(
-                data,
+            blob.upload_from_file(
+                stream,
+                rewind=True,
+                size=stream.tell(),
                 content_type="application/octet-stream",
                 if_generation_match=if_generation,
                 checksum="crc32c",
@@ -127,8 +155,10 @@ class GcsBlobs:
             )
         except api.PreconditionFailed:
             return self._own_generation(key, token, if_generation)
-        if blob.crc32c != _crc32c(data):
-            raise CorruptData(f"the object {key} was stored with another checksum than it was sent")
+        except DataCorruption:  # of many parts; the library has removed it
+            raise _stored_otherwise(key) from None
+        if blob.crc32c != checksum:
+            raise _stored_otherwise(key)
         return int(blob.generation)
 
     def _own_generation(self, key: str, token: str, if_generation: int | None) -> int:
@@ -142,24 +172,39 @@ class GcsBlobs:
         raise Conflict(f"the object {key} has generation {generation}, not {if_generation}")
 
     def _get(self, key: str) -> Blob:
-        try:
-            return self._download(key)
-        except CorruptData:
-            return self._download(key)  # once more: it may have happened on the way
+        stream = BytesIO()
+        generation = self._fetch(key, stream)
+        return Blob(stream.getvalue(), generation)
 
-    def _download(self, key: str) -> Blob:
+    def _get_file(self, key: str, path: Path) -> int:
+        with path.open("w+b") as file:
+            return self._fetch(key, file)
+
+    def _fetch(self, key: str, stream: BinaryIO) -> int:
+        try:
+            return self._download(key, stream)
+        except CorruptData:
+            return self._download(key, stream)  # once more: it may have happened on the way
+
+    def _download(self, key: str, stream: BinaryIO) -> int:
+        stream.seek(0)
+        stream.truncate()
         blob = self._blob(key)
         try:
-            data = blob.download_as_bytes(
-                raw_download=True, checksum="crc32c", timeout=self._timeout, retry=self._retry
+            blob.download_to_file(
+                stream,
+                raw_download=True,
+                checksum="crc32c",
+                timeout=self._timeout,
+                retry=self._retry,
             )
         except DataCorruption:
             raise CorruptData(f"the object {key} does not match its checksum") from None
         except api.NotFound:
             raise NotFound(f"there is no object {key}") from None
-        if blob.crc32c != _crc32c(data) or blob.generation is None:
+        if blob.crc32c != _crc32c(stream) or blob.generation is None:
             raise CorruptData(f"the object {key} came without its checksum and generation")
-        return Blob(data, int(blob.generation))
+        return int(blob.generation)
 
     def _delete(self, key: str) -> None:
         """Removes the generation that is there now, so that a second try removes no later one."""
@@ -212,21 +257,32 @@ class GcsBlobs:
             client_options={"api_endpoint": self._endpoint},
         )
 
-    async def _call(self, permission: str, work: Callable[[], T]) -> T:
-        """Runs `work` in a thread, within the deadline, and translates what it raises."""
+    async def _call(self, permission: str, work: Callable[[], T], *, times: int = 1) -> T:
+        """Runs `work` in a thread, within so many deadlines, and translates what it raises."""
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(self._deadline_s):
+            async with asyncio.timeout(times * self._deadline_s):
                 return await loop.run_in_executor(self._threads, work)
         except TimeoutError:
             raise Unavailable(
-                f"{self._what} did not answer within {self._deadline_s:g} seconds; "
+                f"{self._what} did not answer within {times * self._deadline_s:g} seconds; "
                 "what was asked may have happened"
             ) from None
         except GOOGLE_ERRORS as error:
             raise unavailable(self._what, error, permission=permission) from error
 
 
-def _crc32c(data: bytes) -> str:
-    """Returns the checksum as Cloud Storage writes it: base64 of its bytes, the highest first."""
-    return base64.b64encode(google_crc32c.value(data).to_bytes(4)).decode()
+def _stored_otherwise(key: str) -> CorruptData:
+    return CorruptData(f"the object {key} was stored with another checksum than it was sent")
+
+
+def _crc32c(stream: BinaryIO) -> str:
+    """Returns the checksum of all bytes, read to their end, as Cloud Storage writes it.
+
+    That is in base64, the highest byte first.
+    """
+    checksum = 0
+    stream.seek(0)
+    while chunk := stream.read(_CHUNK_BYTES):
+        checksum = google_crc32c.extend(checksum, chunk)
+    return base64.b64encode(checksum.to_bytes(4)).decode()

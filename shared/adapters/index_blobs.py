@@ -8,16 +8,16 @@ nothing that another one, with an empty disk, does not find in the blobs and the
 """
 
 import asyncio
-import hashlib
 import itertools
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import TypeVar
 from urllib.parse import quote
 
-from shared.adapters.index_blobs_head import NOTHING, Head, SavedFile, SavedFiles
+from shared.adapters.index_blobs_head import NOTHING, Head, SavedFile, SavedFiles, sha256_of
 from shared.adapters.index_blobs_slot import Copy, Slot
 from shared.adapters.index_sqlite import MAX_NAME_LENGTH, FileCopy, SqliteKnowledgeIndex
 from shared.adapters.index_sqlite_rows import SCHEMA_VERSION
@@ -119,9 +119,9 @@ class StoredIndex:
         try:
             slot.head = await self._saved.head(workspace)
             if self._worth_saving(slot, version):
-                copy = await self._on_copy(workspace, self._local.copy_out)
-                if copy is not None:
-                    await self._write(slot, copy)
+                async with self._used(slot) as copy, self._local.standing(copy.name) as file:
+                    if file is not None:
+                        await self._write(slot, file)
         finally:
             slot.saving = False
 
@@ -147,13 +147,13 @@ class StoredIndex:
         return max(self._least_changes, self._share * file.documents)
 
     async def _write(self, slot: Slot, copy: FileCopy) -> None:
-        digest = await asyncio.to_thread(_sha256, copy.data)
+        digest = await asyncio.to_thread(sha256_of, copy.path)
         file = SavedFile(
-            key=await self._saved.write(slot.workspace, copy.version, copy.data),
+            key=await self._saved.write(slot.workspace, copy.version, copy.path),
             version=copy.version,
             schema_version=SCHEMA_VERSION,
             documents=copy.documents,
-            size_bytes=len(copy.data),
+            size_bytes=copy.path.stat().st_size,
             sha256=digest,
         )
         standing = tuple(one for one in slot.head.files if one.key not in slot.damaged)
@@ -196,10 +196,7 @@ class StoredIndex:
         """Returns a local copy of a saved file, None where it is damaged."""
         copy = self._new_copy()
         try:
-            data = await self._saved.read(file)
-            if await asyncio.to_thread(_sha256, data) != file.sha256:
-                raise CorruptData(f"the object {file.key} does not match the pointer's checksum")  # noqa: TRY301
-            await self._local.copy_in(copy.name, data)
+            await self._local.copy_in(copy.name, lambda path: self._saved.read(file, path))
         except CorruptData as error:
             slot.damaged.add(file.key)
             logger.error(  # noqa: TRY400 - the detail says it all
@@ -207,6 +204,9 @@ class StoredIndex:
             )
             await self._local.discard(copy.name)
             return None
+        except BaseException:
+            await self._local.discard(copy.name)
+            raise
         return copy
 
     # --- local copies -----------------------------------------------------------------------------
@@ -222,16 +222,23 @@ class StoredIndex:
 
     async def _once(self, workspace: str, work: Callable[[str], Awaitable[T]]) -> T:
         slot = self._slot(workspace)
+        async with self._used(slot) as copy:
+            try:
+                return await work(copy.name)
+            except CorruptData:
+                if slot.copy is copy:
+                    await self._replace(slot, None)
+                raise
+
+    @asynccontextmanager
+    async def _used(self, slot: Slot) -> AsyncIterator[Copy]:
+        """Yields the local copy, whose files stay until the block ends."""
         copy, loaded = await self._ready(slot)
         copy.users += 1
         try:
             if loaded:
                 await self._make_room(slot)
-            return await work(copy.name)
-        except CorruptData:
-            if slot.copy is copy:
-                await self._replace(slot, None)
-            raise
+            yield copy
         finally:
             copy.users -= 1
             await self._discard_unused(copy)
@@ -274,7 +281,3 @@ class StoredIndex:
     def _new_copy(self) -> Copy:
         """Returns a copy that has no file yet, under a name that no other process has used."""
         return Copy(f"{self._token}-{next(self._numbers)}")
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

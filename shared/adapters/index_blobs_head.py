@@ -5,9 +5,12 @@ that of two who save at once one wins; what the other wrote, or one that died le
 points at, and whoever saves next removes it.
 """
 
+import asyncio
+import hashlib
 import logging
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -79,19 +82,21 @@ class SavedFiles:
             logger.exception("index.pointer_damaged", extra={"key": key})
             return Head((), generation)
 
-    async def read(self, file: SavedFile) -> bytes:
-        """Returns a file's bytes; who opens it holds them against its checksum.
+    async def read(self, file: SavedFile, path: Path) -> None:
+        """Writes a file's bytes to `path`.
 
         Raises:
             NotFound: it was removed.
-            CorruptData: it is damaged.
+            CorruptData: it is damaged, or not what the pointer's checksum says.
         """
-        return (await self._blobs.get(file.key)).data
+        await self._blobs.get_file(file.key, path)
+        if await asyncio.to_thread(sha256_of, path) != file.sha256:
+            raise CorruptData(f"the object {file.key} does not match the pointer's checksum")
 
-    async def write(self, workspace: str, version: int, data: bytes) -> str:
+    async def write(self, workspace: str, version: int, path: Path) -> str:
         """Writes a file that nothing points at yet and returns its key."""
         key = f"{_folder(workspace)}{version:012d}-{os.urandom(8).hex()}.sqlite"
-        await self._blobs.put(key, data, if_generation=0)
+        await self._blobs.put_file(key, path)
         return key
 
     async def point_at(self, workspace: str, file: SavedFile, over: Head) -> Head:
@@ -131,6 +136,12 @@ class SavedFiles:
     async def _listed(self, workspace: str) -> list[str]:
         keys = await self._blobs.list(_folder(workspace))
         return [key for key in keys if key.endswith(".sqlite")]
+
+
+def sha256_of(path: Path) -> str:
+    """Returns the hash of a file's bytes, read piece by piece."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _head_key(workspace: str) -> str:

@@ -10,7 +10,8 @@ import hashlib
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -33,9 +34,9 @@ MAX_NAME_LENGTH = 200
 
 @dataclass(frozen=True, slots=True)
 class FileCopy:
-    """The bytes of an index file in one state, and what is in them."""
+    """An index file in one state, and what is in it."""
 
-    data: bytes
+    path: Path
     version: int
     documents: int
 
@@ -100,19 +101,30 @@ class SqliteKnowledgeIndex:
     async def save(self, workspace: str) -> None:
         """Does nothing: the files last."""
 
-    async def copy_out(self, workspace: str) -> FileCopy | None:
-        """Returns the file as it stands after the last change, None where there is none."""
-        return await self._off_loop(workspace, _copy_out)
+    @asynccontextmanager
+    async def standing(self, workspace: str) -> AsyncIterator[FileCopy | None]:
+        """Yields the file as it stands after the last change, None where there is none.
 
-    async def copy_in(self, workspace: str, data: bytes) -> int:
-        """Makes a new workspace's file of such bytes and returns its version.
+        Its bytes stay as they are within the block, while others search and change the index. This
+        process must be the only one that has it.
+        """
+        with ExitStack() as stack:
+            yield await self._off_loop(workspace, lambda file: _standing(file, stack))
+
+    async def copy_in(self, workspace: str, fetch: Callable[[Path], Awaitable[object]]) -> int:
+        """Makes a new workspace's file and returns its version.
+
+        Args:
+            workspace: which has no file.
+            fetch: writes an index file's bytes to where it is told.
 
         Raises:
             CorruptData: this is no index file, or one of another schema.
         """
+        await fetch(await self._off_loop(workspace, IndexFile.fresh))
 
         def work(file: IndexFile) -> int:
-            file.make_of(data)
+            file.take()
             return _known_version(file, workspace)
 
         return await self._off_loop(workspace, work)
@@ -215,12 +227,12 @@ def _unembedded(file: IndexFile, model: str, limit: int) -> list[tuple[str, int]
         return [] if connection is None else rows.unembedded(connection, model, limit)
 
 
-def _copy_out(file: IndexFile) -> FileCopy | None:
-    with file.reader() as connection:
-        if connection is None:
-            return None
-        version, documents = rows.version(connection), rows.documents(connection)
-        return FileCopy(connection.serialize(), version, documents)
+def _standing(file: IndexFile, stack: ExitStack) -> FileCopy | None:
+    held = stack.enter_context(file.standing())
+    if held is None:
+        return None
+    path, connection = held
+    return FileCopy(path, rows.version(connection), rows.documents(connection))
 
 
 def _known_version(file: IndexFile, workspace: str) -> int:

@@ -36,13 +36,15 @@ class IndexFile:
         for _, connection in idle:
             connection.close()
 
-    def make_of(self, data: bytes) -> None:
-        """Makes the file, where there is none, of the bytes of another index file."""
+    def fresh(self) -> Path:
+        """Returns where another index file's bytes may be put, to `take` them then."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        return self._path.with_name(self._path.name + ".new")
+
+    def take(self) -> None:
+        """Makes what is at `fresh` the file."""
         with self._writing:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            fresh = self._path.with_name(self._path.name + ".new")
-            fresh.write_bytes(data)
-            fresh.replace(self._path)
+            self.fresh().replace(self._path)
 
     def size_bytes(self) -> int:
         """Returns how much room the file and its log take."""
@@ -89,6 +91,30 @@ class IndexFile:
             try:
                 known = connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
                 yield connection if known else None
+            finally:
+                connection.execute("ROLLBACK")
+
+    @contextmanager
+    def standing(self) -> Iterator[tuple[Path, sqlite3.Connection] | None]:
+        """Yields the file and a connection that sees what is in it; None where there is no index.
+
+        Within the block the file's bytes do not change, while others read and write: what they
+        write goes to the log beside it. The whole log is in the file before; a transaction that
+        begins then reads the file alone, and as long as it lasts SQLite lets nobody write the log
+        back into it. That holds among the threads of one process: no other one may write here.
+        """
+        if not self._path.exists():
+            yield None
+            return
+        with self._connection() as connection:
+            with self._writing:
+                busy, _, _ = connection.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+                if busy:
+                    raise sqlite3.OperationalError("readers keep the log from the file")
+                connection.execute("BEGIN")
+                known = connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
+            try:
+                yield (self._path, connection) if known else None
             finally:
                 connection.execute("ROLLBACK")
 

@@ -1,6 +1,7 @@
 """Objects that are written once, or over a generation that is known."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 
@@ -35,6 +36,25 @@ class Blobs(Protocol):
         Raises:
             NotFound: there is none.
             CorruptData: it does not match the checksum that it was written with.
+        """
+
+    async def put_file(self, key: str, path: Path) -> int:
+        """Writes a new object of a file's bytes, which are never all in memory; as `put` else.
+
+        Args:
+            key: where nothing is.
+            path: a file that does not change meanwhile.
+
+        Raises:
+            AlreadyExists: there is an object.
+        """
+
+    async def get_file(self, key: str, path: Path) -> int:
+        """Writes an object's bytes over a file, never all in memory; returns its generation.
+
+        Raises:
+            NotFound: there is no object.
+            CorruptData: it does not match its checksum; what was written is of no use.
         """
 
     async def delete(self, key: str) -> None:

@@ -1,6 +1,7 @@
 """The contract of the blobs port. A further adapter joins by adding itself to `MAKERS`."""
 
 import asyncio
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from shared.adapters.blobs_folder import FolderBlobs
 from shared.adapters.blobs_gcs import GcsBlobs
 from shared.errors import AlreadyExists, Conflict, InvalidInput, NotFound
-from shared.ports import Blobs
+from shared.ports import Blob, Blobs
 from tests.support.storage_fixture import new_bucket
 
 
@@ -25,6 +26,8 @@ def in_cloud_storage(_: Path, request: pytest.FixtureRequest) -> Blobs:
     request.addfinalizer(lambda: asyncio.run(blobs.close()))
     return blobs
 
+
+LARGE_BYTES = 48_000_000
 
 MAKERS: dict[str, Callable[[Path, pytest.FixtureRequest], Blobs]] = {
     "folder": in_folder,
@@ -49,9 +52,48 @@ def test_what_was_put_is_got(blobs, data):
     assert blob.generation == generation > 0
 
 
-def test_a_missing_object_is_not_found(blobs):
-    with pytest.raises(NotFound, match="w/none"):
-        asyncio.run(blobs.get("w/none"))
+@pytest.mark.parametrize("data", [b"", b"\x00\n\xff" * 1000, bytes(range(256)) * 40_000])
+def test_a_file_is_put_and_got_as_any_bytes_are(blobs, tmp_path, data):
+    given, got = tmp_path / "given", tmp_path / "got"
+    given.write_bytes(data)
+    got.write_bytes(b"older and longer" * 10)
+    generation = asyncio.run(blobs.put_file("w/one", given))
+    assert asyncio.run(blobs.get("w/one")) == Blob(data, generation)
+    put(blobs, "w/two", data)
+    asyncio.run(blobs.get_file("w/two", got))
+    assert got.read_bytes() == data
+    assert asyncio.run(blobs.get_file("w/one", got)) == generation
+
+
+def test_a_file_takes_no_memory_of_its_size(blobs, tmp_path):
+    async def both() -> None:
+        await blobs.put_file("a", tmp_path / "given")
+        await blobs.get_file("a", tmp_path / "got")
+
+    with (tmp_path / "given").open("wb") as file:
+        file.truncate(LARGE_BYTES)
+    tracemalloc.start()
+    try:
+        asyncio.run(both())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (tmp_path / "got").stat().st_size == LARGE_BYTES
+    assert peak < LARGE_BYTES / 2
+
+
+def test_a_file_is_put_only_where_nothing_is(blobs, tmp_path):
+    put(blobs, "a", b"one")
+    (tmp_path / "given").write_bytes(b"two")
+    with pytest.raises(AlreadyExists):
+        asyncio.run(blobs.put_file("a", tmp_path / "given"))
+    assert asyncio.run(blobs.get("a")).data == b"one"
+
+
+def test_a_missing_object_is_not_found(blobs, tmp_path):
+    for call in (blobs.get("w/none"), blobs.get_file("w/none", tmp_path / "got")):
+        with pytest.raises(NotFound, match="w/none"):
+            asyncio.run(call)
 
 
 def test_put_creates_only_by_default(blobs):
@@ -124,7 +166,9 @@ BAD_KEYS = [
 
 @pytest.mark.parametrize("key", BAD_KEYS)
 def test_a_bad_key_is_refused_by_every_method(blobs, key, tmp_path):
-    for call in (blobs.put(key, b"x"), blobs.get(key), blobs.delete(key)):
+    none = tmp_path / "none"
+    calls = blobs.put_file(key, none), blobs.get_file(key, none)
+    for call in (blobs.put(key, b"x"), blobs.get(key), blobs.delete(key), *calls):
         with pytest.raises(InvalidInput):
             asyncio.run(call)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -169,8 +169,9 @@ def test_damage_is_found_when_the_object_is_read(tmp_path, damage):
     asyncio.run(blobs.put("w/a", b"some bytes"))
     file = object_file(tmp_path, "w/a")
     file.write_bytes(damage(file.read_bytes()))
-    with pytest.raises(CorruptData, match="w/a"):
-        asyncio.run(blobs.get("w/a"))
+    for call in (blobs.get("w/a"), blobs.get_file("w/a", tmp_path / "got")):
+        with pytest.raises(CorruptData, match="w/a"):
+            asyncio.run(call)
 
 
 def test_a_damaged_header_stops_a_conditional_write_but_not_an_overwrite(tmp_path):

@@ -135,6 +135,24 @@ def test_bytes_stored_with_another_checksum_are_noticed(proxy, blobs):
         put(blobs)
 
 
+def test_a_large_file_arrives_whole_though_a_part_of_it_was_refused(proxy, blobs, direct, tmp_path):
+    data = b"0123456789abcdef" * 1_200_000
+    (tmp_path / "given").write_bytes(data)
+    proxy.spoil("PUT", [Fault.REFUSE])
+    generation = asyncio.run(blobs.put_file("a", tmp_path / "given"))
+    assert (get(direct).data, get(direct).generation) == (data, generation)
+
+
+def test_a_large_file_of_which_a_part_was_stored_twice_is_noticed_and_removed(
+    proxy, blobs, direct, tmp_path
+):
+    (tmp_path / "given").write_bytes(b"0123456789abcdef" * 1_200_000)
+    proxy.spoil("PUT", [Fault.LOSE_ANSWER])  # this server adds a part that comes again
+    with pytest.raises(CorruptData, match="object a"):
+        asyncio.run(blobs.put_file("a", tmp_path / "given"))
+    assert asyncio.run(direct.list("")) == []
+
+
 def test_an_object_larger_than_one_request_arrives_whole(blobs):
     data = b"0123456789abcdef" * 600_000
     generation = put(blobs, data)

@@ -99,15 +99,35 @@ def test_a_file_removed_while_it_was_to_be_read_gives_way_to_a_newer_one(play):
         publisher = cloud.instance(keep=1)
         await publish(publisher, 1, 5)
         [old] = await cloud.saved()
-        plain, index = cloud.blobs.get, cloud.instance()
+        plain, index = cloud.blobs.get_file, cloud.instance()
 
-        async def overtaken(key):
+        async def overtaken(key, path):
             if key == old:
                 await publish(publisher, 6, 10)
-            return await plain(key)
+            return await plain(key, path)
 
-        cloud.blobs.get = overtaken
+        cloud.blobs.get_file = overtaken
         assert await index.version("w") == 10
+
+    play(scenario)
+
+
+def test_a_download_that_breaks_off_leaves_nothing_on_the_disk(play):
+    async def scenario(cloud):
+        await publish(cloud.instance(), 1, 5)
+        plain, index = cloud.blobs.get_file, cloud.instance()
+
+        async def cut(key, path):
+            await plain(key, path)
+            raise Unavailable("no network")
+
+        cloud.blobs.get_file = cut
+        before = cloud.files()
+        with pytest.raises(Unavailable):
+            await index.version("w")
+        assert cloud.files() == before
+        cloud.blobs.get_file = plain
+        assert await index.version("w") == 5
 
     play(scenario)
 

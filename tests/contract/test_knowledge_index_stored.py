@@ -3,8 +3,10 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -150,6 +152,29 @@ def test_one_that_saves_an_older_state_does_not_push_a_newer_one_back(play):
         await slow.save("w")
         assert await cloud.instance().version("w") == 11
         assert len(await cloud.saved()) == 1
+
+    play(scenario)
+
+
+def test_what_is_saved_is_one_state_however_much_is_published_and_read_back_meanwhile(play):
+    async def scenario(cloud):
+        index = cloud.instance()
+        await publish(index, 1, 7, save=False)
+
+        async def meanwhile(key):
+            cloud.blobs.before_put = None
+            [path] = [one for one in cloud.files() if one.suffix == ".sqlite"]
+            before = path.read_bytes()
+            await publish(index, 8, 40, save=False)
+            with closing(sqlite3.connect(path)) as other:
+                other.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            assert path.read_bytes() == before
+
+        cloud.blobs.before_put = meanwhile
+        await index.save("w")
+        assert (await index.version("w"), await found(index)) == (40, upto(40))
+        other = cloud.instance()
+        assert (await other.version("w"), await found(other)) == (7, upto(7))
 
     play(scenario)
 

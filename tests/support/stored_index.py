@@ -34,6 +34,16 @@ class Watched(FolderBlobs):
         self.written.append(key)
         return await super().put(key, data, if_generation=if_generation)
 
+    async def get_file(self, key, path):
+        self.read.append(key)
+        return await super().get_file(key, path)
+
+    async def put_file(self, key, path):
+        if self.before_put is not None:
+            await self.before_put(key)
+        self.written.append(key)
+        return await super().put_file(key, path)
+
 
 class Cloud:
     """Blobs that last, and instances whose disks do not."""
