@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, assert_never
 from shared.adapters.secret_vault import SecretVault
 from shared.config import Settings
 from shared.domain.secrets import SecretReference
+from shared.errors import InvalidInput
 from shared.ports import (
     Analytics,
     Blobs,
@@ -221,6 +222,15 @@ def ids(chosen: Settings) -> Ids:
 
 
 def kept_in(chosen: Settings) -> Path:
-    """Returns the folder of what is kept on this machine, made where it is missing."""
-    chosen.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return chosen.data_dir
+    """Returns the folder of what is kept on this machine, made where it is missing.
+
+    Raises:
+        InvalidInput: there is none, and none can be made.
+    """
+    folder = chosen.data_dir
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        detail = f"the folder {folder} cannot be made ({error.strerror}); set WHETSTONE_DATA_DIR"
+        raise InvalidInput(detail) from None
+    return folder

@@ -66,7 +66,7 @@ def import_data(
         finally:
             await older.close()
 
-    tallies = run(work)
+    tallies = run(work, workspace)
     _show(tallies)
     rejected = sum(one.rejected for one in tallies)
     if rejected:

@@ -1,6 +1,7 @@
 """The `whetstone` command: starts everything on one port, and what an operator does by hand."""
 
 import click
+from pydantic import ValidationError
 
 from shared.cli.access import key, token, workspace
 from shared.cli.backup import backup, restore
@@ -12,6 +13,7 @@ from shared.cli.serve import serve
 from shared.cli.simulate import simulate
 from shared.cli.verdicts import verdicts
 from shared.errors import WhetstoneError
+from shared.messages.problems import field_problems
 
 
 class _Commands(click.Group):
@@ -23,6 +25,10 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except WhetstoneError as error:
             raise click.ClickException(error.detail) from None
+        except ValidationError as error:
+            first = field_problems(error)[0]
+            name = first.pointer.strip("/") or "the command"
+            raise click.ClickException(f"{name}: {first.detail}") from None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

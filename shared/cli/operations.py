@@ -16,6 +16,7 @@ from shared.services.deps import Deps
 from shared.web import openapi as document
 
 _EMBEDDED_AT_ONCE = 100
+_LETTERS_AT_ONCE = 500
 
 
 @click.group()
@@ -27,7 +28,7 @@ def audit() -> None:
 @in_workspace
 def verify_audit(workspace: str) -> None:
     """Check the hash chain from the first record to the last; exit 1 where it is broken."""
-    result = run(lambda deps: auditing.verify_audit(deps, workspace))
+    result = run(lambda deps: auditing.verify_audit(deps, workspace), workspace)
     if result.ok:
         click.echo(f"the chain holds: {result.checked} records")
         return
@@ -45,7 +46,7 @@ def dead_letters() -> None:
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 500))
 def list_dead_letters(workspace: str | None, limit: int) -> None:
     """List dead letters, oldest first."""
-    found = run(lambda deps: deps.bus.dead_letters(workspace, limit))
+    found = run(lambda deps: deps.bus.dead_letters(workspace, limit), workspace)
     for one in found:
         click.echo(
             f"{one.id}  {one.event.type}  {one.attempts} tries  since {one.since}  {one.last_error}"
@@ -63,12 +64,25 @@ def replay_dead_letters(ids: tuple[str, ...], *, every: bool) -> None:
         raise click.UsageError("name dead letters, or say --all")
 
     async def work(deps: Deps) -> int:
-        chosen = list(ids)
-        if every:
-            chosen = [one.id for one in await deps.bus.dead_letters(None, 500)]
-        return await deps.bus.replay(chosen)
+        return await (_replay_all(deps) if every else deps.bus.replay(sorted(set(ids))))
 
-    click.echo(f"{run(work)} replayed")
+    replayed = run(work)
+    unknown = 0 if every else len(set(ids)) - replayed
+    if unknown:
+        raise click.ClickException(f"{replayed} replayed; {unknown} of these are no dead letters")
+    click.echo(f"{replayed} replayed")
+
+
+async def _replay_all(deps: Deps) -> int:
+    """Replays in pages; what fails again meanwhile, and so is listed again, is left to the next."""
+    seen: set[str] = set()
+    replayed = 0
+    while True:
+        found = {one.id for one in await deps.bus.dead_letters(None, _LETTERS_AT_ONCE)} - seen
+        if not found:
+            return replayed
+        seen |= found
+        replayed += await deps.bus.replay(sorted(found))
 
 
 @click.group()
@@ -80,7 +94,7 @@ def knowledge() -> None:
 @in_workspace
 def verify_knowledge(workspace: str) -> None:
     """Compare the live index with one rebuilt from the publications; exit 1 where they differ."""
-    found = run(lambda deps: knowing.verify(deps, workspace))
+    found = run(lambda deps: knowing.verify(deps, workspace), workspace)
     if not found.ok:
         raise click.ClickException(
             "the index differs from the publications; run: whetstone knowledge rebuild"
@@ -92,7 +106,7 @@ def verify_knowledge(workspace: str) -> None:
 @in_workspace
 def rebuild_knowledge(workspace: str) -> None:
     """Rebuild the index from the publications."""
-    version = run(lambda deps: knowing.rebuild(deps, workspace))
+    version = run(lambda deps: knowing.rebuild(deps, workspace), workspace)
     click.echo(f"rebuilt up to version {version}")
 
 
@@ -100,7 +114,7 @@ def rebuild_knowledge(workspace: str) -> None:
 @in_workspace
 def embed_knowledge(workspace: str) -> None:
     """Embed what is published without an embedding; after an outage, or for another model."""
-    left = run(lambda deps: _embed(deps, workspace))
+    left = run(lambda deps: _embed(deps, workspace), workspace)
     if left:
         raise click.ClickException(
             f"{left} or more are without an embedding; does the embedder answer? See the log"
@@ -138,7 +152,7 @@ def rollback_knowledge(workspace: str, version: int, reason: str, *, dry_run: bo
         left = await rolling_back_knowledge.roll_back_knowledge(deps, caller, again, None)
         return found.model_copy(update={"waiting": left.waiting})
 
-    found = run(work)
+    found = run(work, workspace)
     for one in found.changes:
         click.echo(f"{one.entry_id}  {one.old_revision or '-'} -> {one.new_revision or '-'}")
     what = "would change" if dry_run else "changed"

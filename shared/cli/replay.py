@@ -15,7 +15,7 @@ WORTHS = tuple(0.0001 * 2.5**step for step in range(14))
 
 def replayed(workspace: str, plots: Path | None) -> None:
     """Replays the log of a workspace, prints what it says, and draws it where asked for."""
-    found = run(lambda deps: replay(deps, workspace, WORTHS))
+    found = run(lambda deps: replay(deps, workspace, WORTHS), workspace)
     click.echo(f"{'learned from':>14}{'served':>9}  right answers of what was learned (95 %)")
     for step in found.steps:
         served = "" if step.logged is None else f"{step.logged:9.4f}"

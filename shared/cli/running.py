@@ -9,6 +9,7 @@ import click
 from shared import bootstrap
 from shared.domain.access import DEFAULT_WORKSPACE
 from shared.messages.events import Job
+from shared.services import access
 from shared.services.deps import Deps
 
 T = TypeVar("T")
@@ -21,12 +22,18 @@ in_workspace = click.option(
 """The option that names a tenant."""
 
 
-def run(work: Callable[[Deps], Awaitable[T]]) -> T:
-    """Returns what `work` returns, with everything closed behind it."""
+def run(work: Callable[[Deps], Awaitable[T]], workspace: str | None = None) -> T:
+    """Returns what `work` returns, with everything closed behind it.
+
+    Raises:
+        NotFound: there is no `workspace`; nothing was done then.
+    """
 
     async def with_deps() -> T:
         deps = bootstrap.deps()
         try:
+            if workspace is not None:
+                await access.check_workspace(deps, workspace)
             return await work(deps)
         finally:
             await deps.close()

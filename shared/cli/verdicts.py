@@ -63,7 +63,7 @@ def _read_votes(path: Path) -> list[Vote]:
 
 
 def _own_votes(workspace: str, last: int) -> list[Vote]:
-    found = run(lambda deps: votes_on_answers(deps, workspace, last))
+    found = run(lambda deps: votes_on_answers(deps, workspace, last), workspace)
     if not found:
         raise InvalidInput(f"no answer among the last {last:,} ratings was rated by two people")
     return found

@@ -68,6 +68,18 @@ async def create_workspace(deps: Deps, name: str, actor: str = "system:cli") -> 
         raise Conflict(f"there is a workspace {name} already") from None
 
 
+async def check_workspace(deps: Deps, name: str) -> None:
+    """Lets a workspace be worked on; `default` is one also before the first start makes it.
+
+    Raises:
+        NotFound: there is none of this name.
+    """
+    if name == DEFAULT_WORKSPACE:
+        return
+    if await deps.store.get(SYSTEM_WORKSPACE, WORKSPACES, name) is None:
+        raise NotFound(f"there is no workspace {name}; see whetstone workspace list")
+
+
 async def list_workspaces(deps: Deps) -> list[str]:
     """Returns the names of all workspaces, in order."""
     names: list[str] = []

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from shared import bootstrap
+from shared.cli import operations
 from shared.cli.main import main
 from shared.domain.access import SCOPES
 from shared.domain.operations import DELIVERIES, Delivery
@@ -100,6 +101,66 @@ def test_a_revoked_key_is_listed_as_such(data: Path) -> None:
     assert "revoked" in whetstone("key", "list").output
 
 
+def test_a_key_ends_when_it_is_told_to_and_is_listed_as_expired_then(data: Path) -> None:
+    ends = ("--days", "0.00001")  # about a second
+    made = whetstone("key", "create", "--name", "guest", "--scope", "submit", *ends)
+    assert made.exit_code == 0, made.output
+    assert re.search(r"guest until 20\d\d-", whetstone("key", "list").output)
+    for _ in range(100):
+        if "expired" in whetstone("key", "list").output:
+            return
+    pytest.fail("the key did not expire")
+
+
+def test_a_key_without_a_name_is_refused_in_one_line(data: Path) -> None:
+    said = whetstone("key", "create", "--name", "", "--scope", "submit")
+    assert (said.exit_code, said.output) == (1, "Error: name: must not be empty\n")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("audit", "verify"),
+        ("key", "create", "--name", "x", "--scope", "submit"),
+        ("key", "list"),
+        ("key", "revoke", "key_x"),
+        ("token", "--subject", "ada"),
+        ("token", "--subject", "ada", "--link"),
+        ("dead-letters", "list"),
+        ("knowledge", "verify"),
+        ("knowledge", "rebuild"),
+        ("knowledge", "embed"),
+        ("knowledge", "rollback", "--to", "0", "--reason", "x"),
+        ("simulate",),
+        ("verdicts",),
+    ],
+    ids=" ".join,
+)
+def test_a_workspace_that_is_misspelt_is_told(data: Path, command: tuple[str, ...]) -> None:
+    said = whetstone(*command, "--workspace", "acmee")
+    assert said.exit_code == 1
+    assert "there is no workspace acmee" in said.output
+
+
+@pytest.mark.parametrize("subject", ["", "   ", "x" * 257])
+def test_a_token_that_the_guard_would_refuse_is_not_minted(data: Path, subject: str) -> None:
+    said = whetstone("token", "--subject", subject)
+    assert said.exit_code == 2
+    assert "1 to 256 characters" in said.output
+
+
+def test_a_folder_that_cannot_be_made_is_told(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("WHETSTONE_DATA_DIR", str(tmp_path / "file" / "data"))
+    said = whetstone("key", "list")
+    assert said.exit_code == 1
+    assert re.fullmatch(
+        r"Error: the folder \S+ cannot be made \(.+\); set WHETSTONE_DATA_DIR\n", said.output
+    )
+
+
 def test_revoking_an_unknown_key_says_so(data: Path) -> None:
     said = whetstone("key", "revoke", "key_nothing")
     assert said.exit_code == 1
@@ -159,9 +220,25 @@ def test_dead_letters_are_listed_and_replayed(data: Path) -> None:
     listed = whetstone("dead-letters", "list")
     assert "notify:evt_1" in listed.output
     assert "the receiver is away" in listed.output
+    assert whetstone("workspace", "create", "other").exit_code == 0
     assert "no dead letters" in whetstone("dead-letters", "list", "--workspace", "other").output
+    unknown = whetstone("dead-letters", "replay", "nope")
+    assert (unknown.exit_code, unknown.output) == (
+        1,
+        "Error: 0 replayed; 1 of these are no dead letters\n",
+    )
     assert whetstone("dead-letters", "replay").exit_code == 2
     assert whetstone("dead-letters", "replay", "--all").output == "1 replayed\n"
+    assert "no dead letters" in whetstone("dead-letters", "list").output
+
+
+def test_all_dead_letters_are_replayed_however_many_they_are(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "_LETTERS_AT_ONCE", 2)
+    for number in range(5):
+        _leave_dead_letter(f"evt_{number}")
+    assert whetstone("dead-letters", "replay", "--all").output == "5 replayed\n"
     assert "no dead letters" in whetstone("dead-letters", "list").output
 
 
@@ -201,21 +278,21 @@ def test_a_taken_port_is_told_with_what_to_do(data: Path) -> None:
     assert "choose another PORT" in said.output
 
 
-def _leave_dead_letter() -> None:
+def _leave_dead_letter(event_id: str = "evt_1") -> None:
     from shared.cli.running import run
 
     now = "2026-01-01T00:00:00.000000Z"
     event = Event(
-        event_id="evt_1",
+        event_id=event_id,
         type="entry.submitted",
         workspace="default",
         occurred_at=now,
         subject="ent_1",
     )
     dead = Delivery(
-        id="notify:evt_1",
+        id=f"notify:{event_id}",
         consumer="notify",
-        event_id="evt_1",
+        event_id=event_id,
         event_type="entry.submitted",
         tenant="default",
         event=event.model_dump_json(),
