@@ -50,7 +50,7 @@ def above(low: float, base: float) -> tuple[str, str]:
 
 
 def _down(value: float, digits: int) -> float:
-    scale = 10.0**digits
+    scale = float(10**digits)
     return math.floor(value * scale + 1e-9) / scale
 
 
