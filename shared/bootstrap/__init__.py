@@ -24,7 +24,6 @@ from shared.messages.events import Event, FunctionName
 from shared.messages.monitoring import SystemInfo
 from shared.ports import Bus
 from shared.services import relaying
-from shared.services.deps import Deps
 from shared.web import telemetry
 from shared.web.guard import Guard, mint
 from shared.web.health import Check
@@ -88,7 +87,7 @@ def start() -> None:
 
 
 @cache
-def deps() -> Deps:
+def deps() -> Ports:
     """Returns the ports of this process."""
     publish = relaying.publisher(lambda: deps().bus, lambda: deps().store)
     return Ports(settings(), vault(), publish, CONSUMERS, system_token, jwt_secret)

@@ -5,7 +5,7 @@ A function that never asks for a port neither loads its adapter nor needs it in 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -170,6 +170,11 @@ class Ports(Deps):
     def options(self) -> Options:
         """The settings of the use cases."""
         return _options(self._chosen)
+
+    def answers_at(self, url: str) -> None:
+        """Has links in notifications lead to `url`, where the settings do not say where."""
+        if "console_url" not in self._chosen.notify.model_fields_set:
+            self.__dict__["options"] = replace(self.options, console_url=url)
 
     async def close(self) -> None:
         """Waits for writes that run and lets go of what was built, the store last."""

@@ -44,6 +44,9 @@ FUNCTIONS: tuple[FunctionName, ...] = (
     "console",
 )
 
+BACKLOG = 2048
+"""Connections that may wait to be taken."""
+
 RELAY_PAUSE_S = 0.05
 RELAY_BATCH = 200
 RETRY_PAUSE_S = 0.5
@@ -100,11 +103,21 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(BACKLOG)  # who comes before the first request is taken waits
     except OSError as error:
         listening.close()
         problem = f"cannot listen on {host}:{port} ({error.strerror}); choose another PORT"
         raise click.ClickException(problem) from None
     return listening
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return (
+        f"http://[{host}]:{port}"
+        if listening.family == socket.AF_INET6
+        else f"http://{host}:{port}"
+    )
 
 
 async def _serve(listening: socket.socket) -> None:
@@ -126,9 +139,9 @@ async def _serve(listening: socket.socket) -> None:
             timeout_graceful_shutdown=10,
         )
     )
-    host, port = listening.getsockname()[:2]
-    data_dir = bootstrap.settings().data_dir
-    url, code = f"http://{host}:{port}", await _sign_in_code(deps)
+    url, data_dir = _url(listening), bootstrap.settings().data_dir
+    deps.answers_at(url)
+    code = await _sign_in_code(deps)
     click.echo(welcome(url, data_dir, shown, given=given is not None, code=code))
     spare_what_stays()
     stop = asyncio.Event()

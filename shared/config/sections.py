@@ -75,7 +75,9 @@ class NotifySettings(Section):
     )
     webhook_secret: SecretStr | None = Field(default=None, description="Key of their signature.")
     console_url: str = Field(
-        default="http://127.0.0.1:8080", description="What links in notifications start with."
+        default="http://127.0.0.1:8080",
+        description="What links in notifications start with; `whetstone serve` takes its own "
+        "address where this is not set.",
     )
 
     @model_validator(mode="after")
