@@ -56,7 +56,8 @@ def _stats(answer: Json) -> Json:
 
 
 def _recorded(answer: Json) -> Json:
-    return {**answer, "message": "thank you: this rating counts in the next training run"}
+    counts = "counts" if answer["counted"] else "does not count"
+    return {**answer, "message": f"thank you: this rating {counts} in the next training run"}
 
 
 @dataclass(frozen=True, slots=True)

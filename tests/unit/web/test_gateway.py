@@ -61,7 +61,7 @@ SAMPLES = {
         "notes": "wrong",
     },
     "/v1/approvals/stats": {"approved": 1, "approval_rate": 0.5},
-    "/v1/feedback": {"feedback_id": "fb_1", "status": "recorded"},
+    "/v1/feedback": {"feedback_id": "fb_1", "status": "recorded", "counted": True},
 }
 SHAPES = {
     "/api/v3.4/kb/write-entry": {"status": "success", "entry_id": "ent_1"},
@@ -124,6 +124,15 @@ def test_each_old_path_asks_ours_and_reshapes_the_answer(row):
     assert status == 200
     assert headers[b"content-length"] == str(len(body)).encode()
     assert headers[b"x-kept"] == b"yes"
+
+
+@pytest.mark.parametrize(("counted", "said"), [(True, "counts"), (False, "does not count")])
+def test_who_rates_by_the_old_path_is_told_whether_it_counts(counted, said):
+    (row,) = [one for one in ALIASES if one.path == "/feedback"]
+    text = json.dumps({**SAMPLES["/v1/feedback"], "counted": counted}).encode()
+    _, (_, _, body, _) = answer_alias(row, row.path, [text])
+    message = json.loads(body)["message"]
+    assert message == f"thank you: this rating {said} in the next training run"
 
 
 @pytest.mark.parametrize("row", ALIASES, ids=lambda row: row.path)
