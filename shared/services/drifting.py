@@ -221,8 +221,8 @@ async def _alert(deps: Deps, workspace: str, group: DriftGroup) -> None:
         rule="drift",
         key=key,
         summary=(
-            f"{change.model} on {change.pattern} fell from {shown(group.fallen_from)} to "
-            f"{shown(change.after)}."
+            f"{change.provider}/{change.model} on {change.pattern} fell from "
+            f"{shown(group.fallen_from)} to {shown(change.after)}."
         ),
         evidence={**facts(change), "words": told_change(change)},
     )

@@ -119,7 +119,8 @@ async def stop(
     await writable(deps, caller.workspace)
     trial = await _experiment(deps, caller.workspace, trial_id)
     seen, found = await _analysed(deps, caller.workspace, trial)
-    words = f"Stopped by {caller.subject}: {command.reason} {found.words}"
+    reason = command.reason if command.reason[-1:] in set(".!?") else f"{command.reason}."
+    words = f"Stopped by {caller.subject}: {reason} {found.words}"
     return await _finish(deps, caller, key, seen, Ending("stopped", words, _evidence(found)))
 
 

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from shared.domain.learning.comparing import Pair, compared
 from shared.domain.learning.sequential import combined
+from shared.domain.learning.spelling import per_1000
 from shared.domain.learning.trials import CANDIDATE, CURRENT, ArmCounts, Comparison, Metric
 
 FALSE_REVERT = 0.05
@@ -112,15 +113,40 @@ def safety_of(pairs: Sequence[Pair], margin: float) -> float:
 
 def sentence(found: Comparison) -> str:
     """Returns a comparison in words."""
-    what = {"quality": "mean rating", "error_share": "share of failed answers"}
-    name = what.get(found.metric, f"mean {found.metric}")
+    name, metric = _NAMES[found.metric], found.metric
     if found.first_mean is None or found.mean is None or found.low is None or found.high is None:
-        return f"{name}: {found.n} ratings so far, {found.n_first} of the other side."
+        return f"{name}: {found.n} counted so far, {found.n_first} of the other side."
+    low, high = _more(metric, found.low), _more(metric, found.high)
     return (
-        f"{name} {found.mean:.4g} ({found.n} counted) against {found.first_mean:.4g} "
-        f"({found.n_first} counted); the real difference may be anything from {found.low:+.3g} to "
-        f"{found.high:+.3g}."
+        f"{name} {_figure(metric, found.mean)} ({found.n} counted) against "
+        f"{_figure(metric, found.first_mean)} ({found.n_first} counted); the real difference may "
+        f"be anything from {low} to {high}."
     )
+
+
+_NAMES: Mapping[Metric, str] = {
+    "quality": "mean rating",
+    "correctness": "right answers",
+    "value": "mean score",
+    "error_share": "failed answers",
+    "cost": "mean cost of 1,000 answers",
+    "latency": "mean time to an answer",
+}
+
+
+def _figure(metric: Metric, value: float) -> str:
+    """Returns a mean as people say it."""
+    if metric == "quality":
+        return f"{value:.2f}"
+    if metric == "cost":
+        return per_1000(value)
+    return f"{value:,.0f} ms" if metric == "latency" else f"{100 * value:.1f} of 100"
+
+
+def _more(metric: Metric, difference: float) -> str:
+    """Returns a difference as people say it; shares differ by points of 100."""
+    size = _figure(metric, abs(difference)).replace("of 100", "points")
+    return f"{size} {'more' if difference >= 0 else 'less'}"
 
 
 def _fall(found: Comparison) -> float:
@@ -139,6 +165,6 @@ def _waits(quality: Comparison, running_s: float, rules: Rules) -> str:
 
 def _unproven(safety: float, rules: Rules) -> str:
     return (
-        f"the evidence that quality fell by less than {rules.margin:.0%} is {safety:.2g} of "
-        f"{1 / FALSE_PROMOTE:g};"
+        f"that quality fell by less than {rules.margin:.0%} is not proven (the evidence is "
+        f"{safety:.1f}, and {1 / FALSE_PROMOTE:g} is needed);"
     )

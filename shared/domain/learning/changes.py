@@ -13,6 +13,7 @@ from shared.domain.feedback import RatingEvidence
 from shared.domain.learning.config import DriftConfig
 from shared.domain.learning.drift import FALLS, Alarm, Direction, Figures, Watch, evidence, figures
 from shared.domain.learning.epochs import Changed
+from shared.domain.learning.spelling import in_100, in_ratings
 from shared.domain.records import Collection, Query, Record
 from shared.domain.times import Timestamp
 
@@ -216,7 +217,7 @@ def _status(group: DriftGroup, config: DriftConfig) -> DriftStatus:
 
 def told(group: DriftGroup, config: DriftConfig) -> str:
     """Returns where a group stands, in a sentence for someone who knows no statistics."""
-    who = f"{group.model} on {group.pattern}"
+    who = f"{group.provider}/{group.model} on {group.pattern}"
     match group.status:
         case "fallen":
             assert group.fallen_from is not None  # noqa: S101 -- that is what the status says
@@ -227,9 +228,9 @@ def told(group: DriftGroup, config: DriftConfig) -> str:
         case "unproven":
             earned = FALLS * evidence(group.watch.falls)
             return (
-                f"{who} looks worse, {shown(group.after)} after {shown(group.before)}, but that is "
-                f"not proven: chance alone may look like this once in {earned:,.0f} ratings, and "
-                f"a change is told from once in {1 / config.false_alarm_rate:,.0f}."
+                f"{who} looks worse, {shown(group.after)} after {shown(group.before)}, "
+                f"but that is not proven: chance alone may look like this once in {earned:,.0f} "
+                f"ratings, and a change is told from once in {1 / config.false_alarm_rate:,.0f}."
             )
         case "risen":
             return f"{who} is better than it was: {shown(group.now)} since the change."
@@ -243,15 +244,17 @@ def told_change(change: DriftChange) -> str:
     """Returns a change in a sentence for someone who knows no statistics."""
     verb = "fell" if change.direction == "fall" else "rose"
     return (
-        f"{change.model} on {change.pattern} {verb} from {shown(change.before)} to "
-        f"{shown(change.after)}; while nothing changes this comes up at most once in "
-        f"{change.needed:,.0f} ratings."
+        f"{change.provider}/{change.model} on {change.pattern} {verb} from "
+        f"{shown(change.before)} to {shown(change.after)}; while nothing changes this comes up at "
+        f"most once in {change.needed:,.0f} ratings."
     )
 
 
 def shown(seen: Figures) -> str:
-    """Returns ratings as people read them."""
-    return f"{seen.value:.2f} ({seen.n} ratings)"
+    """Returns ratings as people read them: their score, half right answers and half ratings."""
+    if seen.n == 0:
+        return "no rating"
+    return f"a score of {in_100(seen.value)} of 100 ({in_ratings(seen.n)})"
 
 
 DRIFT_GROUPS = Collection(

@@ -79,9 +79,9 @@ _TOLD = 0.05
 
 _SIDES = {
     "accuracy": "how many of its recommendations were approved",
-    "consistency": "how even their quality is",
-    "timeliness": "how many came in time",
-    "reliability": "how many were named by an outcome at all",
+    "consistency": "how even the quality of its recommendations is",
+    "timeliness": "how many of its recommendations came in time",
+    "reliability": "how many of its recommendations were named by an outcome at all",
 }
 
 
@@ -130,7 +130,13 @@ def _reason(was: TrustCard, now: TrustCard) -> str:
     if was.overall == now.overall:
         return f": {seen}"
     side = max(WEIGHTS, key=lambda name: abs(_pull(name, was, now)))
-    return f", mostly by {_SIDES[side]}: {seen}"
+    if side == "accuracy":
+        return f", mostly by {_SIDES[side]}: {seen}"
+    before, after = getattr(was, side), getattr(now, side)
+    return (
+        f", mostly by {_SIDES[side]}: its score for that went from {apart(before, after, 2)} to "
+        f"{apart(after, before, 2)}; {seen}"
+    )
 
 
 def _pull(name: str, was: TrustCard, now: TrustCard) -> float:

@@ -54,6 +54,12 @@ _TOLD = 0.05
 
 _POINTS_FULL = 2
 
+_LEAST_SPREAD_S = SECONDS_PER_DAY // 4
+"""A trend is told of outcomes whose times have this standard deviation: about a day's or more.
+
+What came in a batch goes up or down by its order, and a month of that is nothing to tell.
+"""
+
 
 class Trend(Learned):
     """Change of the approval rate per 30 days, with its two-sided interval.
@@ -279,7 +285,8 @@ def trend(evidence: Evidence[OutcomeFigures], config: TrustConfig) -> Trend:
         wwx=squares.time,
         wwxx=squares.time_squared,
     )
-    fitted = slope_test(regression, config.trend_alpha) if n >= config.trend_min_n else None
+    told = n >= config.trend_min_n and _is_spread(regression)
+    fitted = slope_test(regression, config.trend_alpha) if told else None
     if fitted is None:
         return Trend()
     scale = SECONDS_PER_DAY * _TREND_DAYS / _POINTS_FULL
@@ -295,3 +302,8 @@ def trend(evidence: Evidence[OutcomeFigures], config: TrustConfig) -> Trend:
         high=fitted.high * scale,
         p_value=fitted.p_value,
     )
+
+
+def _is_spread(sums: RegressionSums) -> bool:
+    """Returns whether the outcomes' times have a standard deviation of _LEAST_SPREAD_S or more."""
+    return sums.w * sums.wxx - sums.wx**2 >= (sums.w * _LEAST_SPREAD_S) ** 2

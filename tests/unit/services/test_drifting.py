@@ -302,7 +302,7 @@ def test_status_says_where_each_model_stands_in_a_sentence(tmp_path):
         assert [one.model for one in only.items] == ["small"]
         noted = await drift_status.changes(system.deps, caller, PageParams())
         (change,) = noted.items
-        assert change.words.startswith("small on math fell from 0.9")
+        assert change.words.startswith("local/small on math fell from a score of 9")
         assert change.change_id == (await changes(system))[0].id
 
     play(tmp_path, scenario)

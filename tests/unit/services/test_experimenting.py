@@ -49,7 +49,7 @@ def test_an_experiment_runs_is_looked_at_and_stopped_with_a_conclusion(tmp_path)
         assert seen.words.startswith("large is better than small")
         done = await stop(system, begun.trial_id)
         assert (done.state, done.ended_by) == ("stopped", "ada")
-        assert done.outcome.startswith("Stopped by ada: enough large is better than small")
+        assert done.outcome.startswith("Stopped by ada: enough. large is better than small")
         assert (await head(system)).trial is None
         with pytest.raises(Conflict):
             await stop(system, begun.trial_id)

@@ -1,7 +1,7 @@
 import pytest
 
-from shared.domain.learning.canary import Rules, judge
-from shared.domain.learning.trials import CANDIDATE, CURRENT, ArmCounts
+from shared.domain.learning.canary import Rules, judge, sentence
+from shared.domain.learning.trials import CANDIDATE, CURRENT, ArmCounts, Comparison
 
 RULES = Rules(margin=0.1, min_ratings=30, min_s=3600)
 LONG = 7200.0
@@ -46,7 +46,25 @@ def test_a_real_fall_of_less_is_reverted_without_quarantine():
 def test_falling_correctness_reverts_where_the_ratings_hold():
     found = judged(GOOD, WRONG)
     assert found.verdict == "revert"
-    assert "mean correctness" in found.words
+    assert (
+        "right answers 45.0 of 100 (200 counted) against 90.0 of 100 (200 counted)" in found.words
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "first", "arm", "low", "high", "said"),
+    [
+        ("quality", 4.098, 4.041, -0.604, 0.49, ["4.04 (7", "4.10 (9", "0.60 less to 0.49 more"]),
+        ("value", 0.9, 0.856, -0.1, 0.004, ["score 85.6 of 100", "10.0 points less to 0.4 points"]),
+        ("error_share", 0.0, 0.25, 0.0, 0.5, ["answers 25.0 of 100", "0.0 points more to 50.0"]),
+        ("cost", 2.6e-5, 3e-5, -1e-6, 1e-5, ["$0.030 (7", "$0.026 (9", "$0.0010 less to $0.010 m"]),
+        ("latency", 900.4, 12_345.6, 9_000, 14_000, ["12,346 ms (7", "900 ms (9", "9,000 ms more"]),
+    ],
+)
+def test_a_comparison_is_told_in_the_unit_of_its_metric(metric, first, arm, low, high, said):
+    ends = {"low": low, "high": high, "worse": 1.0, "better": 1.0}
+    found = Comparison(metric=metric, arm="b", n_first=9, n=7, first_mean=first, mean=arm, **ends)
+    assert [part for part in said if part not in sentence(found)] == []
 
 
 @pytest.mark.parametrize(
@@ -71,7 +89,10 @@ def test_harm_is_not_waited_for():
 def test_what_is_neither_shown_better_nor_worse_goes_on():
     found = judged(counts(q5r=10, q1w=10), counts(q5r=20, q1w=20))
     assert found.verdict == "wait"
-    assert "the evidence that quality fell by less than 10%" in found.words
+    assert (
+        "that quality fell by less than 10% is not proven (the evidence is 0.4, and 20 is needed)"
+        in found.words
+    )
 
 
 def test_the_receipt_has_the_figures_that_decided():

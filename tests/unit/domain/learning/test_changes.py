@@ -72,11 +72,17 @@ def test_a_change_is_told_with_its_figures_and_its_rate():
     group, (change,) = after((300, 0.9), (80, 0.3))
     assert group.fallen_from == change.before
     words = told_change(change)
-    assert words.startswith("m on math fell from 0.9")
+    assert words.startswith("p/m on math fell from a score of 9")
     assert "at most once in 10,000 ratings" in words
     rise = replace(change.after, n=1)
     risen = change.model_copy(update={"direction": "rise", "after": rise})
     assert "rose from" in told_change(risen)
+
+
+def test_a_fall_that_nobody_has_rated_since_is_told_as_that():
+    group, _ = after((300, 0.9), (80, 0.3))
+    unrated = group.model_copy(update={"now": Figures()})
+    assert told(unrated, CONFIG).endswith("and has not recovered: no rating since.")
 
 
 def test_a_second_fall_is_one_from_where_the_first_began():

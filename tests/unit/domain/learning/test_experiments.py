@@ -84,7 +84,7 @@ def test_before_the_first_rating_there_is_nothing_to_tell():
     [quality, correctness] = found.findings
     assert (quality.n, quality.mean, quality.low) == (0, None, None)
     assert correctness.worse == 1.0
-    assert "0 ratings so far" in found.words
+    assert "mean rating: 0 counted so far, 0 of the other side." in found.words
 
 
 def test_cost_waits_for_enough_answers():

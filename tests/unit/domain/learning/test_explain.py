@@ -234,7 +234,11 @@ def test_a_retired_pattern_is_told_as_its_card_says():
 def test_trust_says_which_side_moved_it():
     late = [outcome(timely=0, times=40)]
     [change] = changes(snapshot_of(outcomes=[GOOD]), snapshot_of(outcomes=late))
-    assert ", mostly by how many came in time: 100% of 40" in change["why"]
+    assert change["why"] == (
+        "Trust in a over all types falls from 0.94 to 0.71, mostly by how many of its "
+        "recommendations came in time: its score for that went from 0.94 to 0.06; 100% of 40 with "
+        "an outcome were approved (before: 100% of 40)."
+    )
     assert (change["evidence"]["old"]["overall"], change["evidence"]["new"]["overall"]) == (
         change["old"],
         change["new"],

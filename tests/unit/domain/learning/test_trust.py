@@ -223,6 +223,15 @@ def test_few_outcomes_have_no_trend():
     assert trend.per_30_days is None
 
 
+def test_what_came_in_a_batch_has_no_trend_however_it_was_ordered():
+    """Within minutes a rise would be one of millions in a month."""
+    rows = [outcome(points=2 * (place > 20), offset=place) for place in range(40)]
+    batch = card_of(*rows).trend
+    assert (batch.direction, batch.per_30_days) == ("stable", None)
+    over_days = card_of(*[replace(row, day=DAY + place) for place, row in enumerate(rows)]).trend
+    assert over_days.direction == "improving"
+
+
 def test_who_fails_where_others_fail_too_loses_less_trust():
     alone = state_of(outcomes=[outcome(times=20), outcome(points=0, times=10)])
     hard = state_of(outcomes=[outcome(times=20), outcome(points=0, times=10, ease=-600)])
