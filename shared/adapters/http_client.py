@@ -82,8 +82,13 @@ def check_url(who: str, url: str) -> None:
 def _make_client() -> "httpx.AsyncClient":
     import httpx  # noqa: PLC0415 - slow to load, and not every process calls out
 
-    logging.getLogger("httpx").addFilter(_without_addresses)
+    keep_addresses_out_of_the_log()
     return httpx.AsyncClient(timeout=None, follow_redirects=False)  # noqa: S113 - `translated` bounds all
+
+
+def keep_addresses_out_of_the_log() -> None:
+    """Drops what the library says of each request; once is enough for a process."""
+    logging.getLogger("httpx").addFilter(_without_addresses)
 
 
 def _without_addresses(record: logging.LogRecord) -> bool:

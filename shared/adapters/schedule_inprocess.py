@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from cronsim import CronSim, CronSimError
 
+from shared.adapters.http_client import keep_addresses_out_of_the_log
 from shared.errors import InvalidInput, Unavailable
 from shared.messages.events import Job
 
@@ -57,6 +58,7 @@ class JobCaller:
         import httpx  # noqa: PLC0415 -- a sixth of the server's start; the first job can wait for it
 
         headers = {"Authorization": f"Bearer {self._token()}"}
+        keep_addresses_out_of_the_log()
         transport = httpx.ASGITransport(app=self._app, raise_app_exceptions=False)
         async with httpx.AsyncClient(
             transport=transport, base_url="http://schedule", headers=headers, timeout=CALL_S

@@ -1,6 +1,7 @@
 """The schedule: each tick once, missed ones only where the job catches up."""
 
 import asyncio
+import logging
 import multiprocessing
 from datetime import UTC, datetime
 
@@ -230,7 +231,10 @@ def test_what_is_no_cron_expression_is_refused(cron):
         next_tick(cron, at(1, 1))
 
 
-def test_a_job_is_called_with_a_system_token_in_process(tmp_path):
+def test_a_job_is_called_with_a_system_token_in_process(tmp_path, caplog):
+    logging.getLogger("httpx").filters.clear()  # as where nothing has called out before
+    caplog.set_level(logging.INFO)
+
     async def scenario(system):
         seen = []
 
@@ -247,6 +251,7 @@ def test_a_job_is_called_with_a_system_token_in_process(tmp_path):
             await call(NIGHTLY)
 
     play(tmp_path, scenario)
+    assert [one for one in caplog.records if one.name == "httpx"] == []
 
 
 def test_jobs_that_catch_up_are_those_that_would_be_missed():
