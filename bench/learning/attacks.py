@@ -91,7 +91,7 @@ class Watched(Whetstone):
         given = Given(
             str(model),
             value_of(RIGHT if said else WRONG, is_correct=bool(said)),
-            expectation(self._policy.beliefs, task.pattern, self._cell(task), model),
+            expectation(self._policy.belief(task.pattern, self._cell(task), model)),
             at,
         )
         verdict = judge(self._raters.get(name) or first(name, at), given, self._rules)

@@ -14,7 +14,7 @@ from functions.console.charts import (
 )
 from functions.console.showing import model_name, number_of
 from shared.domain.learning.config import ModelId
-from shared.domain.learning.routing import ModelFigures, PatternPolicy
+from shared.domain.learning.ranking import ModelFigures, PatternPolicy
 from shared.messages.learning import Insights, TrendPoint
 from shared.messages.training import RunView
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from shared.domain.learning.config import ModelField
 from shared.domain.learning.patterns import Strength
-from shared.domain.learning.routing import ModelFigures
+from shared.domain.learning.ranking import ModelFigures
 from shared.domain.times import Timestamp
 from shared.messages.base import Answer, Command, Identifier
 

@@ -46,7 +46,7 @@ def serving_of(
             return None
         costs = {}
         for model, price in prices.items() if preference.asks else ():
-            answer = policy.beliefs.of(pattern, cell, model).output_tokens
+            answer = policy.belief(pattern, cell, model).output_tokens
             length = expected_output_tokens if answer is None else round(answer)
             costs[model] = price.cost_usd(round(lengths.get(pattern, 0.0)), length)
         return odds(

@@ -8,7 +8,7 @@ next projection.
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
-from shared.domain.learning.routing import ModelFigures
+from shared.domain.learning.ranking import ModelFigures
 from shared.domain.learning.runs import (
     LEARNING_HEADS,
     PATTERN_ROWS,

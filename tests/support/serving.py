@@ -7,7 +7,8 @@ from typing import Any
 from shared.adapters.provider_openai import OpenAIProvider
 from shared.domain.feedback import ROUTING_DECISIONS, RoutingDecision
 from shared.domain.learning.config import LearningConfig, ModelId
-from shared.domain.learning.routing import ModelFigures, PatternPolicy, RoutingPolicy
+from shared.domain.learning.ranking import ModelFigures, PatternPolicy
+from shared.domain.learning.routing import RoutingPolicy
 from shared.domain.learning.runs import LEARNING_HEADS, SNAPSHOTS, LearningHead, SnapshotInfo
 from shared.domain.learning.snapshot import Snapshot, Totals, checksum, snapshot_id, to_bytes
 from shared.domain.learning.trust import TrustCard

@@ -134,7 +134,7 @@ def _drawn(
     preference: Preference,
     costs: Mapping[ModelId, float],
 ) -> list[float]:
-    believed = [policy.beliefs.of(pattern, cell, model) for model in models]
+    believed = [policy.belief(pattern, cell, model) for model in models]
     worth = [
         belief.value - preference.price_of(model, costs)
         for model, belief in zip(models, believed, strict=True)

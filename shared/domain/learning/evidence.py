@@ -5,7 +5,7 @@ import math
 from shared.domain.learning.base import Figure, Learned
 from shared.domain.learning.config import LearningConfig
 from shared.domain.learning.neighbourhoods import CELLS
-from shared.domain.learning.routing import ModelFigures, PatternPolicy, Tier
+from shared.domain.learning.ranking import ModelFigures, PatternPolicy, Tier
 from shared.domain.learning.snapshot import Snapshot
 from shared.domain.learning.stats import wilson
 
@@ -61,17 +61,17 @@ def evidence_of(
         before: the pattern's row in what was served before.
     """
     level, n = snapshot.config.confidence_level, one.n_effective
-    beliefs = snapshot.policy.beliefs
+    policy = snapshot.policy
     tiers = {row.id: row.tier for row in before.ranking} if before else {}
     return ModelEvidence(
         **one.model_dump(),
         correctness_upper=wilson(one.correctness * n, n, level)[1],
-        believed=beliefs.of(pattern, "", one.id).value,
+        believed=policy.belief(pattern, "", one.id).value,
         rests_on=_rests_on(one, snapshot),
         neighbourhoods=tuple(
-            NeighbourhoodScore(cell=cell, score=beliefs.of(pattern, cell, one.id).value)
+            NeighbourhoodScore(cell=cell, score=policy.belief(pattern, cell, one.id).value)
             for cell in CELLS
-            if any(known.cell == cell for known in beliefs.cells)
+            if any(known.cell == cell for known in policy.beliefs.cells)
         ),
         changed_on=next(
             (

@@ -27,7 +27,8 @@ from shared.domain.learning.explain_serving import (
     why_served,
 )
 from shared.domain.learning.preference import Preference
-from shared.domain.learning.routing import ModelFigures, PatternPolicy, RoutingPolicy
+from shared.domain.learning.ranking import ModelFigures, PatternPolicy
+from shared.domain.learning.routing import RoutingPolicy
 from shared.domain.learning.snapshot import Snapshot
 from shared.domain.learning.spelling import at_least_in_100, per_1000
 from shared.domain.learning.wording import Change, counts_less, ratings, right, shortfall

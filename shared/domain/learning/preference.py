@@ -59,7 +59,7 @@ def preferred(
     z = normal_quantile(policy.confidence_level)
     proven = {}
     for model in models:
-        belief = policy.beliefs.of(pattern, cell, model)
+        belief = policy.belief(pattern, cell, model)
         proven[model] = belief.value - z * belief.spread
     most = max(models, key=lambda one: proven[one])
     floor = preference.quality_floor

@@ -23,9 +23,9 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from shared.domain.learning.beliefs import Beliefs
+from shared.domain.learning.cells import Belief
 from shared.domain.learning.collusion import MILLI, Profile, Push, Seen, found_together
-from shared.domain.learning.config import ModelId, RaterConfig
+from shared.domain.learning.config import RaterConfig
 from shared.domain.learning.sums import FULL_STANDING
 from shared.domain.records import Collection, Query, Record
 from shared.domain.times import Timestamp, day_number, seconds_between
@@ -122,9 +122,8 @@ class Verdict(NamedTuple):
     reason: str
 
 
-def expectation(beliefs: Beliefs, pattern: str, cell: str, model: ModelId) -> float | None:
+def expectation(belief: Belief) -> float | None:
     """Returns what a model's answer is believed to be worth, 0..1; None where little is known."""
-    belief = beliefs.of(pattern, cell, model)
     return round(belief.value, 6) if belief.spread <= _KNOWN else None
 
 

@@ -226,8 +226,7 @@ class Whetstone:
 
     def belief(self, task: Task, place: int) -> Belief:
         """Returns what is believed of a model's answer to a task."""
-        beliefs = self._policy.beliefs
-        return beliefs.of(task.pattern, self._cell(task), self._world.models[place])
+        return self._policy.belief(task.pattern, self._cell(task), self._world.models[place])
 
     def cost(self, task: Task, place: int) -> float:
         """Returns what a model's answer to a task is predicted to cost, US dollars."""
@@ -239,7 +238,7 @@ class Whetstone:
     def _costs(self, task: Task, cell: str, size: int) -> dict[ModelId, float]:
         costs = {}
         for model, price in zip(self._world.models, self._world.prices, strict=True):
-            answer = self._policy.beliefs.of(task.pattern, cell, model).output_tokens
+            answer = self._policy.belief(task.pattern, cell, model).output_tokens
             costs[model] = price.cost_usd(round(2 ** (size / 4)), round(answer or 256))
         return costs
 

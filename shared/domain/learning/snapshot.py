@@ -5,7 +5,6 @@ so the one rebuilt from the log has the same bytes, and the same id.
 """
 
 import hashlib
-import json
 from functools import cached_property
 
 from pydantic import ValidationError
@@ -139,9 +138,8 @@ def _totals(state: LearningState) -> Totals:
 
 
 def to_bytes(snapshot: Snapshot) -> bytes:
-    """Returns the canonical JSON: ASCII, sorted names, no spaces, figures with six digits."""
-    document = snapshot.model_dump(mode="json")
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    """Returns the one spelling: JSON without spaces, names in the order of their declaration."""
+    return snapshot.model_dump_json().encode()
 
 
 def snapshot_id(workspace: str, data: bytes) -> str:

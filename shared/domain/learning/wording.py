@@ -3,7 +3,7 @@
 from pydantic import JsonValue
 
 from shared.domain.learning.config import LearningConfig
-from shared.domain.learning.routing import ModelFigures
+from shared.domain.learning.ranking import ModelFigures
 from shared.domain.learning.spelling import (
     apart,
     at_least,

@@ -94,7 +94,7 @@ class Exchange:
                 "model": model.model,
                 "confidence": row.confidence_of.get(model, 0.0) if row else 0.0,
                 "expected": expectation(
-                    self.decided.view.policy.beliefs, self.record.pattern, self.record.cell, model
+                    self.decided.view.policy.belief(self.record.pattern, self.record.cell, model)
                 ),
                 "explored": False,
                 "propensity": 0.0,

@@ -65,7 +65,7 @@ def _costs(
     """
     costs = {}
     for model in allowed.models:
-        answer = view.policy.beliefs.of(pattern, cell, model).output_tokens
+        answer = view.policy.belief(pattern, cell, model).output_tokens
         length = tokens.output if answer is None else round(answer)
         cost = allowed.cost_usd(model, Tokens(tokens.input, length))
         if cost is not None:

@@ -14,7 +14,8 @@ from shared.domain.learning.explain_routing import ExplainedRow, explained_row
 from shared.domain.learning.explain_serving import Serving
 from shared.domain.learning.labels import NOTHING, Telling
 from shared.domain.learning.preference import Preference
-from shared.domain.learning.routing import PatternPolicy, RoutingPolicy
+from shared.domain.learning.ranking import PatternPolicy
+from shared.domain.learning.routing import RoutingPolicy
 from shared.errors import InvalidInput
 from shared.messages.base import MAX_PAGE
 from shared.messages.serving_reading import (

@@ -163,10 +163,9 @@ def decision_record(
         model=choice.model,
         confidence=choice.confidence,
         expected=expectation(
-            decided.view.policy.beliefs,
-            decided.pattern,
-            decided.cell,
-            ModelId(choice.provider, choice.model),
+            decided.view.policy.belief(
+                decided.pattern, decided.cell, ModelId(choice.provider, choice.model)
+            )
         ),
         explored=choice.explored,
         propensity=choice.propensity,

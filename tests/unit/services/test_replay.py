@@ -1,6 +1,7 @@
 """Promise 5: learning is a fold. However the log was read, the same evidence is the same bytes."""
 
 import asyncio
+import json
 import shutil
 import tempfile
 from dataclasses import replace
@@ -196,7 +197,7 @@ def test_changes_are_evidence_that_any_batches_and_a_rebuild_find_alike(tmp_path
     at_once = asyncio.run(learn(tmp_path / "whole", rows))
     in_steps = asyncio.run(learn(tmp_path / "steps", *split(rows, [7, 305, 311, 330])))
     assert in_steps == at_once
-    assert b'"changed":[{"day":' in at_once[1]
+    assert json.loads(at_once[1])["changed"]
     shutil.rmtree(states(tmp_path / "steps"))
     assert asyncio.run(learn(tmp_path / "steps", [], seed=1)) == at_once
 
