@@ -19,7 +19,7 @@ from shared.messages.learning import (
     DriftView,
 )
 from shared.messages.training import RollBack, RunView
-from shared.services import drift_status, learning_status, rolling_back, training
+from shared.services import drift_status, learning_status, rolling_back, run_changes, training
 from shared.services.serving.policy import policy
 from shared.web.pages import PageCall, Pages
 
@@ -33,6 +33,12 @@ class LearningPage(PageParams):
 
     limit: int = RUNS
     done: Literal["rolled-back", "promoted", "reverted", "lifted"] | None = None
+
+
+class RunPage(PageParams):
+    """Which of a run's changes."""
+
+    limit: int = 100
 
 
 class Empty(Command):
@@ -111,9 +117,14 @@ async def learning(call: PageCall) -> Response:
 
 @pages.get("/learning/runs/{run_id}")
 async def run(call: PageCall) -> Response:
-    """Shows one run: its figures before and after, and every change that it kept."""
-    found = await training.view_run(bootstrap.deps(), call.caller, call.parts["run_id"])
-    return await _run_page(call, found)
+    """Shows one run: its figures before and after, and a page of its changes."""
+    deps, params, run_id = bootstrap.deps(), call.query(RunPage), call.parts["run_id"]
+    found, told = await asyncio.gather(
+        training.view_run(deps, call.caller, run_id),
+        run_changes.list_changes(deps, call.caller, run_id, params),
+    )
+    shown = found.model_copy(update={"changes_preview": told.items})
+    return await _run_page(call, shown, told.next_cursor, first=params.cursor is None)
 
 
 @pages.post("/learning/preview", role="admin")
@@ -153,7 +164,9 @@ async def _drift(call: PageCall) -> Drift:
     return Drift([*fallen.items, *unproven.items], changes.items)
 
 
-async def _run_page(call: PageCall, found: RunView) -> Response:
+async def _run_page(
+    call: PageCall, found: RunView, next_cursor: str | None = None, *, first: bool = True
+) -> Response:
     changes = found.changes_preview
     template = "_run.html" if call.partial else "run.html"
     kinds = {
@@ -168,6 +181,8 @@ async def _run_page(call: PageCall, found: RunView) -> Response:
         kinds=kinds,
         estimates=_estimates(found),
         before_after=_before_after(found),
+        next_url=page_url(f"/learning/runs/{found.run_id}", next_cursor),
+        first_url=None if first else f"/learning/runs/{found.run_id}",
         model_name=model_name,
         number_of=number_of,
     )

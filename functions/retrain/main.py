@@ -25,6 +25,7 @@ from shared.messages.learning import (
 from shared.messages.training import (
     RollBack,
     RolledBack,
+    RunChanges,
     RunParams,
     RunView,
     StartRun,
@@ -47,6 +48,7 @@ from shared.services import (
     learning_status,
     requesting,
     rolling_back,
+    run_changes,
     training,
     trusting,
 )
@@ -83,6 +85,12 @@ async def list_runs(call: Call, query: PageParams) -> Page[RunView]:
 async def view_run(call: Call, run_id: str) -> RunView:
     """Read a run with its figures before and after, and its changes."""
     return await training.view_run(bootstrap.deps(), call.caller, run_id)
+
+
+@app.endpoint("GET", "/v1/learning/runs/{run_id}/changes", needs=READER)
+async def list_run_changes(call: Call, run_id: str, query: PageParams) -> RunChanges:
+    """List all changes of a run, each with its reason and its figures."""
+    return await run_changes.list_changes(bootstrap.deps(), call.caller, run_id, query)
 
 
 @app.endpoint("GET", "/v1/learning/status", needs=READER)

@@ -29,9 +29,9 @@ class RunView(Answer):
     `after` are the same figures of the policy before and after, and `off_policy` is what both would
     have earned on the logged traffic, with 95 % intervals and `words` that say it; each of
     `changes_preview` has kind, subject, old, new, why (one sentence), notes (what it rests on, what
-    would undo it) and evidence (the figures). A run's record keeps the first 100 changes,
-    `changes_total` counts all. `unchanged` are up to 100 that stay as they are for lack of
-    evidence, with why and evidence.
+    would undo it) and evidence (the figures). They are the first 1,000 where the run has just
+    ended and the first 100 later; `changes_total` counts all, and `/changes` lists them.
+    `unchanged` are up to 100 that stay as they are for lack of evidence, with why and evidence.
     """
 
     run_id: str
@@ -55,6 +55,17 @@ class RunView(Answer):
     unchanged: list[dict[str, JsonValue]]
     blocked_by: list[str]
     error: str | None
+
+
+class RunChanges(Answer):
+    """A page of a run's changes, each as in `changes_preview`; `total` counts those of all pages.
+
+    `next_cursor` is null on the last.
+    """
+
+    items: list[dict[str, JsonValue]]
+    total: int
+    next_cursor: str | None = None
 
 
 class RollBack(Command):

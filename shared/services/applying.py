@@ -23,12 +23,10 @@ from shared.errors import Conflict
 from shared.ports import Transaction
 from shared.services.deps import Deps
 from shared.services.planning import Plan
+from shared.services.run_changes import KEPT, keep_changes
 from shared.services.snapshots import HEAD, keep_blob, snapshot_key, state_key
 from shared.services.trying import Opening, opened
 from shared.services.unit import audited, event
-
-SHOWN_CHANGES = 100
-"""Changes that a run's record keeps, at most: a record must stay well below 1 MiB."""
 
 
 async def apply(deps: Deps, caller: Caller, run: TrainingRun, plan: Plan) -> TrainingRun:
@@ -45,6 +43,7 @@ async def apply(deps: Deps, caller: Caller, run: TrainingRun, plan: Plan) -> Tra
     info = _info(workspace, run, plan, deps.clock.now_text())
     await keep_blob(deps, info.blob_key, plan.snapshot_data)
     await keep_blob(deps, info.state_key, plan.state_data)
+    changes_key = await keep_changes(deps, workspace, run.id, plan.changes)
     now = deps.clock.now_text()
 
     async def work(tx: Transaction) -> TrainingRun:
@@ -54,8 +53,8 @@ async def apply(deps: Deps, caller: Caller, run: TrainingRun, plan: Plan) -> Tra
         known = await tx.get(SNAPSHOTS, plan.snapshot_id)
         settings = await tx.get(SETTINGS, SETTINGS_ID)
         if known is not None and known.quarantine is not None:
-            return _refused(tx, caller, head, finished(run, plan, now), known)
-        done = finished(run, plan, now)
+            return _refused(tx, caller, head, finished(run, plan, changes_key, now), known)
+        done = finished(run, plan, changes_key, now)
         free = {"tip_id": plan.snapshot_id, "lease_run_id": None, "lease_until": None}
         canary = _canary(deps, caller, head, plan, settings, now)
         change = {"trial": canary.active} if canary else pointer(head, plan.snapshot_id, now)
@@ -154,8 +153,8 @@ def pointer(head: LearningHead, snapshot_id: str, now: Timestamp) -> dict[str, J
     }
 
 
-def finished(run: TrainingRun, plan: Plan, now: Timestamp) -> TrainingRun:
-    """Returns the record of a run that came to this plan."""
+def finished(run: TrainingRun, plan: Plan, changes_key: str | None, now: Timestamp) -> TrainingRun:
+    """Returns the record of a run that came to this plan; its changes are kept at the key."""
     return run.model_copy(
         update={
             "status": "succeeded",
@@ -168,8 +167,9 @@ def finished(run: TrainingRun, plan: Plan, now: Timestamp) -> TrainingRun:
             "before": plan.before,
             "after": plan.after,
             "off_policy": plan.off_policy,
-            "changes": plan.changes[:SHOWN_CHANGES],
+            "changes": plan.changes[:KEPT],
             "changes_total": len(plan.changes),
+            "changes_key": changes_key,
             "unchanged": plan.unchanged,
         }
     )

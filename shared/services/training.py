@@ -22,6 +22,7 @@ from shared.services.applying import apply, finished
 from shared.services.deps import Deps
 from shared.services.following import follow_up
 from shared.services.planning import plan
+from shared.services.run_changes import keep_changes
 from shared.services.snapshots import head_of
 from shared.services.unit import audited, once, remembered, writable
 
@@ -34,7 +35,7 @@ class _Told(Answer):
 
 
 PREVIEW_CHANGES = 1000
-"""Changes in an answer, at most."""
+"""Changes in the answer of a run that has just ended, at most; all are listed by run_changes."""
 
 logger = logging.getLogger("whetstone.training")
 
@@ -107,7 +108,7 @@ async def view_run(deps: Deps, caller: Caller, run_id: str) -> RunView:
 
 def view(run: TrainingRun, changes: list[Change] | None = None) -> RunView:
     """Returns a run as callers see it, with all its changes where they are at hand."""
-    fields = run.model_dump(exclude={"id", "changes"})
+    fields = run.model_dump(exclude={"id", "changes", "changes_key"})
     shown = run.changes if changes is None else changes[:PREVIEW_CHANGES]
     return RunView(run_id=run.id, changes_preview=shown, **fields)
 
@@ -119,8 +120,10 @@ async def _preview(
     if known is not None:
         return await view_run(deps, caller, known.run_id)
     made = await plan(deps, caller.workspace, await head_of(deps, caller.workspace))
+    changes_key = await keep_changes(deps, caller.workspace, run.id, made.changes)
     now = deps.clock.now_text()
-    done = finished(run.model_copy(update={"started_at": run.requested_at}), made, now)
+    started = run.model_copy(update={"started_at": run.requested_at})
+    done = finished(started, made, changes_key, now)
 
     async def work(tx: Transaction) -> _Told:
         tx.put(RUNS, done)

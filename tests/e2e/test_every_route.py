@@ -52,6 +52,7 @@ NEEDS: dict[str, Needs] = {
     "POST /v1/learning/runs": ADMIN,
     "GET /v1/learning/runs": VIEW_LEARNING,
     "GET /v1/learning/runs/{run_id}": VIEW_LEARNING,
+    "GET /v1/learning/runs/{run_id}/changes": VIEW_LEARNING,
     "GET /v1/learning/status": VIEW_LEARNING,
     "GET /v1/learning/snapshots": VIEW_LEARNING,
     "GET /v1/learning/trends": VIEW_LEARNING,

@@ -236,6 +236,13 @@ ROWS = (
     Row("GET", "/v1/learning/status", 200, "last_run next_run_at tiers mode", makes=World.run),
     Row("GET", "/v1/learning/runs", 200, PAGE, makes=World.run, holds=lambda a: a["items"]),
     Row("GET", "/v1/learning/runs/{}", 200, RUN, makes=lambda w: w.run()["run_id"]),
+    Row(
+        "GET",
+        "/v1/learning/runs/{}/changes",
+        200,
+        f"{PAGE} total",
+        makes=lambda w: w.run()["run_id"],
+    ),
     Row("GET", "/v1/learning/snapshots", 200, PAGE, makes=World.run, holds=lambda a: a["items"]),
     Row("GET", "/v1/learning/trends", 200, PAGE, makes=World.run, holds=lambda a: a["items"]),
     Row("GET", "/v1/learning/drift", 200, PAGE, makes=World.run, holds=lambda a: a["items"]),

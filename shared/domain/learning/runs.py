@@ -18,7 +18,8 @@ class TrainingRun(Record):
     `before` and `after` hold the same figures for the policy before and after: see
     learning/evaluation; `off_policy` what both would have earned on the logged traffic: see
     learning/offpolicy. `changes` are the first rows that differ, each with its reason and
-    evidence; `changes_total` counts them all. `unchanged` are the first rows that stay although
+    evidence; `changes_total` counts them all, and where those are more, all are kept in
+    parts under `changes_key` among the blobs. `unchanged` are the first rows that stay although
     something speaks for a change, with what is lacking.
     """
 
@@ -39,6 +40,7 @@ class TrainingRun(Record):
     off_policy: dict[str, JsonValue] = Field(default_factory=dict)
     changes: list[dict[str, JsonValue]] = Field(default_factory=list)
     changes_total: int = 0
+    changes_key: str | None = None
     unchanged: list[dict[str, JsonValue]] = Field(default_factory=list)
     blocked_by: list[str] = Field(default_factory=list)
     error: str | None = None

@@ -7,17 +7,18 @@ along; the search index can be built again, and is left out.
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 from pydantic_core import to_json
 
 from shared.domain.backup import WorkspaceCopy
 from shared.domain.knowledge.publication import PUBLICATIONS, Publication, vector_key
-from shared.domain.learning.runs import SNAPSHOTS, SnapshotInfo
+from shared.domain.learning.runs import RUNS, SNAPSHOTS, SnapshotInfo, TrainingRun
 from shared.errors import CorruptData, NotFound
 from shared.ports import ArchiveRow, Blobs
 from shared.services.backup.chunks import read_chunk
 from shared.services.deps import Deps
+from shared.services.run_changes import part_keys
 
 AT_ONCE = 16
 """Objects read at the same time."""
@@ -75,19 +76,33 @@ async def _one(deps: Deps, key: str) -> ArchiveRow | None:
 
 
 async def _named(deps: Deps, place: Blobs, copy: WorkspaceCopy) -> AsyncIterator[_Wanted]:
-    """Yields the keys that publications and snapshots name, in a fixed order."""
+    """Yields the keys that publications, snapshots and runs name, in a fixed order."""
     for chunk in copy.parts[PUBLICATIONS.name].chunks:
         keys: dict[str, bool] = {}
         for row in await read_chunk(place, chunk):
-            step = Publication.model_validate_json(row.doc)
-            keys[step.blob_key] = True
-            if deps.embedder is not None:
-                entry, revision = step.entry_id, step.revision
-                keys[vector_key(copy.name, entry, revision, deps.embedder.model)] = False
+            keys |= _of_publication(deps, copy.name, row)
         for one in keys.items():
             yield one
-    for chunk in copy.parts[SNAPSHOTS.name].chunks:
-        for row in await read_chunk(place, chunk):
-            info = SnapshotInfo.model_validate_json(row.doc)
-            yield info.blob_key, True
-            yield info.state_key, True
+    for name, keys_of in ((SNAPSHOTS.name, _of_snapshot), (RUNS.name, _of_run)):
+        for chunk in copy.parts[name].chunks:
+            for row in await read_chunk(place, chunk):
+                for key in keys_of(row):
+                    yield key, True
+
+
+def _of_publication(deps: Deps, workspace: str, row: ArchiveRow) -> dict[str, bool]:
+    step = Publication.model_validate_json(row.doc)
+    if deps.embedder is None:
+        return {step.blob_key: True}
+    vector = vector_key(workspace, step.entry_id, step.revision, deps.embedder.model)
+    return {step.blob_key: True, vector: False}
+
+
+def _of_snapshot(row: ArchiveRow) -> Iterable[str]:
+    info = SnapshotInfo.model_validate_json(row.doc)
+    return info.blob_key, info.state_key
+
+
+def _of_run(row: ArchiveRow) -> Iterable[str]:
+    run = TrainingRun.model_validate_json(row.doc)
+    return part_keys(run.changes_key, run.changes_total) if run.changes_key is not None else ()

@@ -17,7 +17,7 @@ from shared.domain.operations import ALERTS
 from shared.errors import Unavailable
 from shared.messages.events import FunctionName
 from tests.support.console_scenario import HOSTILE, everything
-from tests.support.learning import head
+from tests.support.learning import evidence, head, run
 from tests.support.serving import make_current, snapshot
 from tests.support.system import WORKSPACE, play
 from tests.unit.functions.console.test_pages import browser
@@ -217,6 +217,28 @@ def test_search_is_taken_back_to_a_version_after_a_preview(tmp_path):
         assert "nothing to change" in again.text
 
     with_everything(tmp_path, scenario)
+
+
+def test_a_run_that_changes_much_is_gone_through_page_by_page(tmp_path):
+    async def scenario(system):
+        for number in range(130):
+            await evidence(system, 12, pattern=f"p{number:03}", model="medium")
+        http = await browser(system, role="admin")
+        partial = {"HX-Request": "true"}
+        preview = (await http.post("/learning/preview", data={}, headers=partial)).text
+        assert "are shown" not in preview
+        done = await run(system)
+        text = (await http.get(f"/learning/runs/{done.run_id}")).text
+        assert "100 of 130 changes are shown." in text
+        assert ("p099" in text, "p100" in text) == (True, False)
+        following = re.search(r'rel="next" href="([^"]+)"', text).group(1)
+        text = (await http.get(following)).text
+        assert ("p099" in text, "p100" in text, "p129" in text) == (False, True, True)
+        assert "30 of 130 changes are shown." in text
+        assert 'rel="next"' not in text
+        assert f'href="/learning/runs/{done.run_id}">First page' in text
+
+    play(tmp_path, scenario)
 
 
 def test_the_patterns_that_labelled_prompts_teach_are_listed(tmp_path):
