@@ -4,11 +4,14 @@ import hashlib
 
 from shared.domain.access import Caller, IdempotencyKey
 from shared.domain.feedback import AGENTS, OUTCOMES, RECOMMENDATIONS, Agent, Recommendation
-from shared.errors import Conflict
+from shared.errors import Conflict, InvalidInput
 from shared.messages.submitting import RecommendationSubmitted, SubmitRecommendation
 from shared.ports import Transaction
 from shared.services.deps import Deps
 from shared.services.unit import audited, once, writable
+
+MOST_TYPES = 500
+"""Types of recommendations of one agent, at most: each costs room in its record and its trust."""
 
 
 async def submit_recommendation(
@@ -17,6 +20,7 @@ async def submit_recommendation(
     """Stores a recommendation, and its agent where it was not known.
 
     Raises:
+        InvalidInput: its agent would have more than `MOST_TYPES` types of recommendations.
         Conflict: an outcome has settled the workflow: nothing would ever settle this one.
     """
     await writable(deps, caller.workspace)
@@ -65,6 +69,9 @@ def _seen(agent: Agent | None, command: SubmitRecommendation, now: str) -> Agent
     if agent.name == command.agent_name and kind in agent.recommendation_types:
         return agent
     kinds = sorted({*agent.recommendation_types, kind})
+    if len(kinds) > MOST_TYPES and kind not in agent.recommendation_types:
+        detail = f"agent {agent.id} has {MOST_TYPES} types already; name one of those"
+        raise InvalidInput.field("/recommendation_type", detail)
     return agent.model_copy(
         update={"name": command.agent_name, "recommendation_types": kinds, "last_seen_at": now}
     )

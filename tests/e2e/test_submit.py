@@ -12,6 +12,7 @@ from shared.domain.entries import DECISIONS, ENTRIES, NEAR_BANDS, REVISIONS
 from shared.domain.feedback import AGENTS, RECOMMENDATIONS
 from shared.domain.operations import IDEMPOTENCY
 from shared.errors import Unavailable
+from shared.services import recommending
 from tests.support.system import WORKSPACE, play
 
 ENTRY = {"topic": "billing", "content": "Invoices can be reissued.", "confidence_score": 0.75}
@@ -435,6 +436,30 @@ def test_of_many_revisions_at_once_one_is_taken(tmp_path):
 
 
 # --- recommendations ------------------------------------------------------------------------------
+
+
+def test_an_agent_has_so_many_types_of_recommendations_and_no_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(recommending, "MOST_TYPES", 2)
+    body = {
+        "agent_id": "prices",
+        "agent_name": "Prices",
+        "correlation_id": "c",
+        "workflow_id": "w",
+        "content": "Offer 10 %.",
+        "confidence_score": 0.8,
+    }
+
+    async def scenario(system, http):
+        answers = [
+            await http.post("/v1/recommendations", json={**body, "recommendation_type": kind})
+            for kind in ("discount", "bundle", "renewal", "bundle")
+        ]
+        assert [one.status_code for one in answers] == [202, 202, 422, 202]
+        assert answers[2].json()["errors"][0]["pointer"] == "/recommendation_type"
+        agent = await system.store.get(WORKSPACE, AGENTS, "prices")
+        assert agent.recommendation_types == ["bundle", "discount"]
+
+    with_http(tmp_path, scenario)
 
 
 def test_a_recommendation_is_kept_and_makes_its_agent_known(tmp_path):
