@@ -16,10 +16,11 @@ Weights are whole numbers, so that the sums are exact and take-backs cancel to z
 from decimal import Context, Decimal
 from functools import lru_cache
 
-LANDMARK_DAY = 18262
-"""2020-01-01:
+LANDMARK_DAY = 20_454
+"""2026-01-01, the day of weight 2**SCALE_BITS: before it no evidence was kept.
 
-the day of weight 2**SCALE_BITS. Part of the state's format: moving it means folding anew.
+Older evidence that is brought in is told apart for SCALE_BITS half-lives before it. Part of the
+state's format: moving it means folding anew.
 """
 
 SCALE_BITS = 32

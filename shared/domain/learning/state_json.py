@@ -5,8 +5,10 @@ Each group is a line of its own, so that a run spells only those that new eviden
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice, repeat
+from itertools import islice
 from typing import Any, NamedTuple, TypeVar
+
+from pydantic_core import from_json as loaded
 
 from shared.domain.learning.epochs import Changed
 from shared.domain.learning.figures import (
@@ -27,9 +29,11 @@ from shared.domain.learning.state import (
 )
 from shared.errors import CorruptData
 
-FORMAT = 7
+FORMAT = 8
 """Of the bytes, and of what the sums mean: a state of another format is folded anew."""
 
+_PLAIN = 1 << 256
+"""Whole numbers from here on are spelled in hexadecimal, as text."""
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
@@ -45,9 +49,9 @@ def to_json(state: LearningState, before: Kept | None = None) -> bytes:
     """Returns the one spelling of a state: equal states give equal bytes.
 
     The first line is all but the groups, so that it can be read alone, with how many of each kind
-    follow, a line each. Groups are in order of their key, raw sums are decimal, weighted ones
-    hexadecimal (they can have thousands of bits, which decimal conversion handles slowly and,
-    beyond a limit, refuses).
+    follow, a line each. Groups are in order of their key. Weighted sums are whole numbers, large
+    ones in hexadecimal: they can have thousands of bits, which decimal conversion handles slowly
+    and, beyond a limit, refuses.
 
     Args:
         state: what to spell.
@@ -98,9 +102,16 @@ def _lines(
 
 
 def _spell(evidence: Evidence[Any]) -> list[object]:
-    weighted = [*evidence.decayed, *evidence.squares]
-    spelled = [f"{value:x}" for value in weighted]
-    return [*evidence.raw, *spelled, evidence.first_second, evidence.last_second]
+    weighted = _spell_numbers((*evidence.decayed, *evidence.squares))
+    return [*evidence.raw, *weighted, evidence.first_second, evidence.last_second]
+
+
+def _spell_numbers(values: Iterable[int]) -> list[int | str]:
+    return [value if -_PLAIN < value < _PLAIN else f"{value:x}" for value in values]
+
+
+def _unspell_numbers(row: list[Any]) -> list[int]:
+    return [int(value, 16) if isinstance(value, str) else value for value in row]
 
 
 def _spell_labels(labels: LabelSums) -> dict[str, object]:
@@ -124,8 +135,8 @@ def _unspell_labels(document: dict[str, Any]) -> LabelSums:
     )
 
 
-def _spell_logged(logged: Logged) -> list[str]:
-    return [f"{value:x}" for value in (*logged.once, *logged.twice)]
+def _spell_logged(logged: Logged) -> list[int | str]:
+    return _spell_numbers((*logged.once, *logged.twice))
 
 
 def from_json(data: bytes) -> LearningState:
@@ -149,7 +160,7 @@ def without_groups(data: bytes) -> LearningState:
 
 def _parsed(first: bytes, lines: list[bytes] | None) -> LearningState:
     try:
-        return _read(json.loads(first), lines)
+        return _read(loaded(first), lines)
     except (ValueError, TypeError, KeyError, IndexError) as error:
         msg = f"not a learning state of format {FORMAT}: {error}; rebuild it from the evidence log"
         raise CorruptData(msg) from error
@@ -186,20 +197,20 @@ def _sections(counts: list[int], lines: list[bytes] | None) -> Iterator[list[lis
         raise ValueError(msg)
     rest = iter(lines or ())
     for count in counts:
-        yield json.loads(b"[%b]" % b",".join(islice(rest, count)))
+        yield loaded(b"[%b]" % b",".join(islice(rest, count)))
 
 
 _HALF = len(LoggedFigures._fields)
 
 
-def _unspell_logged(row: list[str]) -> Logged:
-    values = list(map(int, row, repeat(16)))
+def _unspell_logged(row: list[Any]) -> Logged:
+    values = _unspell_numbers(row)
     return Logged(LoggedFigures._make(values[:_HALF]), LoggedFigures._make(values[_HALF:]))
 
 
 def _unspell(make: Callable[[Iterable[int]], F], row: list[Any]) -> Evidence[F]:
     size = (len(row) - len(SquaredWeights._fields) - 2) // 2
-    weighted = list(map(int, row[size:-2], repeat(16)))
+    weighted = _unspell_numbers(row[size:-2])
     return Evidence(
         make(row[:size]),
         make(weighted[:size]),
