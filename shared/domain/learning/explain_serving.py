@@ -16,7 +16,7 @@ from shared.domain.learning.evidence import ModelEvidence
 from shared.domain.learning.neighbourhoods import CELLS, FIGURES, MIXED, WORDS
 from shared.domain.learning.preference import NO_PREFERENCE, Preference
 from shared.domain.learning.routing import RoutingPolicy
-from shared.domain.learning.spelling import at_least_in_100, in_100
+from shared.domain.learning.spelling import in_100
 
 _TOLD = 0.05
 """Neighbourhoods that move a belief by less, 0..1, are not worth a sentence."""
@@ -84,9 +84,7 @@ def moved(found: Sequence[Served]) -> list[Served]:
 def setting(preference: Preference) -> str:
     """Returns what the workspace has set."""
     if preference.quality_floor is not None:
-        return (
-            f"a score of at least {at_least_in_100(preference.quality_floor)} of 100 is asked for"
-        )
+        return f"a score of at least {100 * preference.quality_floor:g} of 100 is asked for"
     return f"a perfect answer is worth ${preference.answer_worth_usd:g}"
 
 

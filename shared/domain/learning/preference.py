@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from shared.domain.learning.config import ModelId
 from shared.domain.learning.routing import RoutingPolicy
-from shared.domain.learning.spelling import at_least_in_100, in_100, per_1000
+from shared.domain.learning.spelling import above, at_least_in_100, in_100, per_1000
 from shared.domain.learning.stats import normal_quantile
 
 
@@ -66,14 +66,16 @@ def preferred(
     if floor is None:
         best = max(models, key=lambda one: proven[one] - preference.price_of(one, costs))
         return best, _balanced(best, most, proven, preference, costs)
-    wanted = f"{at_least_in_100(floor)} of 100 that is asked for"
     reaching = [model for model in models if proven[model] >= floor]
     if not reaching:
-        most_told = _scores(most, proven)
-        return most, f"No proven model surely reaches the score of {wanted}; {most_told}."
+        wanted = f"{100 * floor:g} of 100 that is asked for"
+        told = _scores(most, proven)
+        return most, f"No proven model surely reaches the score of {wanted}; {told}."
     cheapest = min(reaching, key=lambda one: costs.get(one, float("inf")))
-    told = f"{_scores(cheapest, proven)}{_costs(cheapest, costs)}"
-    return cheapest, f"{told}: the cheapest that surely reaches the score of {wanted}."
+    least, wanted = above(proven[cheapest], floor)
+    told = f"{cheapest} scores at least {least} of 100{_costs(cheapest, costs)}"
+    why = f"the cheapest that surely reaches the score of {wanted} of 100 that is asked for."
+    return cheapest, f"{told}: {why}"
 
 
 def _balanced(

@@ -58,6 +58,31 @@ FLOOR = (
 
 
 @pytest.mark.parametrize(
+    ("floor", "told"),
+    [
+        (
+            0.9,
+            "scores at least 90.7 of 100 at $1.00 per 1,000 requests: the cheapest that surely ",
+        ),
+        (0.9, "reaches the score of 90.0 of 100 that is asked for."),
+        (0.999, "No proven model surely reaches the score of 99.9 of 100 that is asked for; "),
+    ],
+)
+def test_a_floor_is_told_as_it_is_and_apart_from_what_reaches_it(floor, told):
+    rows = [rating(model="m", times=9060), rating(model="m", times=900, quality=1, correct=0)]
+    policy = build_policy(state_of(ratings=rows), LearningConfig())
+    found = odds(
+        policy,
+        "code",
+        [ModelId("p", "m")],
+        exploration_rate=0.0,
+        preference=Preference(quality_floor=floor),
+        costs={ModelId("p", "m"): 0.001},
+    )
+    assert told in found.reason
+
+
+@pytest.mark.parametrize(
     ("preference", "told"),
     [
         (Preference(answer_worth_usd=1.0), GAIN),
