@@ -58,7 +58,7 @@ async def log_metrics(
     """Stores measurements, dated now; they are kept for `KEPT_DAYS` days.
 
     More than fit into one transaction are two, and the second writes under ids that the first
-    gave: a repeated request completes it.
+    gave: a repeated request completes it, and leaves what is there as it is.
     """
     await writable(deps, caller.workspace)
     now = deps.clock.now_text()
@@ -74,8 +74,10 @@ async def log_metrics(
     rest = _points(logged.batch_id, now, command.points, _IN_ONE, len(command.points))
 
     async def second(tx: Transaction) -> None:
-        for record in rest:
-            tx.put(METRIC_POINTS, record)
+        known = await tx.get_many(METRIC_POINTS, [one.id for one in rest])
+        for record, there in zip(rest, known, strict=True):
+            if there is None:
+                tx.put(METRIC_POINTS, record)
 
     if rest:
         await deps.store.transact(caller.workspace, second)
