@@ -37,7 +37,7 @@ class Wording:
 
     Args:
         title: makes the one line from the event.
-        page: where it can be read; `{subject}` is the event's.
+        page: of the console, where it can be read; `{subject}` is the event's.
         people: True where people are to be told, not only machines.
         gathered: True where one message may stand for the crowd.
     """
@@ -65,35 +65,35 @@ def _about_entry(verb: str) -> Callable[[Event], str]:
 
 WORDINGS: Mapping[EventType, Wording] = {
     "entry.submitted": Wording(_submitted, "/queue?open={subject}", gathered=True),
-    "entry.approved": Wording(_about_entry("approved"), "/v1/entries/{subject}", people=False),
-    "entry.rejected": Wording(_about_entry("rejected"), "/v1/entries/{subject}"),
-    "entry.revision_requested": Wording(_about_entry("needs a revision"), "/v1/entries/{subject}"),
-    "entry.retracted": Wording(_about_entry("retracted"), "/v1/entries/{subject}"),
+    "entry.approved": Wording(_about_entry("approved"), "/knowledge/{subject}", people=False),
+    "entry.rejected": Wording(_about_entry("rejected"), "/knowledge/{subject}"),
+    "entry.revision_requested": Wording(_about_entry("needs a revision"), "/knowledge/{subject}"),
+    "entry.retracted": Wording(_about_entry("retracted"), "/knowledge/{subject}"),
     "learning.completed": Wording(
         lambda event: f"Training run finished: {_of(event, 'status', event.subject)}",
-        "/v1/learning/status",
+        "/learning",
         people=False,
     ),
     "learning.rolled_back": Wording(
         lambda event: f"Learning rolled back to {_of(event, 'snapshot_id', event.subject)}",
-        "/v1/learning/status",
+        "/learning",
     ),
     "canary.started": Wording(
         lambda event: f"A canary tries snapshot {_of(event, 'candidate_id', event.subject)}",
-        "/v1/learning/canary",
+        "/learning/experiments",
         people=False,
     ),
     "canary.ended": Wording(
         lambda event: f"Canary {_of(event, 'outcome')}: {_of(event, 'name', event.subject)}",
-        "/v1/learning/canary",
+        "/learning/experiments",
     ),
     "experiment.ended": Wording(
         lambda event: f"Experiment {_of(event, 'outcome')}: {_of(event, 'name', event.subject)}",
-        "/v1/experiments",
+        "/learning/experiments",
     ),
-    "alert.raised": Wording(lambda event: _of(event, "summary", event.subject), "/v1/alerts"),
+    "alert.raised": Wording(lambda event: _of(event, "summary", event.subject), "/monitor"),
     "alert.resolved": Wording(
-        lambda event: f"Resolved: {_of(event, 'summary', event.subject)}", "/v1/alerts"
+        lambda event: f"Resolved: {_of(event, 'summary', event.subject)}", "/monitor"
     ),
 }
 """Every event that this function consumes."""

@@ -107,7 +107,7 @@ def test_an_alert_reaches_mail_slack_webhook_and_log(tmp_path, caplog):
         with_channels(tmp_path, channels, scenario)
         (message,) = server.messages
         assert message["Subject"] == "[default] CRITICAL: quality fell by 12 %"
-        assert "http://127.0.0.1:8080/v1/alerts" in message.get_content()
+        assert "http://127.0.0.1:8080/monitor" in message.get_content()
         assert "quality fell by 12 %" in json.loads(slack.deliveries[0].body)["text"]
         (delivery,) = hook.deliveries
         now_s = ManualClock().now().timestamp()
@@ -239,14 +239,16 @@ def test_a_dead_channel_ends_in_a_dead_letter_and_can_be_replayed(tmp_path):
 
 
 @pytest.mark.parametrize("kind", sorted(notifying.WORDINGS))
-def test_every_link_leads_to_something_that_answers(tmp_path, kind):
+def test_every_link_leads_to_a_page_that_a_browser_can_open(tmp_path, kind):
     async def scenario(system):
         subject = await submit(system)
         told = event(kind).model_copy(update={"subject": subject})
-        http = await gateway(system, role="viewer")
+        http = await gateway(system)
         session = Session("ada", WORKSPACE, "viewer", "sid")
         http.cookies.set(PLAIN_COOKIE, bootstrap.desk().sessions.open(session))
         link = notifying.compose(told, "http://whetstone.test").link
-        assert (await http.get(link)).status_code == 200
+        page = await http.get(link, headers={"accept": "text/html"})
+        assert page.status_code == 200
+        assert page.headers["content-type"].startswith("text/html")
 
     play(tmp_path, scenario)
