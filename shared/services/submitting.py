@@ -274,13 +274,22 @@ def _risk(sure: float, near: Sequence[str]) -> float:
 
 
 def _check_revisable(entry: Entry, command: ReviseEntry, digest: str) -> None:
+    """Lets the next revision be handed in.
+
+    Also where the newest was rejected and an earlier one is still published: that approved one can
+    be bettered like any other.
+
+    Raises:
+        Conflict: see `revise_entry`.
+    """
     if command.expected_revision not in (None, entry.revision):
         raise Conflict(
             f"entry {entry.id} is at revision {entry.revision},"
             f" not {command.expected_revision}; read it again",
             facts={"revision": entry.revision},
         )
-    if entry.state not in ("revision_requested", "approved"):
+    stands = entry.state == "rejected" and entry.published_revision is not None
+    if entry.state not in ("revision_requested", "approved") and not stands:
         raise Conflict(
             f"entry {entry.id} is {entry.state};"
             " a new revision is possible after request_revision or approval",

@@ -12,8 +12,9 @@ from shared.domain.entries import DECISIONS, ENTRIES, NEAR_BANDS, REVISIONS
 from shared.domain.feedback import AGENTS, RECOMMENDATIONS
 from shared.domain.operations import IDEMPOTENCY
 from shared.errors import Unavailable
-from shared.services import recommending
-from tests.support.system import WORKSPACE, play
+from shared.messages.reviewing import Reviewed
+from shared.services import recommending, reviewing
+from tests.support.system import WORKSPACE, caller, play
 
 ENTRY = {"topic": "billing", "content": "Invoices can be reissued.", "confidence_score": 0.75}
 
@@ -378,6 +379,35 @@ def test_a_revision_follows_a_request_or_an_approval(tmp_path, state):
         assert [one["state"] for one in read["revisions"]] == [state, "pending_approval"]
         types = [item.event.data["revision"] for item in await system.store.outbox(9)]
         assert types == [1, 2]
+
+    with_http(tmp_path, scenario)
+
+
+def test_what_is_published_can_be_revised_again_after_a_revision_was_rejected(tmp_path):
+    async def scenario(system, http):
+        entry_id = (await http.post("/v1/entries", json=ENTRY)).json()["entry_id"]
+        reviewer = caller("ada", role="reviewer")
+
+        async def decided(verdict):
+            command = Reviewed.model_validate({})
+            await reviewing.decide(
+                system.deps, reviewer, entry_id, command, None, verdict=verdict, notes="n"
+            )
+
+        async def revised(content):
+            return await http.put(f"/v1/entries/{entry_id}", json={**ENTRY, "content": content})
+
+        await decided("approve")
+        assert (await revised("a worse text")).status_code == 202
+        await decided("reject")
+        again = await revised("a better text")
+        assert (again.status_code, again.json()["revision"]) == (202, 3)
+        totals = await system.store.counter(WORKSPACE, "review")
+        assert (totals["pending_approval"], totals.get("rejected", 0)) == (1, 0)
+        await decided("approve")
+        seen = (await http.get(f"/v1/entries/{entry_id}")).json()
+        assert seen["published_revision"] == 3
+        assert [one["state"] for one in seen["revisions"]] == ["superseded", "rejected", "approved"]
 
     with_http(tmp_path, scenario)
 
