@@ -19,6 +19,7 @@ locals {
     learning_not_run   = { severity = "WARNING", about = "Evidence waits and no training run has succeeded" }
     outbox_backlog     = { severity = "WARNING", about = "Events wait to be published" }
     index_behind       = { severity = "WARNING", about = "Search does not show published changes" }
+    index_large        = { severity = "WARNING", about = "The search index is about to outgrow the memory of its instances" }
     raters_pushing     = { severity = "CRITICAL", about = "Raters favoured one model together, or ran it down, unlike all others" }
     raters_doubted     = { severity = "WARNING", about = "Somebody's ratings are at odds with what was expected" }
   }

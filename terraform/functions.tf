@@ -29,6 +29,13 @@ locals {
     }
   }
 
+  # Those who hold search indexes hold them in memory, as their disk is memory. Half of the least that one of them has is
+  # for indexes; the other half is for the work, and for the second file while a newer one takes the place of the first.
+  index_room_mib = floor(min([
+    for name in ["serve", "publish", "monitor"] :
+    tonumber(replace(local.sizes[name].memory, "/[GM]i$/", "")) * (endswith(local.sizes[name].memory, "Gi") ? 1024 : 1)
+  ]...) / 2)
+
   # Known before a function exists: the name that Cloud Run gives each service of a project and region.
   # It is the audience of the tokens that call the function, so one for a function opens no other.
   urls = {
@@ -52,6 +59,7 @@ locals {
       WHETSTONE_EVENTS__ATTEMPTS           = tostring(var.event_attempts)
       WHETSTONE_GCP__PROJECT               = var.project_id
       WHETSTONE_GCP__REGION                = var.region
+      WHETSTONE_GCP__INDEX_ROOM_MIB        = tostring(local.index_room_mib)
       WHETSTONE_GCP__BUCKET                = google_storage_bucket.this["objects"].name
       WHETSTONE_GCP__TOPIC_PREFIX          = var.name
       WHETSTONE_GCP__SCHEDULER_PREFIX      = var.name

@@ -152,7 +152,9 @@ async def check(call: Call) -> ChecksRun:  # noqa: ARG001 -- for all workspaces
     """Look at every alert rule of every workspace, raise alerts and resolve them."""
     recent = TRAFFIC.look(total(telemetry.route_traffic().values()))
     looks = (drifting.look, watching_trials.look, raters.look, guarding.check_quality)
-    return await checking.check(bootstrap.deps(), recent, looks)
+    done = await checking.check(bootstrap.deps(), recent, looks)
+    telemetry.observe_index(done.largest_index_bytes)
+    return done
 
 
 @app.endpoint("POST", "/jobs/backup", needs=SYSTEM)

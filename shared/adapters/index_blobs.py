@@ -22,7 +22,7 @@ from shared.adapters.index_blobs_slot import Copy, Slot
 from shared.adapters.index_sqlite import MAX_NAME_LENGTH, FileCopy, SqliteKnowledgeIndex
 from shared.adapters.index_sqlite_rows import SCHEMA_VERSION
 from shared.errors import Conflict, CorruptData, InvalidInput, NotFound
-from shared.ports import Blobs, Embedding, IndexChange, SearchResult
+from shared.ports import Blobs, Embedding, IndexChange, IndexSize, SearchResult
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class StoredIndex:
         least_changes: publications after which a new file is saved, at least.
         share: of the documents in the last file that must have changed; the larger of both counts.
         keep: how many of the newest files are kept.
-        most_local_bytes: room for local files; those of workspaces unused longest go first.
+        room_bytes: for local files; those of workspaces unused longest go first.
     """
 
     def __init__(
@@ -51,13 +51,13 @@ class StoredIndex:
         least_changes: int = 50,
         share: float = 0.02,
         keep: int = 3,
-        most_local_bytes: int = 512 * 1024 * 1024,
+        room_bytes: int = 512 << 20,
     ) -> None:
         self._local = local
         self._saved = SavedFiles(blobs, keep)
         self._least_changes = least_changes
         self._share = share
-        self._most_local_bytes = most_local_bytes
+        self._room_bytes = room_bytes
         self._slots: OrderedDict[str, Slot] = OrderedDict()
         self._token = os.urandom(6).hex()
         self._numbers = itertools.count(1)
@@ -89,6 +89,10 @@ class StoredIndex:
 
     async def digest(self, workspace: str) -> str:
         return await self._on_copy(workspace, self._local.digest)
+
+    async def size(self, workspace: str) -> IndexSize:
+        local = await self._on_copy(workspace, self._local.size)
+        return IndexSize(local.size_bytes, self._room_bytes)
 
     async def unembedded(self, workspace: str, model: str, limit: int) -> list[tuple[str, int]]:
         return await self._on_copy(
@@ -195,6 +199,7 @@ class StoredIndex:
     async def _fetched(self, slot: Slot, file: SavedFile) -> Copy | None:
         """Returns a local copy of a saved file, None where it is damaged."""
         copy = self._new_copy()
+        await self._make_room(slot, file.size_bytes)
         try:
             await self._local.copy_in(copy.name, lambda path: self._saved.read(file, path))
         except CorruptData as error:
@@ -233,11 +238,9 @@ class StoredIndex:
     @asynccontextmanager
     async def _used(self, slot: Slot) -> AsyncIterator[Copy]:
         """Yields the local copy, whose files stay until the block ends."""
-        copy, loaded = await self._ready(slot)
+        copy = await self._ready(slot)
         copy.users += 1
         try:
-            if loaded:
-                await self._make_room(slot)
             yield copy
         finally:
             copy.users -= 1
@@ -250,22 +253,25 @@ class StoredIndex:
         self._slots.move_to_end(workspace)
         return slot
 
-    async def _ready(self, slot: Slot) -> tuple[Copy, bool]:
-        """Returns the local copy, and whether this call loaded it; others wait for that."""
+    async def _ready(self, slot: Slot) -> Copy:
+        """Returns the local copy; where there is none one call loads it and others wait for it."""
         if slot.copy is None:
             async with slot.busy():
                 if slot.copy is None:
-                    slot.copy = await self._newest(slot, 0) or self._new_copy()
-                    return slot.copy, True
-        return slot.copy, False
+                    slot.copy = await self._newest(slot, 0) or await self._empty(slot)
+        return slot.copy
 
-    async def _make_room(self, newest: Slot) -> None:
-        """Removes local copies, those unused longest first, until the others fit."""
-        room = self._most_local_bytes
+    async def _empty(self, slot: Slot) -> Copy:
+        await self._make_room(slot, 0)
+        return self._new_copy()
+
+    async def _make_room(self, newest: Slot, size_bytes: int) -> None:
+        """Removes others' local copies, those unused longest first, until so many bytes fit too."""
+        left = self._room_bytes - size_bytes
         for slot in reversed(list(self._slots.values())):
-            if slot.copy is not None:
-                room -= await self._local.size_bytes(slot.copy.name)
-                if room < 0 and slot is not newest and slot.copy is not None:
+            if slot is not newest and slot.copy is not None:
+                left -= (await self._local.size(slot.copy.name)).size_bytes
+                if left < 0:
                     await self._replace(slot, None)
 
     async def _replace(self, slot: Slot, copy: Copy | None) -> None:

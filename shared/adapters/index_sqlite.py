@@ -21,7 +21,7 @@ from shared.adapters import index_sqlite_rows as rows
 from shared.adapters.index_sqlite_file import IndexFile
 from shared.adapters.index_sqlite_search import BY_WORDS, Query, search
 from shared.errors import Conflict, CorruptData, InvalidInput, Unavailable
-from shared.ports import Embedding, IndexChange, SearchResult
+from shared.ports import Embedding, IndexChange, IndexSize, SearchResult
 
 if TYPE_CHECKING:
     from shared.adapters.index_vectors import Vectors
@@ -89,6 +89,9 @@ class SqliteKnowledgeIndex:
     async def digest(self, workspace: str) -> str:
         return await self._off_loop(workspace, _digest)
 
+    async def size(self, workspace: str) -> IndexSize:
+        return IndexSize(await self._off_loop(workspace, IndexFile.size_bytes))
+
     async def unembedded(self, workspace: str, model: str, limit: int) -> list[tuple[str, int]]:
         return await self._off_loop(workspace, lambda file: _unembedded(file, model, limit))
 
@@ -140,10 +143,6 @@ class SqliteKnowledgeIndex:
         await self._off_loop(workspace, IndexFile.remove)
         with self._guard:
             self._files.pop(workspace, None)
-
-    async def size_bytes(self, workspace: str) -> int:
-        """Returns how much room a workspace's file takes."""
-        return await self._off_loop(workspace, IndexFile.size_bytes)
 
     async def close(self) -> None:
         """Closes every file; the next call opens what it needs anew."""

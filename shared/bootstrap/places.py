@@ -157,7 +157,8 @@ def index(chosen: Settings, objects: Blobs) -> KnowledgeIndex:
             from shared.adapters.index_blobs import StoredIndex
 
             copies = Path(tempfile.mkdtemp(prefix="whetstone-index-"))
-            return StoredIndex(SqliteKnowledgeIndex(copies), objects)
+            room_bytes = chosen.gcp.index_room_mib << 20
+            return StoredIndex(SqliteKnowledgeIndex(copies), objects, room_bytes=room_bytes)
         case never:
             assert_never(never)
 

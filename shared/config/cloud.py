@@ -35,6 +35,12 @@ class GcpSettings(Section):
     object_prefix: str = Field(
         default="", description="What the names of objects in the bucket begin with."
     )
+    index_room_mib: int = Field(
+        default=512,
+        ge=16,
+        description="Memory of an instance, in MiB, for search indexes: their files are on its "
+        "disk, which is memory there. About half of what it has.",
+    )
     topic_prefix: str = Field(
         default="whetstone",
         pattern=r"^[a-z][a-z0-9-]*$",

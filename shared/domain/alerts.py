@@ -23,6 +23,7 @@ RuleName = Literal[
     "learning_not_run",
     "outbox_backlog",
     "index_behind",
+    "index_large",
     "raters_pushing",
     "raters_doubted",
 ]
@@ -119,6 +120,12 @@ RULES: Mapping[RuleName, Rule] = {
         10,
         "versions",
         "Search does not show this many published changes.",
+    ),
+    "index_large": Rule(
+        "warning",
+        0.5,
+        "share of gcp.index_room_mib, 0..1",
+        "The search index is about to outgrow the memory of the instances that hold it.",
     ),
     "raters_pushing": Rule(
         "critical",

@@ -261,3 +261,4 @@ class ChecksRun(Answer):
     workspaces: int
     open: int
     resolved: int
+    largest_index_bytes: int = 0

@@ -22,6 +22,7 @@ from shared.ports.knowledge import (
     Hit,
     IndexChange,
     IndexDocument,
+    IndexSize,
     KnowledgeIndex,
     SearchResult,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "Ids",
     "IndexChange",
     "IndexDocument",
+    "IndexSize",
     "JobSwitch",
     "KnowledgeIndex",
     "Notification",

@@ -90,6 +90,17 @@ class SearchResult:
     tier: str
 
 
+@dataclass(frozen=True, slots=True)
+class IndexSize:
+    """Bytes that an index takes on this instance, and that all of them together may take there.
+
+    `room_bytes` is None where indexes lie on a disk that lasts.
+    """
+
+    size_bytes: int
+    room_bytes: int | None = None
+
+
 class KnowledgeIndex(Protocol):
     """Search over the published knowledge of each workspace.
 
@@ -137,6 +148,9 @@ class KnowledgeIndex(Protocol):
 
         Embeddings do not count: they follow from the document, and may come later.
         """
+
+    async def size(self, workspace: str) -> IndexSize:
+        """Returns how large a workspace's index is."""
 
     async def unembedded(self, workspace: str, model: str, limit: int) -> list[tuple[str, int]]:
         """Returns up to `limit` (entry, revision) without an embedding of `model`, newest first."""

@@ -87,7 +87,21 @@ async def check(
             await _guarded(deps, workspace, one)
     for rule, look in _system_looks(recent).items():
         changes.append(await _settle(deps, DEFAULT_WORKSPACE, rule, look))
-    return ChecksRun(workspaces=len(workspaces), open=changes.count(1), resolved=changes.count(-1))
+    return ChecksRun(
+        workspaces=len(workspaces),
+        open=changes.count(1),
+        resolved=changes.count(-1),
+        largest_index_bytes=await _largest_index(deps, workspaces),
+    )
+
+
+async def _largest_index(deps: Deps, workspaces: list[str]) -> int:
+    """Returns the bytes of the largest search index of those that can be looked at."""
+    largest = 0
+    for workspace in workspaces:
+        with suppress(Unavailable, CorruptData):
+            largest = max(largest, (await deps.index.size(workspace)).size_bytes)
+    return largest
 
 
 async def on_learning(deps: Deps, event: Event) -> None:
@@ -215,6 +229,19 @@ async def _index_behind(deps: Deps, workspace: str) -> Finding:
     )
 
 
+async def _index_large(deps: Deps, workspace: str) -> Finding:
+    size = await deps.index.size(workspace)
+    if size.room_bytes is None:
+        return _nothing()
+    share = size.size_bytes / size.room_bytes
+    taken_mb, room_mb = size.size_bytes / 1e6, size.room_bytes / 1e6
+    return Finding(
+        share,
+        f"the search index takes {share:.1f} of the room that instances have for indexes",
+        {"size_mb": round(taken_mb, 1), "room_mb": round(room_mb, 1)},
+    )
+
+
 async def _outbox_backlog(deps: Deps, workspace: str) -> Finding:
     threshold = (await rules_of(deps, workspace))["outbox_backlog"].threshold
     most = min(_MOST_COUNTED, max(1, math.ceil(threshold)))
@@ -230,6 +257,7 @@ _LOOKS: Mapping[RuleName, Look] = {
     "oldest_pending": _oldest_pending,
     "learning_not_run": _learning_not_run,
     "index_behind": _index_behind,
+    "index_large": _index_large,
 }
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.openmetrics import exposition
 from prometheus_client.samples import Sample
 
@@ -76,6 +76,18 @@ _SEARCHES = Histogram(
 def observe_search(tier: str, seconds: float, *, found: bool) -> None:
     """Counts one search by the part of the engine that answered it."""
     _SEARCHES.labels(tier, "yes" if found else "no").observe(seconds)
+
+
+_INDEX_BYTES = Gauge(
+    "whetstone_index_bytes",
+    "Size of the largest search index of a workspace, in bytes, at this process's last check.",
+    registry=REGISTRY,
+)
+
+
+def observe_index(size_bytes: int) -> None:
+    """Keeps how large the largest search index is."""
+    _INDEX_BYTES.set(size_bytes)
 
 
 def route_traffic() -> dict[tuple[str, str, str], Traffic]:

@@ -36,6 +36,14 @@ def test_an_empty_index_has_version_0_and_no_hits(index):
     assert (result.hits, result.version) == ((), 0)
 
 
+def test_the_size_is_nothing_at_first_and_grows_with_what_is_added(index):
+    sizes = [asyncio.run(index.size("w")).size_bytes]
+    for first in (1, 101):
+        apply(index, *(add(n, f"e{n}", f"number{n} " * 200) for n in range(first, first + 100)))
+        sizes.append(asyncio.run(index.size("w")).size_bytes)
+    assert 0 == sizes[0] < sizes[1] < sizes[2]
+
+
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_the_best_match_comes_first(index, question):
     apply(index, *SCIENCE)

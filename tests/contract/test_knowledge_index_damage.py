@@ -225,7 +225,7 @@ def test_a_damaged_local_copy_is_loaded_anew(play, caplog):
 
 def test_room_on_the_disk_is_made_by_what_was_not_used_for_longest(play):
     async def scenario(cloud):
-        index = cloud.instance(most_local_bytes=400_000)
+        index = cloud.instance(room_bytes=400_000)
         for workspace in ("a", "b", "c", "d", "e", "f", "g", "h"):
             for number in range(1, 6):
                 await index.apply(workspace, [change(number)])
@@ -238,6 +238,32 @@ def test_room_on_the_disk_is_made_by_what_was_not_used_for_longest(play):
         assert sum(path.stat().st_size for path in cloud.files()) < 1_000_000
         result = await index.search("b", "text", limit=10)
         assert len(result.hits) == 5, "it is loaded again"
+
+    play(scenario)
+
+
+def test_room_is_made_before_a_file_is_loaded(play):
+    async def scenario(cloud):
+        publisher, names = cloud.instance(), ("a", "b", "c", "d")
+        for workspace in names:
+            await publisher.apply(workspace, [change(number) for number in range(1, 6)])
+            await publisher.save(workspace)
+        await publisher.close()
+        room = round(2.9 * (await cloud.instance().size("a")).size_bytes)
+        await cloud.made[-1].close()
+        index, plain = cloud.instance(room_bytes=room), cloud.blobs.get_file
+        held = []
+
+        async def watched(key, path):
+            generation = await plain(key, path)
+            held.append(sum(one.stat().st_size for one in cloud.files()))
+            return generation
+
+        cloud.blobs.get_file = watched
+        for workspace in names:
+            assert await index.version(workspace) == 5
+        assert len(held) == 4
+        assert room / 2 < max(held) <= room
 
     play(scenario)
 

@@ -177,6 +177,18 @@ def test_every_function_starts_with_what_it_is_told(
         assert others == (keys if name == "serve" else set()), name
 
 
+def test_search_indexes_have_room_in_half_of_the_least_memory_that_holds_them(
+    state: State,
+) -> None:
+    rooms = {one["WHETSTONE_GCP__INDEX_ROOM_MIB"] for one in environments(state).values()}
+    sizes = {
+        str(one.module_key): one.values["service_config"][0]["available_memory"]
+        for one in state.of("google_cloudfunctions2_function")
+    }
+    assert {sizes["serve"], sizes["publish"]} == {"1Gi"}
+    assert rooms == {"512"}
+
+
 def test_an_unknown_or_wrong_variable_would_be_noticed(
     firestore: State, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

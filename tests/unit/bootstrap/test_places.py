@@ -140,6 +140,12 @@ def test_cloud_storage_brings_the_index_that_is_kept_there(tmp_path):
     assert type(places.index(chosen, blobs)).__name__ == "StoredIndex"
 
 
+def test_the_indexes_of_an_instance_have_the_room_that_is_set(tmp_path):
+    chosen = settings(tmp_path, gcp={**GCP, "index_room_mib": 64})
+    index = places.index(chosen, FolderBlobs(tmp_path))
+    assert asyncio.run(index.size("w")).room_bytes == 64 * 1024**2
+
+
 def test_pubsub_is_one_setting(tmp_path):
     chosen = settings(tmp_path)
     bus = places.bus(chosen, None, SystemClock(), {})

@@ -1,9 +1,12 @@
 """The look at the alert rules: each fires at its threshold, and closes when it is well again."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
+from shared.adapters.index_blobs import StoredIndex
+from shared.adapters.index_sqlite import SqliteKnowledgeIndex
 from shared.domain.access import DEFAULT_WORKSPACE
 from shared.domain.alerts import default_rule
 from shared.domain.feedback import RatingEvidence
@@ -264,6 +267,24 @@ def test_an_index_that_only_this_process_has_not_kept_up_is_no_alert(tmp_path):
         await system.index.drop(WORKSPACE)  # as an instance that has just started
         assert (await checking.check(system.deps)).open == 0
         assert await system.index.version(WORKSPACE) == 10
+
+    started(tmp_path, scenario)
+
+
+def test_an_index_that_outgrows_the_memory_of_its_instances_raises_before_it_has(tmp_path):
+    async def scenario(system):
+        await publish(system, 3)
+        found = await checking.check(system.deps)
+        assert found.open == 0, "what is on a disk that lasts may grow"
+        for room, is_open in ((9 * found.largest_index_bytes, 0), (found.largest_index_bytes, 1)):
+            local = SqliteKnowledgeIndex(system.root / "disk")
+            index = StoredIndex(local, system.deps.blobs, room_bytes=room)
+            assert (await checking.check(replace(system.deps, index=index))).open == is_open
+            await index.close()
+        alert = (await alerts(system))["index_large"]
+        assert alert.evidence["room_mb"] == round(found.largest_index_bytes / 1e6, 1)
+        await checking.check(system.deps)
+        assert "index_large" in await alerts(system, "resolved")
 
     started(tmp_path, scenario)
 
