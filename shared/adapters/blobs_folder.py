@@ -73,13 +73,13 @@ class FolderBlobs:
         check_key(key)
         return await _off_loop(lambda: self._get(key))
 
-    async def put_file(self, key: str, path: Path) -> int:
+    async def put_file(self, key: str, file: BinaryIO) -> int:
         check_key(key)
-        return await _off_loop(lambda: self._put_file(key, path))
+        return await _off_loop(lambda: self._put_file(key, file))
 
-    async def get_file(self, key: str, path: Path) -> int:
+    async def get_file(self, key: str, file: BinaryIO) -> int:
         check_key(key)
-        return await _off_loop(lambda: self._get_file(key, path))
+        return await _off_loop(lambda: self._get_file(key, file))
 
     async def delete(self, key: str) -> None:
         check_key(key)
@@ -100,14 +100,14 @@ class FolderBlobs:
         header = _Header(_new_generation(), hashlib.sha256(data).hexdigest(), len(data))
         return self._write(key, header, lambda file: file.write(data), if_generation)
 
-    def _put_file(self, key: str, path: Path) -> int:
-        with path.open("rb") as given:
-            digest = hashlib.file_digest(given, "sha256").hexdigest()
-            header = _Header(_new_generation(), digest, given.tell())
-            given.seek(0)
-            return self._write(
-                key, header, lambda file: shutil.copyfileobj(given, file, _CHUNK_BYTES), 0
-            )
+    def _put_file(self, key: str, given: BinaryIO) -> int:
+        given.seek(0)
+        digest = hashlib.file_digest(given, "sha256").hexdigest()  # type: ignore[arg-type]
+        header = _Header(_new_generation(), digest, given.tell())
+        given.seek(0)
+        return self._write(
+            key, header, lambda file: shutil.copyfileobj(given, file, _CHUNK_BYTES), 0
+        )
 
     def _write(
         self,
@@ -141,19 +141,20 @@ class FolderBlobs:
             raise CorruptData(f"the object {key} does not match its checksum")
         return Blob(data, header.generation)
 
-    def _get_file(self, key: str, path: Path) -> int:
+    def _get_file(self, key: str, file: BinaryIO) -> int:
         try:
             stored = self._path(key).open("rb")
         except FileNotFoundError:
             raise NotFound(f"there is no object {key}") from None
-        with stored, path.open("w+b") as file:
+        with stored:
             header, start = _parse_header(key, stored.read(_MAX_HEADER_BYTES))
             stored.seek(start)
-            shutil.copyfileobj(stored, file, _CHUNK_BYTES)
-            size_bytes = file.tell()
             file.seek(0)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if (size_bytes, digest) != (header.size_bytes, header.sha256):
+            file.truncate()
+            shutil.copyfileobj(stored, file, _CHUNK_BYTES)
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        if (file.tell(), digest) != (header.size_bytes, header.sha256):
             raise CorruptData(f"the object {key} does not match its checksum")
         return header.generation
 

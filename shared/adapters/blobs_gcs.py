@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
-from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import google_crc32c
@@ -91,16 +90,16 @@ class GcsBlobs:
         check_key(key)
         return await self._call("storage.objects.get", lambda: self._get(key))
 
-    async def put_file(self, key: str, path: Path) -> int:
+    async def put_file(self, key: str, file: BinaryIO) -> int:
         check_key(key)
         return await self._call(
-            "storage.objects.create", lambda: self._put_file(key, path), times=_FILE_TIMES
+            "storage.objects.create", lambda: self._upload(key, file, 0), times=_FILE_TIMES
         )
 
-    async def get_file(self, key: str, path: Path) -> int:
+    async def get_file(self, key: str, file: BinaryIO) -> int:
         check_key(key)
         return await self._call(
-            "storage.objects.get", lambda: self._get_file(key, path), times=_FILE_TIMES
+            "storage.objects.get", lambda: self._fetch(key, file), times=_FILE_TIMES
         )
 
     async def delete(self, key: str) -> None:
@@ -131,10 +130,6 @@ class GcsBlobs:
 
     def _put(self, key: str, data: bytes, if_generation: int | None) -> int:
         return self._upload(key, BytesIO(data), if_generation)
-
-    def _put_file(self, key: str, path: Path) -> int:
-        with path.open("rb") as file:
-            return self._upload(key, file, 0)
 
     def _upload(self, key: str, stream: BinaryIO, if_generation: int | None) -> int:
         checksum = _crc32c(stream)
@@ -175,10 +170,6 @@ class GcsBlobs:
         stream = BytesIO()
         generation = self._fetch(key, stream)
         return Blob(stream.getvalue(), generation)
-
-    def _get_file(self, key: str, path: Path) -> int:
-        with path.open("w+b") as file:
-            return self._fetch(key, file)
 
     def _fetch(self, key: str, stream: BinaryIO) -> int:
         try:

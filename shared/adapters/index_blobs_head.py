@@ -89,14 +89,16 @@ class SavedFiles:
             NotFound: it was removed.
             CorruptData: it is damaged, or not what the pointer's checksum says.
         """
-        await self._blobs.get_file(file.key, path)
+        with path.open("w+b") as written:
+            await self._blobs.get_file(file.key, written)
         if await asyncio.to_thread(sha256_of, path) != file.sha256:
             raise CorruptData(f"the object {file.key} does not match the pointer's checksum")
 
     async def write(self, workspace: str, version: int, path: Path) -> str:
         """Writes a file that nothing points at yet and returns its key."""
         key = f"{_folder(workspace)}{version:012d}-{os.urandom(8).hex()}.sqlite"
-        await self._blobs.put_file(key, path)
+        with path.open("rb") as file:
+            await self._blobs.put_file(key, file)
         return key
 
     async def point_at(self, workspace: str, file: SavedFile, over: Head) -> Head:

@@ -1,8 +1,7 @@
 """Objects that are written once, or over a generation that is known."""
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +37,19 @@ class Blobs(Protocol):
             CorruptData: it does not match the checksum that it was written with.
         """
 
-    async def put_file(self, key: str, path: Path) -> int:
+    async def put_file(self, key: str, file: BinaryIO) -> int:
         """Writes a new object of a file's bytes, which are never all in memory; as `put` else.
 
         Args:
             key: where nothing is.
-            path: a file that does not change meanwhile.
+            file: open for reading, from its beginning on; it does not change meanwhile.
 
         Raises:
             AlreadyExists: there is an object.
         """
 
-    async def get_file(self, key: str, path: Path) -> int:
-        """Writes an object's bytes over a file, never all in memory; returns its generation.
+    async def get_file(self, key: str, file: BinaryIO) -> int:
+        """Writes an object's bytes to an open file, never all in memory; returns its generation.
 
         Raises:
             NotFound: there is no object.

@@ -3,6 +3,7 @@
 import asyncio
 import tracemalloc
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -54,44 +55,41 @@ def test_what_was_put_is_got(blobs, data):
 
 @pytest.mark.parametrize("data", [b"", b"\x00\n\xff" * 1000, bytes(range(256)) * 40_000])
 def test_a_file_is_put_and_got_as_any_bytes_are(blobs, tmp_path, data):
-    given, got = tmp_path / "given", tmp_path / "got"
-    given.write_bytes(data)
-    got.write_bytes(b"older and longer" * 10)
-    generation = asyncio.run(blobs.put_file("w/one", given))
-    assert asyncio.run(blobs.get("w/one")) == Blob(data, generation)
+    (tmp_path / "given").write_bytes(data)
+    (tmp_path / "got").write_bytes(b"older and longer" * 10)
     put(blobs, "w/two", data)
-    asyncio.run(blobs.get_file("w/two", got))
-    assert got.read_bytes() == data
-    assert asyncio.run(blobs.get_file("w/one", got)) == generation
+    with (tmp_path / "given").open("rb") as given, (tmp_path / "got").open("r+b") as got:
+        generation = asyncio.run(blobs.put_file("w/one", given))
+        assert asyncio.run(blobs.get("w/one")) == Blob(data, generation)
+        asyncio.run(blobs.get_file("w/two", got))
+        got.flush()
+        assert (tmp_path / "got").read_bytes() == data
+        assert asyncio.run(blobs.get_file("w/one", got)) == generation
 
 
 def test_a_file_takes_no_memory_of_its_size(blobs, tmp_path):
-    async def both() -> None:
-        await blobs.put_file("a", tmp_path / "given")
-        await blobs.get_file("a", tmp_path / "got")
-
-    with (tmp_path / "given").open("wb") as file:
-        file.truncate(LARGE_BYTES)
-    tracemalloc.start()
-    try:
-        asyncio.run(both())
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    with (tmp_path / "given").open("w+b") as given, (tmp_path / "got").open("w+b") as got:
+        given.truncate(LARGE_BYTES)
+        tracemalloc.start()
+        try:
+            asyncio.run(blobs.put_file("a", given))
+            asyncio.run(blobs.get_file("a", got))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
     assert (tmp_path / "got").stat().st_size == LARGE_BYTES
     assert peak < LARGE_BYTES / 2
 
 
-def test_a_file_is_put_only_where_nothing_is(blobs, tmp_path):
+def test_a_file_is_put_only_where_nothing_is(blobs):
     put(blobs, "a", b"one")
-    (tmp_path / "given").write_bytes(b"two")
     with pytest.raises(AlreadyExists):
-        asyncio.run(blobs.put_file("a", tmp_path / "given"))
+        asyncio.run(blobs.put_file("a", BytesIO(b"two")))
     assert asyncio.run(blobs.get("a")).data == b"one"
 
 
-def test_a_missing_object_is_not_found(blobs, tmp_path):
-    for call in (blobs.get("w/none"), blobs.get_file("w/none", tmp_path / "got")):
+def test_a_missing_object_is_not_found(blobs):
+    for call in (blobs.get("w/none"), blobs.get_file("w/none", BytesIO())):
         with pytest.raises(NotFound, match="w/none"):
             asyncio.run(call)
 
@@ -166,8 +164,7 @@ BAD_KEYS = [
 
 @pytest.mark.parametrize("key", BAD_KEYS)
 def test_a_bad_key_is_refused_by_every_method(blobs, key, tmp_path):
-    none = tmp_path / "none"
-    calls = blobs.put_file(key, none), blobs.get_file(key, none)
+    calls = blobs.put_file(key, BytesIO()), blobs.get_file(key, BytesIO())
     for call in (blobs.put(key, b"x"), blobs.get(key), blobs.delete(key), *calls):
         with pytest.raises(InvalidInput):
             asyncio.run(call)

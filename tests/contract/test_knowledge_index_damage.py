@@ -101,10 +101,10 @@ def test_a_file_removed_while_it_was_to_be_read_gives_way_to_a_newer_one(play):
         [old] = await cloud.saved()
         plain, index = cloud.blobs.get_file, cloud.instance()
 
-        async def overtaken(key, path):
+        async def overtaken(key, file):
             if key == old:
                 await publish(publisher, 6, 10)
-            return await plain(key, path)
+            return await plain(key, file)
 
         cloud.blobs.get_file = overtaken
         assert await index.version("w") == 10
@@ -117,8 +117,8 @@ def test_a_download_that_breaks_off_leaves_nothing_on_the_disk(play):
         await publish(cloud.instance(), 1, 5)
         plain, index = cloud.blobs.get_file, cloud.instance()
 
-        async def cut(key, path):
-            await plain(key, path)
+        async def cut(key, file):
+            await plain(key, file)
             raise Unavailable("no network")
 
         cloud.blobs.get_file = cut
@@ -254,8 +254,8 @@ def test_room_is_made_before_a_file_is_loaded(play):
         index, plain = cloud.instance(room_bytes=room), cloud.blobs.get_file
         held = []
 
-        async def watched(key, path):
-            generation = await plain(key, path)
+        async def watched(key, file):
+            generation = await plain(key, file)
             held.append(sum(one.stat().st_size for one in cloud.files()))
             return generation
 

@@ -34,15 +34,15 @@ class Watched(FolderBlobs):
         self.written.append(key)
         return await super().put(key, data, if_generation=if_generation)
 
-    async def get_file(self, key, path):
+    async def get_file(self, key, file):
         self.read.append(key)
-        return await super().get_file(key, path)
+        return await super().get_file(key, file)
 
-    async def put_file(self, key, path):
+    async def put_file(self, key, file):
         if self.before_put is not None:
             await self.before_put(key)
         self.written.append(key)
-        return await super().put_file(key, path)
+        return await super().put_file(key, file)
 
 
 class Cloud:
