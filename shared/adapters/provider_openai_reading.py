@@ -8,11 +8,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from shared.domain.models import CHARACTERS_PER_TOKEN, MAX_TOKENS
 from shared.errors import Unavailable
 from shared.ports import Completion, CompletionRequest
-
-CHARACTERS_PER_TOKEN = 4
-"""The estimate for English text, where a provider does not count."""
 
 _UNKNOWN_REASON = "unknown"
 
@@ -158,13 +156,13 @@ def _completion(
 
 
 def _counts(usage: object) -> tuple[int, int] | None:
-    """Returns the provider's own counts, None where either is missing or no count."""
+    """Returns the provider's own counts, None where either is missing or cannot be true."""
     if not isinstance(usage, dict):
         return None
     given, made = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if type(given) is int and type(made) is int and min(given, made) >= 0:
-        return given, made
-    return None
+    if type(given) is not int or type(made) is not int:
+        return None
+    return (given, made) if min(given, made) >= 0 and max(given, made) <= MAX_TOKENS else None
 
 
 def _tokens(characters: int) -> int:

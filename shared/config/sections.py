@@ -5,6 +5,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from shared.domain.models import MAX_USD_PER_M
+
 
 class Section(BaseModel):
     """A group of settings: read once, and nothing unknown in it."""
@@ -16,8 +18,12 @@ class ModelSettings(Section):
     """A model that requests may be routed to, with its list price."""
 
     model: str = Field(description="The model's name at its provider.")
-    usd_per_m_input: float = Field(ge=0, description="US dollars per million input tokens.")
-    usd_per_m_output: float = Field(ge=0, description="US dollars per million output tokens.")
+    usd_per_m_input: float = Field(
+        ge=0, le=MAX_USD_PER_M, description="US dollars per million input tokens."
+    )
+    usd_per_m_output: float = Field(
+        ge=0, le=MAX_USD_PER_M, description="US dollars per million output tokens."
+    )
 
 
 class ProviderSettings(Section):

@@ -4,6 +4,15 @@ from dataclasses import dataclass
 
 NANO_PER_USD = 1_000_000_000
 
+MAX_USD_PER_M = 10_000.0
+"""US dollars per million tokens that a price may be, at most: many times what any model costs.
+
+With `MAX_TOKENS` it keeps sums of costs, in whole nano-dollars, within 64 bits.
+"""
+
+MAX_TOKENS = 10_000_000
+"""Tokens of one prompt or one answer that are believed, at most."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class ModelKey:

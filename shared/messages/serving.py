@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
+from shared.domain.models import MAX_USD_PER_M
 from shared.messages.base import Answer, Command, FilledText, Identifier, Name, Text
 
 MAX_CANDIDATES = 100
@@ -17,6 +18,7 @@ _ROUTE_EXAMPLE: JsonDict = {
 _COMPLETE_EXAMPLE: JsonDict = {"prompt": "Name the capital of France.", "max_tokens": 50}
 
 Cost = Annotated[float, Field(ge=0)]
+UnitPrice = Annotated[float, Field(ge=0, le=MAX_USD_PER_M)]
 
 PatternName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
 """A kind of prompt: one of the built-in ones, or a caller's own short name."""
@@ -34,8 +36,10 @@ class Candidate(Command):
 
     provider: Annotated[Name, AfterValidator(_no_slash)]
     model: Name
-    usd_per_m_input: Cost | None = Field(default=None, description="USD per million input tokens.")
-    usd_per_m_output: Cost | None = Field(default=None, description="As above, output tokens.")
+    usd_per_m_input: UnitPrice | None = Field(
+        default=None, description="USD per million input tokens."
+    )
+    usd_per_m_output: UnitPrice | None = Field(default=None, description="As above, output tokens.")
 
 
 def _split(given: object) -> object:

@@ -55,7 +55,7 @@ def test_defaults_types_and_limits_are_those_of_the_code():
     assert medium in text
     assert "`debug`, `info`, `warning`, `error` | `info` |" in text
     assert "| `smtp_password` | `WHETSTONE_NOTIFY__SMTP_PASSWORD` | secret text | none |" in text
-    assert "| `usd_per_m_input` | number, ≥ 0 | required |" in text
+    assert "| `usd_per_m_input` | number, ≥ 0, ≤ 10000 | required |" in text
 
 
 def test_no_table_shows_the_inside_of_python():

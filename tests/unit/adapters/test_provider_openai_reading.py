@@ -86,6 +86,7 @@ def test_an_answer_is_read():
         {"prompt_tokens": -1, "completion_tokens": 2},
         {"prompt_tokens": 7.5, "completion_tokens": 2},
         {"prompt_tokens": True, "completion_tokens": 2},
+        {"prompt_tokens": 7, "completion_tokens": 10**7 + 1},
     ],
 )  # fmt: skip
 def test_usage_that_is_none_is_estimated(usage):

@@ -28,8 +28,8 @@ def test_a_candidate_that_names_no_model_is_refused_by_its_place(candidate):
     assert places(error)[0][:2] == ("candidates", 1)
 
 
-@pytest.mark.parametrize("price", ["-0.1", "NaN", '"1"', "1e999"])
-def test_prices_are_numbers_from_zero(price):
+@pytest.mark.parametrize("price", ["-0.1", "NaN", '"1"', "1e999", "10001"])
+def test_prices_are_numbers_from_zero_to_what_no_model_costs(price):
     body = f'{{"provider": "a", "model": "b", "usd_per_m_input": {price}}}'
     with pytest.raises(ValidationError):
         parsed(f'{{"prompt": "a", "candidates": [{body}]}}')
