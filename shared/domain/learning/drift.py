@@ -12,11 +12,14 @@ so `evidence` less the number of ratings is a martingale while nothing changes, 
 1 / rate comes at most `rate` times for each rating, in any number of groups: an e-detector (Shin,
 Ramdas, Rinaldo, "E-detectors", 2022; for ranks: Vovk, Petej, Nouretdinov, Ahlberg, Carlsson,
 Gammerman, "Retrain or not retrain", 2021). Nothing was tuned for that, and no baseline needs to be
-known. Invariant: the same rows in the same order give the same alarms, bit for bit, in any batches:
-only additions, products and quotients of doubles are used.
+known. How much is staked is decided before a rating is looked at: somebody who suddenly rates a lot
+stakes less and less, so that one person in a bad mood proves nothing. Invariant: the same rows in
+the same order give the same alarms, bit for bit, in any batches: only additions, products and
+quotients of doubles are used.
 """
 
 import hashlib
+import zlib
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from math import fsum
@@ -37,6 +40,12 @@ TOP = 8
 
 RECENT = 128
 """Newest ratings that are remembered one by one, to tell where a change began."""
+
+NEWEST = 16
+"""Of those, the ones in which a rater may not come more often than is usual for him."""
+
+USUAL = 2.0
+"""How many times as often as before he may come among them, and still stake in full."""
 
 LEAST_AFTER = 16
 """Ratings since a change that its figures are taken over, at least."""
@@ -132,7 +141,8 @@ class Alarm:
 class Watch:
     """The detector of one (pattern, provider, model), since the start or the last change.
 
-    `kinds` counts the standing ratings by kind, `recent` spells the newest in order, a digit each.
+    `kinds` counts the standing ratings by kind, `recent` spells the newest in order, a digit each;
+    `raters` has who gave those, by a number of 16 bits.
     `owed` counts ratings that were taken back and whose replacement is to come: that one is counted
     but not bet on, as its rater and request have been. `falls` and `rises` have what each bet has
     earned.
@@ -140,6 +150,7 @@ class Watch:
 
     kinds: list[int] = field(default_factory=lambda: [0] * KINDS)
     recent: str = ""
+    raters: list[int] = field(default_factory=list)
     owed: int = 0
     falls: list[float] = field(default_factory=lambda: [0.0] * BETS)
     rises: list[float] = field(default_factory=lambda: [0.0] * BETS)
@@ -161,8 +172,8 @@ class Watch:
         After an alarm the detector starts anew, without a memory of what was before.
 
         Args:
-            row: a rating, or one that is taken back; of less than full standing it stakes less, and
-                of none it is passed over.
+            row: a rating, or one that is taken back; of less than full standing, or of who rates
+                unusually much, it stakes less, and of no standing it is passed over.
             place: its place in the log; higher than that of any row before.
             config: the rate of false alarms, and the least change that matters.
         """
@@ -178,12 +189,26 @@ class Watch:
             self.owed -= 1
             return None
         self.recent = (self.recent + str(kind))[-RECENT:]
-        rank, stake = self._rank(kind, row.feedback_id), row.standing / FULL_STANDING
+        rank, stake = self._rank(kind, row.feedback_id), self._stake(row)
         self.falls = _earned(self.falls, rank, stake)
         self.rises = _earned(self.rises, 1.0 - rank, stake)
         if self.evidence * config.false_alarm_rate < 1.0:
             return None
         return self._proven(place, row.day, config)
+
+    def _stake(self, row: RatingEvidence) -> float:
+        """Returns how much of a bet a rating stakes, 0..1, and remembers who gave it.
+
+        Ratings of one person go together. Who comes among the newest more than USUAL times as often
+        as before stakes the inverse square of one more than what is beyond that: all he can
+        earn is then what three ratings in full would. Where somebody is alone, that is usual.
+        """
+        code = zlib.crc32(row.rater.encode()) & 0xFFFF
+        newest, older = self.raters[-NEWEST:], self.raters[:-NEWEST]
+        usual = (older.count(code) + 1) / (len(older) + 2)
+        beyond = max(0.0, newest.count(code) - USUAL * usual * NEWEST)
+        self.raters = [*self.raters[1 - RECENT :], code]
+        return row.standing / FULL_STANDING / (1.0 + beyond) ** 2
 
     def split(self) -> tuple[Figures, Figures]:
         """Returns the ratings before and after the place where they differ most, among the newest.
@@ -222,7 +247,7 @@ class Watch:
         self.falls, self.rises = [0.0] * BETS, [0.0] * BETS
         if after.n == 0 or (-change if direction == "fall" else change) < config.min_change:
             return None
-        self.kinds, self.recent, self.owed = [0] * KINDS, "", 0
+        self.kinds, self.recent, self.raters, self.owed = [0] * KINDS, "", [], 0
         return Alarm(direction, place, day, before, after, found)
 
 

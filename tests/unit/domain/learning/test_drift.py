@@ -2,7 +2,7 @@
 
 import json
 import random
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import pairwise
 from math import fsum
 
@@ -168,6 +168,33 @@ def test_a_rating_of_no_standing_is_passed_over_and_a_part_stakes_less() -> None
         watch.take(row(1, standing=standing), 1, CONFIG)
     moved = [abs(evidence(watch.falls) - 1.0) for watch in (part, full)]
     assert moved[0] == pytest.approx(moved[1] / 4)
+
+
+def by(rater: str, rows: list[RatingEvidence]) -> list[RatingEvidence]:
+    return [replace(one, rater=rater) for one in rows]
+
+
+def many(rows: list[RatingEvidence], people: int) -> list[RatingEvidence]:
+    """Returns the ratings as given by so many people, drawn for each."""
+    chance = random.Random(people)
+    return [replace(one, rater=f"p{chance.randrange(people)}") for one in rows]
+
+
+@pytest.mark.parametrize("people", [1, 3, 60])
+def test_one_person_who_rates_everything_the_worst_proves_no_change(people: int) -> None:
+    before = many(stream(2, (600, 0.9)), people)
+    angry = [row(601 + place, correct=0, quality=1) for place in range(40)]
+    assert alarms([*before, *by("angry", angry)]) == []
+    (fall,) = alarms([*before, *many(angry, 60)])
+    assert fall.direction == "fall"
+
+
+@pytest.mark.parametrize("people", [1, 3, 10, 60])
+def test_a_change_that_everybody_sees_is_noticed_as_soon_whoever_rates(people: int) -> None:
+    """Where one or three people give all ratings, that is what is usual of them."""
+    rows = stream(4, (400, 0.9), (120, 0.4))
+    (alone,), (found,) = alarms(rows), alarms(many(rows, people))
+    assert abs(found.place - alone.place) <= 5
 
 
 def test_the_value_is_the_mean_of_correctness_and_scaled_quality() -> None:
