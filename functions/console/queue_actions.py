@@ -4,13 +4,15 @@ Invariant: every decision names the revision and the content that the reviewer h
 claim under which it was read; what has moved on meanwhile makes it a conflict, never a decision.
 """
 
+from typing import Annotated
+
 from pydantic import Field
 from starlette.responses import Response
 
 from functions.console.queue import CLAIM_S, REASONS
 from shared import bootstrap
 from shared.domain.entries import RejectCode
-from shared.messages.base import Answer, Command, Note
+from shared.messages.base import NO_NUL, Answer, Command
 from shared.messages.reviewing import (
     Approve,
     ClaimEntry,
@@ -26,11 +28,15 @@ from shared.web.pages import PageCall, Pages
 pages = Pages()
 
 
+MOST_WORDS = 3_900
+"""Characters of the reviewer's own words; the code's words come before them."""
+
+
 class RejectForm(Reviewed):
     """Why a revision is rejected: a code, words, or both."""
 
     code: RejectCode
-    text: Note = ""
+    text: Annotated[str, Field(max_length=MOST_WORDS), NO_NUL] = ""
 
     def reason(self) -> str:
         """Returns the reason in words: the code's, then the reviewer's."""

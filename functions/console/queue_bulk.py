@@ -56,6 +56,9 @@ class Candidate:
     seen: str
 
 
+_REVISION_DIGITS = 9
+
+
 @pages.post("/queue/bulk-preview")
 async def preview(call: PageCall) -> Response:
     """Shows what a decision over a filter or a cluster would be about."""
@@ -102,7 +105,7 @@ def _notes(form: BulkForm) -> str:
 def _decision(seen: str, verdict: Verdict, notes: str) -> dict[str, JsonValue]:
     entry_id, _, rest = seen.partition(":")
     revision, _, digest = rest.partition(":")
-    if not revision.isdecimal():
+    if not revision.isdecimal() or len(revision) > _REVISION_DIGITS:
         raise InvalidInput.field("/seen", "is not of a preview; look again")
     named: dict[str, JsonValue] = {"entry_id": entry_id, "verdict": verdict, "notes": notes}
     return {**named, "revision": int(revision), "content_hash": digest}

@@ -239,6 +239,18 @@ def test_a_rejection_keeps_its_code_for_the_figures(tmp_path):
     playing(tmp_path, scenario)
 
 
+def test_a_reason_that_is_too_long_with_its_code_is_told_and_decides_nothing(tmp_path):
+    async def scenario(system, http):
+        entry_id = await submit(system)
+        form = {**await seen(http, entry_id), "code": "outdated", "text": "x" * 4000}
+        assert (await http.post(f"/queue/{entry_id}/reject", data=form)).status_code == 422
+        assert (await entry_of(system, entry_id)).state == "pending_approval"
+        form["text"] = "x" * 3900
+        assert (await http.post(f"/queue/{entry_id}/reject", data=form)).status_code == 200
+
+    playing(tmp_path, scenario)
+
+
 def test_a_revision_is_not_asked_for_without_words(tmp_path):
     async def scenario(system, http):
         entry_id = await submit(system)
@@ -313,6 +325,7 @@ def test_what_has_moved_on_since_the_preview_is_left_as_it_is(tmp_path):
         {"verdict": "approve", "seen": []},
         {"verdict": "approve", "seen": ["ent_1"]},
         {"verdict": "approve", "seen": ["ent_1:one:x"]},
+        {"verdict": "approve", "seen": [f"ent_1:{'1' * 5000}:x"]},
     ],
 )
 def test_many_are_not_decided_without_a_reason_or_a_preview(tmp_path, form):
