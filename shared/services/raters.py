@@ -12,6 +12,7 @@ from shared.domain.access import Caller, IdempotencyKey
 from shared.domain.feedback import FEEDBACK, ROUTING_DECISIONS, Feedback
 from shared.domain.learning.collusion import Push
 from shared.domain.learning.raters import RATERS, Rater, evidence_against, pushes
+from shared.domain.operations import ALERTS
 from shared.domain.records import Filter, Order
 from shared.domain.times import day_number
 from shared.errors import Conflict, NotFound
@@ -230,7 +231,8 @@ async def _recent(deps: Deps, workspace: str) -> list[Rater]:
 async def _on_pushes(deps: Deps, caller: Caller, raters: Sequence[Rater]) -> None:
     config = deps.options.learning.raters
     today = day_number(deps.clock.now_text())
-    for push in pushes(raters, today, config):
+    found = pushes(raters, today, config)
+    for push in found:
         certain = push.others is not None and len(raters) >= config.least_raters
         alone = certain and config.set_aside != "never"
         words = _words(push)
@@ -241,7 +243,7 @@ async def _on_pushes(deps: Deps, caller: Caller, raters: Sequence[Rater]) -> Non
             deps,
             caller.workspace,
             rule="raters_pushing",
-            key=f"raters_pushing:{push.model}:{push.direction}:{'new' if push.new else 'known'}",
+            key=_push_key(push),
             summary=f"{words}; {'they were set aside' if alone else 'a person must decide'}",
             evidence={
                 "model": push.model,
@@ -254,6 +256,31 @@ async def _on_pushes(deps: Deps, caller: Caller, raters: Sequence[Rater]) -> Non
                 "set_aside": alone,
             },
         )
+    await _resolve_pushes(deps, caller.workspace, {_push_key(push) for push in found})
+
+
+def _push_key(push: Push) -> str:
+    return f"raters_pushing:{push.model}:{push.direction}:{'new' if push.new else 'known'}"
+
+
+async def _resolve_pushes(deps: Deps, workspace: str, seen: set[str]) -> None:
+    """Resolves the alerts of pushes that are no longer seen.
+
+    Where the raters were set aside without a person, somebody has to have acknowledged that first.
+    """
+    for state in ("open", "acknowledged"):
+        page = await deps.store.find(
+            workspace,
+            ALERTS,
+            Filter("state", "==", state),
+            order=Order("raised_at", descending=True),
+            limit=MOST_LOOKED_AT,
+        )
+        for one in page.items:
+            waits = state == "open" and one.evidence.get("set_aside")
+            if one.rule == "raters_pushing" and one.key not in seen and not waits:
+                reason = "nobody pushes that model any more who is not set aside or trusted"
+                await resolve_alert(deps, workspace, key=one.key, reason=reason)
 
 
 def _words(push: Push) -> str:

@@ -14,6 +14,7 @@ from shared.messages.access import ChangeSettings
 from shared.messages.rating import JudgeRater, RatersPage, RecordFeedback
 from shared.services import raters, rating
 from shared.services.access import change_settings
+from shared.services.alerting import acknowledge
 from shared.services.deps import Options
 from shared.services.rating_tokens import token_for
 from shared.services.unit import settings_of
@@ -217,7 +218,10 @@ def test_newcomers_who_push_together_are_set_aside_with_an_alert_that_shows_why(
         )
         assert alert.evidence["raters"] == [f"new{n}" for n in range(6)]
         await raters.look(system.deps, WORKSPACE)
-        assert (await alerts(system))[0] == told
+        assert (await alerts(system))[0] == told, "nobody has looked at it"
+        await acknowledge(system.deps, ADMIN, alert.id, None)
+        await raters.look(system.deps, WORKSPACE)
+        assert (await alerts(system))[0] == [("raters_pushing", "resolved")]
 
     play(tmp_path, scenario)
 
@@ -232,6 +236,12 @@ def test_where_few_people_rate_a_person_decides(tmp_path):
         assert aside.items == []
         [alert] = (await alerts(system))[1]
         assert alert.summary.endswith("a person must decide")
+        await raters.look(system.deps, WORKSPACE)
+        assert (await alerts(system))[0] == [("raters_pushing", "open")]
+        for number in range(6):
+            await raters.set_aside(system.deps, ADMIN, f"new{number}", WHY, None)
+        await raters.look(system.deps, WORKSPACE)
+        assert (await alerts(system))[0] == [("raters_pushing", "resolved")]
 
     play(tmp_path, scenario)
 
