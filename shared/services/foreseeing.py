@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from shared.domain.access import WorkspaceSettings
 from shared.domain.learning.config import LearningConfig, ModelId
-from shared.domain.learning.decision import Odds, odds
+from shared.domain.learning.decision import Best, best
 from shared.domain.learning.explain_serving import Serving
 from shared.domain.learning.offpolicy import Chooser, compare
 from shared.domain.learning.offpolicy_figures import OffPolicy
@@ -40,7 +40,7 @@ def serving_of(
     lengths, models = _input_tokens(state), _models(state, prices)
     catalogue = tuple(prices)
 
-    def decided(policy: RoutingPolicy, pattern: str, cell: str) -> Odds | None:
+    def decided(policy: RoutingPolicy, pattern: str, cell: str) -> Best | None:
         candidates = models.get(pattern, catalogue)
         if not candidates or (not policy.choice(pattern) and not prices):
             return None
@@ -49,15 +49,7 @@ def serving_of(
             answer = policy.belief(pattern, cell, model).output_tokens
             length = expected_output_tokens if answer is None else round(answer)
             costs[model] = price.cost_usd(round(lengths.get(pattern, 0.0)), length)
-        return odds(
-            policy,
-            pattern,
-            candidates,
-            exploration_rate=0.0,
-            cell=cell,
-            preference=preference,
-            costs=costs,
-        )
+        return best(policy, pattern, candidates, cell=cell, preference=preference, costs=costs)
 
     return Serving(preference, decided)
 
@@ -82,7 +74,7 @@ def foresee(
 
     def chooser(policy: RoutingPolicy) -> Chooser:
         def choose(pattern: str, cell: str) -> ModelId | None:
-            found = serving.odds(policy, pattern, cell)
+            found = serving.best(policy, pattern, cell)
             return found and found.greedy
 
         return choose

@@ -8,7 +8,7 @@ next projection.
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
-from shared.domain.learning.ranking import ModelFigures
+from shared.domain.learning.ranking import ModelFigures, PatternPolicy
 from shared.domain.learning.runs import (
     LEARNING_HEADS,
     PATTERN_ROWS,
@@ -115,19 +115,19 @@ def _content(row: Record) -> dict[str, Any]:
 
 def _history(snapshot_id: str, current: Snapshot, shown: Snapshot | None, now: str) -> list[Change]:
     """Returns the performance rows of what this snapshot says differently from the one before."""
-    before = dict(_figures(shown)) if shown else {}
-    return [
-        (PERFORMANCE, row.id, row)
-        for (pattern, _), one in _figures(current)
-        if before.get((pattern, one.id)) != one
-        for row in [_performance(snapshot_id, pattern, one, now)]
-    ]
-
-
-def _figures(snapshot: Snapshot) -> Iterator[tuple[tuple[str, Any], ModelFigures]]:
-    for row in snapshot.policy.rows:
+    rows = shown.policy.by_pattern if shown else {}
+    found: list[Change] = []
+    for row in current.policy.rows:
+        before = _by_name(rows.get(row.pattern))
         for one in row.ranking:
-            yield (row.pattern, one.id), one
+            if before.get((one.provider, one.model)) != one:
+                performance = _performance(snapshot_id, row.pattern, one, now)
+                found.append((PERFORMANCE, performance.id, performance))
+    return found
+
+
+def _by_name(row: PatternPolicy | None) -> dict[tuple[str, str], ModelFigures]:
+    return {(one.provider, one.model): one for one in row.ranking} if row else {}
 
 
 def _performance(snapshot_id: str, pattern: str, one: ModelFigures, now: str) -> PerformanceRow:

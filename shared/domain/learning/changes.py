@@ -135,9 +135,15 @@ def advance(
         elif group.fallen_from is not None and _recovered(group.watch, group.fallen_from, config):
             group = group.model_copy(update={"fallen_from": None, "unsettled": True})
     before, after = group.watch.split()
-    seen = {"now": figures(group.watch.kinds), "before": before, "after": after, "updated_at": now}
-    group = group.model_copy(update=seen)
-    return group.model_copy(update={"status": _status(group, config)}), changes
+    latest = figures(group.watch.kinds)
+    seen = {
+        "status": _status(group, latest, before, after, config),
+        "now": latest,
+        "before": before,
+        "after": after,
+        "updated_at": now,
+    }
+    return group.model_copy(update=seen), changes
 
 
 def as_evidence(change: DriftChange) -> Changed:
@@ -199,20 +205,21 @@ def _noted(group: DriftGroup, alarm: Alarm, config: DriftConfig, now: Timestamp)
     )
 
 
-def _status(group: DriftGroup, config: DriftConfig) -> DriftStatus:
-    """Returns where the group stands.
+def _status(
+    group: DriftGroup, latest: Figures, before: Figures, after: Figures, config: DriftConfig
+) -> DriftStatus:
+    """Returns where a group stands whose figures are these now.
 
     A fall is suspected where the bets on falls have earned the square root of what proves it.
     """
     if group.fallen_from is not None:
         return "fallen"
-    if group.now.n < ENOUGH:
+    if latest.n < ENOUGH:
         return "risen" if group.direction == "rise" else "new"
+    if after.n == 0 or before.value - after.value < config.min_change:
+        return "stable"
     earned = FALLS * evidence(group.watch.falls)
-    lower = group.after.n > 0 and group.before.value - group.after.value >= config.min_change
-    if lower and earned**2 * config.false_alarm_rate >= 1.0:
-        return "unproven"
-    return "stable"
+    return "unproven" if earned**2 * config.false_alarm_rate >= 1.0 else "stable"
 
 
 def told(group: DriftGroup, config: DriftConfig) -> str:

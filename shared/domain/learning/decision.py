@@ -32,6 +32,13 @@ class Choice(NamedTuple):
     reason: str
 
 
+class Best(NamedTuple):
+    """What a policy chooses for one kind of request, unless chance decides, and why."""
+
+    greedy: ModelId
+    reason: str
+
+
 class Odds(NamedTuple):
     """How one kind of request is decided: `models` with their propensities, which sum to 1.
 
@@ -94,7 +101,7 @@ def odds(
         InvalidInput: there is no candidate.
     """
     models = list(dict.fromkeys(candidates))
-    greedy, reason = _best(policy, pattern, cell, models, preference, costs or {})
+    greedy, reason = best(policy, pattern, models, cell=cell, preference=preference, costs=costs)
     models.remove(greedy)
     models.insert(0, greedy)
     row = policy.by_pattern.get(pattern)
@@ -144,29 +151,36 @@ def _drawn(
     return with_new(drawn, [policy.beliefs.is_new(model) for model in models])
 
 
-def _best(
+def best(
     policy: RoutingPolicy,
     pattern: str,
-    cell: str,
-    models: Sequence[ModelId],
-    preference: Preference,
-    costs: Mapping[ModelId, float],
-) -> tuple[ModelId, str]:
-    if not models:
+    candidates: Sequence[ModelId],
+    *,
+    cell: str = "",
+    preference: Preference = NO_PREFERENCE,
+    costs: Mapping[ModelId, float] | None = None,
+) -> Best:
+    """Returns what the policy chooses for requests of this kind; see `odds`.
+
+    Raises:
+        InvalidInput: there is no candidate.
+    """
+    if not candidates:
         msg = "No model may answer this request: loosen candidates or max_cost."
         raise InvalidInput(msg)
     row = policy.by_pattern.get(pattern)
     if row is not None:
-        allowed = [model for model in row.qualified if model in models]
+        allowed = [model for model in row.qualified if model in candidates]
         if allowed and preference.asks:
-            return preferred(policy, pattern, cell, allowed, preference, costs)
+            return Best(*preferred(policy, pattern, cell, allowed, preference, costs or {}))
         if allowed:
             first = row.qualified[0]
-            return allowed[0], row.why if allowed[0] == first else _next_best(allowed[0], first)
+            reason = row.why if allowed[0] == first else _next_best(allowed[0], first)
+            return Best(allowed[0], reason)
     default = policy.default_model
-    if default is not None and default in models:
-        return default, _DEFAULT.format(default, pattern)
-    return models[0], _FIRST.format(models[0], pattern)
+    if default is not None and default in candidates:
+        return Best(default, _DEFAULT.format(default, pattern))
+    return Best(candidates[0], _FIRST.format(candidates[0], pattern))
 
 
 def _next_best(taken: ModelId, first: ModelId) -> str:

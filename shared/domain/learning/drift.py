@@ -22,7 +22,9 @@ import hashlib
 import zlib
 from bisect import bisect_left
 from dataclasses import dataclass, field
+from itertools import accumulate
 from math import fsum
+from operator import mul
 from typing import Literal
 
 from shared.domain.feedback import RatingEvidence
@@ -81,7 +83,12 @@ PAYOFFS = tuple(
 )
 """What every bet pays for a rank, by how many of `BREAKS` it has passed."""
 
+_QUALITY = tuple(kind % SCORES + 1 for kind in range(KINDS))
+_QUALITY_SQUARED = tuple(score**2 for score in _QUALITY)
+_CORRECT = tuple(kind // SCORES for kind in range(KINDS))
 _VALUES = tuple(4 * (kind // SCORES) + kind % SCORES for kind in range(KINDS))
+_DIGITS = tuple(str(kind) for kind in range(KINDS))
+_VALUE_OF = dict(zip(_DIGITS, _VALUES, strict=True))
 _BELOW = tuple(
     tuple(other for other in range(KINDS) if _VALUES[other] < value) for value in _VALUES
 )
@@ -107,12 +114,11 @@ class Figures:
 
 def figures(kinds: list[int]) -> Figures:
     """Returns the sums of ratings that were counted by kind."""
-    scores = [(count, kind % SCORES + 1, kind // SCORES) for kind, count in enumerate(kinds)]
     return Figures(
         n=sum(kinds),
-        quality=sum(count * score for count, score, _ in scores),
-        quality_squared=sum(count * score**2 for count, score, _ in scores),
-        correct=sum(count * correct for count, _, correct in scores),
+        quality=sum(map(mul, kinds, _QUALITY)),
+        quality_squared=sum(map(mul, kinds, _QUALITY_SQUARED)),
+        correct=sum(map(mul, kinds, _CORRECT)),
     )
 
 
@@ -218,23 +224,25 @@ class Watch:
         of random variables", Biometrika 57, 1970); exact, as it is formed from whole numbers. None
         are after where there are too few.
         """
-        count = sum(self.kinds)
-        total = sum(number * value for number, value in zip(self.kinds, _VALUES, strict=True))
-        widest, newest, summed = 0.0, 0, 0
-        for number, kind in enumerate(reversed(self.recent), start=1):
-            summed += _VALUES[int(kind)]
-            if LEAST_AFTER <= number < count:
-                gap = (summed * count - number * total) ** 2 / (number * (count - number))
-                if gap >= widest:
-                    widest, newest = gap, number
-        after = [self.recent[len(self.recent) - newest :].count(str(kind)) for kind in range(KINDS)]
+        count, total = sum(self.kinds), sum(map(mul, self.kinds, _VALUES))
+        summed = list(accumulate([_VALUE_OF[digit] for digit in reversed(self.recent)]))
+        gaps = [
+            (summed[n - 1] * count - n * total) ** 2 / (n * (count - n))
+            for n in range(LEAST_AFTER, min(len(summed), count - 1) + 1)
+        ]
+        newest = 0
+        if gaps:
+            newest = LEAST_AFTER + len(gaps) - 1 - gaps[::-1].index(max(gaps))
+        last = self.recent[len(self.recent) - newest :]
+        after = [last.count(digit) for digit in _DIGITS]
         before = [max(0, all_ - new) for all_, new in zip(self.kinds, after, strict=True)]
         return figures(before), figures(after)
 
     def _rank(self, kind: int, feedback_id: str) -> float:
-        below = sum([self.kinds[other] for other in _BELOW[kind]])
-        equal = sum([self.kinds[other] for other in _EQUAL[kind]])
-        return (below + tie(feedback_id) * equal) / sum(self.kinds)
+        kinds = self.kinds
+        below = sum([kinds[other] for other in _BELOW[kind]])
+        equal = sum([kinds[other] for other in _EQUAL[kind]])
+        return (below + tie(feedback_id) * equal) / sum(kinds)
 
     def _proven(self, place: int, day: int, config: DriftConfig) -> Alarm | None:
         """Returns the alarm and starts anew; only the bets start anew where the change is small.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from shared.domain.learning.config import LearningConfig, ModelId
-from shared.domain.learning.decision import Odds
+from shared.domain.learning.decision import Best
 from shared.domain.learning.evidence import ModelEvidence
 from shared.domain.learning.neighbourhoods import CELLS, FIGURES, MIXED, WORDS
 from shared.domain.learning.preference import NO_PREFERENCE, Preference
@@ -30,17 +30,17 @@ _PROMPTS = {
 
 
 class Serving(NamedTuple):
-    """How policies are served in a workspace, and the odds by policy, pattern and neighbourhood."""
+    """How policies are served in a workspace: what each takes by pattern and neighbourhood."""
 
     preference: Preference
-    odds: Callable[[RoutingPolicy, str, str], Odds | None]
+    best: Callable[[RoutingPolicy, str, str], Best | None]
 
 
-def _no_odds(policy: RoutingPolicy, pattern: str, cell: str) -> None:
+def _by_table(policy: RoutingPolicy, pattern: str, cell: str) -> None:
     del policy, pattern, cell
 
 
-BY_TABLE = Serving(NO_PREFERENCE, _no_odds)
+BY_TABLE = Serving(NO_PREFERENCE, _by_table)
 """Where nothing is set: the table decides."""
 
 
@@ -70,7 +70,7 @@ def served(
         return ()
     found = []
     for cell in CELLS if config.beliefs.neighbourhoods else ("",):
-        before, after = serving.odds(old, pattern, cell), serving.odds(new, pattern, cell)
+        before, after = serving.best(old, pattern, cell), serving.best(new, pattern, cell)
         if after is not None:
             found.append(Served(cell, before and before.greedy, after.greedy, after.reason))
     return tuple(found)

@@ -7,6 +7,7 @@ group's own ratings are to be believed.
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from operator import mul
 from typing import NamedTuple, TypeVar
 
 from shared.domain.learning.cells import GroupKey, Observed
@@ -47,36 +48,55 @@ def backfitted(rows: Rows, config: BeliefConfig) -> Fit:
     Models lean on the grand mean by `prior_weight`, effects on 0 by _EFFECT_STRENGTH. Patterns and
     models go by number, as the ratings are gone over many times.
     """
-    total = math.fsum(one.n for _, one in rows)
-    seen = math.fsum(one.n * one.value for _, one in rows)
-    grand = (seen + config.prior_weight * config.prior_value) / (total + config.prior_weight)
-    row_of = {pattern: at for at, pattern in enumerate(dict.fromkeys(p for (p, _), _ in rows))}
-    column_of = {model: at for at, model in enumerate(dict.fromkeys(m for (_, m), _ in rows))}
-    table = [(row_of[p], column_of[m], one.n, one.value) for (p, m), one in rows]
-    by_model, by_pattern = [0.0] * len(column_of), [0.0] * len(row_of)
-    for row, column, n, _ in table:
-        by_model[column] += n
-        by_pattern[row] += n
-    models, effects = [grand] * len(column_of), [0.0] * len(row_of)
+    place_of = {pattern: at for at, pattern in enumerate(dict.fromkeys(p for (p, _), _ in rows))}
+    number_of = {model: at for at, model in enumerate(dict.fromkeys(m for (_, m), _ in rows))}
+    patterns = _sides((place_of[p], number_of[m], one) for (p, m), one in rows)
+    sides = _sides((number_of[m], place_of[p], one) for (p, m), one in rows)
+    total = math.fsum(one.n for one in sides)
+    seen = math.fsum(one.seen for one in sides)
+    weight = config.prior_weight
+    grand = (seen + weight * config.prior_value) / (total + weight)
+    models, effects = [grand] * len(sides), [0.0] * len(patterns)
     for _ in range(_ROUNDS):
-        left = [0.0] * len(column_of)
-        for row, column, n, value in table:
-            left[column] += n * (value - effects[row])
-        models = [
-            (one + config.prior_weight * grand) / (whole + config.prior_weight)
-            for one, whole in zip(left, by_model, strict=True)
-        ]
-        left = [0.0] * len(row_of)
-        for row, column, n, value in table:
-            left[row] += n * (value - models[column])
-        effects = [
-            one / (whole + _EFFECT_STRENGTH) for one, whole in zip(left, by_pattern, strict=True)
-        ]
+        models = [(one.left(effects) + weight * grand) / (one.n + weight) for one in sides]
+        effects = [one.left(models) / (one.n + _EFFECT_STRENGTH) for one in patterns]
     return Fit(
         grand,
-        dict(zip(column_of, models, strict=True)),
-        dict(zip(row_of, effects, strict=True)),
+        dict(zip(number_of, models, strict=True)),
+        dict(zip(place_of, effects, strict=True)),
     )
+
+
+class _Side(NamedTuple):
+    """The groups of one model, or of one pattern: `others` are the numbers of what they go with.
+
+    `sizes` has their ratings, `n` counts them all; `seen` is the sum of their values.
+    """
+
+    others: list[int]
+    sizes: list[float]
+    n: float
+    seen: float
+
+    def left(self, explained: Sequence[float]) -> float:
+        """Returns what the other side's worth leaves of the sum of values."""
+        return self.seen - math.fsum(map(mul, self.sizes, [explained[at] for at in self.others]))
+
+
+def _sides(groups: Iterable[tuple[int, int, Observed]]) -> list[_Side]:
+    """Returns the side of each number from 0 on; `groups` have its number and the other's."""
+    found: dict[int, list[tuple[int, Observed]]] = defaultdict(list)
+    for number, other, one in groups:
+        found[number].append((other, one))
+    return [
+        _Side(
+            [other for other, _ in found[number]],
+            [one.n for _, one in found[number]],
+            math.fsum(one.n for _, one in found[number]),
+            math.fsum(one.n * one.value for _, one in found[number]),
+        )
+        for number in range(len(found))
+    ]
 
 
 def estimated_strength(rows: Rows, fit: Fit, variance: float) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from shared.domain.learning.base import Learned, rounded
+from shared.domain.learning.base import DIGITS, Learned
 from shared.domain.learning.beliefs import Seen
 from shared.domain.learning.config import LearningConfig, ModelField, ModelId, TierRule
 from shared.domain.learning.spelling import (
@@ -124,25 +124,32 @@ def _misses(n: float, quality: float, correctness: float, rule: TierRule) -> str
 
 def ranked(pattern: str, standings: Iterable[Standing], config: LearningConfig) -> PatternPolicy:
     """Returns a pattern's row: the cheapest model that holds up against the best comes first."""
-    judged = sorted((judge(found, config) for found in standings), key=_by_proof)
+    judged = sorted([judge(found, config) for found in standings], key=_by_proof)
     qualified = [one for one in judged if one.tier != "LOW"]
     low = [_figures(one, f"LOW: {one.shortfall}") for one in judged if one.tier == "LOW"]
     if not qualified:
         why = f"No model has proved itself in {pattern} yet, so the default answers."
-        return PatternPolicy(pattern=pattern, choice=None, why=why, ranking=tuple(low))
+        return _row(pattern, None, why, low)
     best = qualified[0]
     margins = [(one, _margin(one, best, config)) for one in qualified]
     holding = [pair for pair in margins if pair[1] >= -config.quality_margin]
     holding.sort(key=lambda pair: _by_cost(pair[0]))
     rest = [pair for pair in margins if pair[1] < -config.quality_margin]
     ranking = [
-        *(_figures(one, _why_holding(one, best, margin), holds_up=True) for one, margin in holding),
-        *(_figures(one, _why_rest(one, best, margin, config)) for one, margin in rest),
+        *[_figures(one, _why_holding(one, best, lag), holds_up=True) for one, lag in holding],
+        *[_figures(one, _why_rest(one, best, lag, config)) for one, lag in rest],
         *low,
     ]
     why = _why_row(pattern, [one for one, _ in holding], best)
-    choice = holding[0][0].standing.id
-    return PatternPolicy(pattern=pattern, choice=choice, why=why, ranking=tuple(ranking))
+    return _row(pattern, holding[0][0].standing.id, why, ranking)
+
+
+def _row(
+    pattern: str, choice: ModelId | None, why: str, ranking: list[dict[str, object]]
+) -> PatternPolicy:
+    """Returns the row of a table; validated as a whole, as tables have thousands of figures."""
+    row = {"pattern": pattern, "choice": choice, "why": why, "ranking": ranking}
+    return PatternPolicy.model_validate(row)
 
 
 def _by_proof(one: Judged) -> tuple[float, tuple[float, float, ModelId]]:
@@ -203,23 +210,24 @@ def _right(found: Standing) -> str:
     return f"{often_right(found.correctness.mean)}, rated {found.quality.mean:.1f} of 5"
 
 
-def _figures(one: Judged, why: str, *, holds_up: bool = False) -> ModelFigures:
-    found = one.standing
-    return ModelFigures(
-        provider=found.id.provider,
-        model=found.id.model,
-        n=found.n,
-        n_effective=rounded(found.value.n),
-        mean_quality=rounded(found.quality.mean),
-        quality_lower=rounded(one.quality_lower),
-        correctness=rounded(found.correctness.mean),
-        correctness_lower=rounded(one.correctness_lower),
-        mean_cost_usd=None if found.cost_usd is None else round(found.cost_usd, 9),
-        mean_latency_ms=None if found.latency_ms is None else rounded(found.latency_ms),
-        mean_output_tokens=None if found.output_tokens is None else rounded(found.output_tokens),
-        tier=one.tier,
-        value=rounded(found.value.mean),
-        confidence=rounded(one.proven),
-        holds_up=holds_up,
-        why=why,
-    )
+def _figures(one: Judged, why: str, *, holds_up: bool = False) -> dict[str, object]:
+    """Returns the fields of a ModelFigures."""
+    found, (latency, tokens) = one.standing, (one.standing.latency_ms, one.standing.output_tokens)
+    return {
+        "provider": found.id.provider,
+        "model": found.id.model,
+        "n": found.n,
+        "n_effective": round(found.value.n, DIGITS),
+        "mean_quality": round(found.quality.mean, DIGITS),
+        "quality_lower": round(one.quality_lower, DIGITS),
+        "correctness": round(found.correctness.mean, DIGITS),
+        "correctness_lower": round(one.correctness_lower, DIGITS),
+        "mean_cost_usd": None if found.cost_usd is None else round(found.cost_usd, 9),
+        "mean_latency_ms": None if latency is None else round(latency, DIGITS),
+        "mean_output_tokens": None if tokens is None else round(tokens, DIGITS),
+        "tier": one.tier,
+        "value": round(found.value.mean, DIGITS),
+        "confidence": round(one.proven, DIGITS),
+        "holds_up": holds_up,
+        "why": why,
+    }

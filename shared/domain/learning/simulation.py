@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from shared.domain.learning.cells import Belief
 from shared.domain.learning.config import LearningConfig, ModelId
-from shared.domain.learning.decision import odds
+from shared.domain.learning.decision import best, odds
 from shared.domain.learning.gains import Point
 from shared.domain.learning.neighbourhoods import cell_of
 from shared.domain.learning.preference import NO_PREFERENCE, Preference
@@ -212,16 +212,15 @@ class Whetstone:
         cell, size = self._cell(task), _size(task)
         kind = task.pattern, cell, size if preference.asks else 0, preference
         if kind not in self._kept:
-            greedy = odds(
+            found = best(
                 self._policy,
                 task.pattern,
                 self._world.models,
-                exploration_rate=0.0,
                 cell=cell,
                 preference=preference,
                 costs=self._costs(task, cell, size),
-            ).greedy
-            self._kept[kind] = self._place[greedy]
+            )
+            self._kept[kind] = self._place[found.greedy]
         return self._kept[kind]
 
     def belief(self, task: Task, place: int) -> Belief:

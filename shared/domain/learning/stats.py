@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
+from typing import NamedTuple
 
 _NORMAL = NormalDist()
 _LARGE_DF = 1000
@@ -57,8 +58,7 @@ def effective_size(weights: int, weights_squared: int) -> float:
     return weights * weights / weights_squared
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """A mean and how sure it is: effective size `n` > 0, and the variance of one observation."""
 
     n: float
@@ -97,8 +97,7 @@ def sample(n: float, mean: float, variance: float, prior_variance: float) -> Sam
     return Sample(n, mean, max(0.0, variance) + prior_variance / n)
 
 
-@dataclass(frozen=True, slots=True)
-class WelchTest:
+class WelchTest(NamedTuple):
     """`difference` = first mean - second mean."""
 
     difference: float

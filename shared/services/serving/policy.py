@@ -8,7 +8,7 @@ from typing import TypeVar
 from shared.domain.access import Caller
 from shared.domain.feedback import RoutingDecision
 from shared.domain.learning.config import ModelId
-from shared.domain.learning.decision import Odds
+from shared.domain.learning.decision import Best
 from shared.domain.learning.explain import telling_in_words
 from shared.domain.learning.explain_routing import ExplainedRow, explained_row
 from shared.domain.learning.explain_serving import Serving
@@ -105,8 +105,11 @@ def _explained(deps: Deps, view: View, rows: Sequence[PatternPolicy]) -> list[Ex
     tokens = Tokens(TYPICAL_TOKENS, deps.options.expected_output_tokens)
     allowed = Allowed(view.models, view.prices)
 
-    def decided(_: RoutingPolicy, pattern: str, cell: str) -> Odds | None:
-        return odds_for(view, allowed, pattern, cell, tokens, 0.0) if allowed.models else None
+    def decided(_: RoutingPolicy, pattern: str, cell: str) -> Best | None:
+        if not allowed.models:
+            return None
+        found = odds_for(view, allowed, pattern, cell, tokens, 0.0)
+        return Best(found.greedy, found.reason)
 
     preference = Preference(settings.answer_worth_usd, settings.quality_floor)
     serving = Serving(preference, decided)

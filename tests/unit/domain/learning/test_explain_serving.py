@@ -3,7 +3,7 @@
 import pytest
 
 from shared.domain.learning.config import LearningConfig, ModelId
-from shared.domain.learning.decision import odds
+from shared.domain.learning.decision import best
 from shared.domain.learning.explain import changes, unchanged
 from shared.domain.learning.explain_routing import explained_row
 from shared.domain.learning.explain_serving import Serving
@@ -37,15 +37,7 @@ def serving(**preference):
     wanted = Preference(**preference)
 
     def decided(policy: RoutingPolicy, pattern: str, cell: str):
-        return odds(
-            policy,
-            pattern,
-            (DEAR, CHEAP),
-            exploration_rate=0.0,
-            cell=cell,
-            preference=wanted,
-            costs=COSTS,
-        )
+        return best(policy, pattern, (DEAR, CHEAP), cell=cell, preference=wanted, costs=COSTS)
 
     return Serving(wanted, decided)
 

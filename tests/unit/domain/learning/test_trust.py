@@ -182,7 +182,7 @@ def test_other_agents_do_not_matter():
 
 @given(st.lists(outcomes, min_size=1, max_size=5), st.integers(1, 2000))
 def test_time_alone_changes_no_trust(rows, elapsed):
-    moved = [replace(row, day=row.day - elapsed) for row in rows]
+    moved = [replace(row, day=row.day + elapsed) for row in rows]
     now, then = card_of(*rows), card_of(*moved)
     for name in (*SCORES, "boost", "n_effective"):
         assert getattr(now, name) == pytest.approx(getattr(then, name), abs=3e-6)
