@@ -11,6 +11,9 @@ from shared.messages.base import NO_NUL, Answer, Command, Name, PageParams, Quer
 
 MAX_POINTS = 500
 
+LARGEST = 1e30
+"""Beyond this a measurement is none; sums and charts of what is below stay numbers."""
+
 Label = Annotated[str, Field(max_length=200), NO_NUL]
 
 _POINT_EXAMPLE: dict[str, JsonValue] = {
@@ -51,7 +54,9 @@ class MetricValue(Command):
     model: Name = Field(description="Which model was measured.")
     version: Name = Field(description="Which version of it.")
     name: Name = Field(description="What was measured, for example latency_ms.")
-    value: float = Field(description="The measurement; a finite number.")
+    value: float = Field(
+        ge=-LARGEST, le=LARGEST, description="The measurement; at most 1e30 either way."
+    )
     labels: dict[Label, Label] = Field(
         default_factory=dict, max_length=20, description="Anything to tell points apart by."
     )

@@ -19,6 +19,8 @@ _STEPS_S = (
 _MINUTE, _DAY = 60, 86_400
 _SMALL_USD = 0.01
 _HUNDRED, _THOUSAND = 100, 1_000
+_LEAST = 1e-11
+"""Values that are closer than this are one: finer steps would be rounded to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,9 @@ def round_values(low: float, high: float, about: int = 4, *, whole: bool = False
 
     With `whole` they are whole numbers.
     """
-    if high <= low:
-        high = low + (abs(low) or 1.0)
-    raw = max(1.0, (high - low) / about) if whole else (high - low) / about
+    if high - low < _LEAST:
+        high = low + (abs(low) if abs(low) >= _LEAST else 1.0)
+    raw = max(1.0 if whole else 0.0, (high - low) / about)
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(power * one for one in (1, 2, 5, 10) if power * one >= raw * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)

@@ -78,6 +78,8 @@ def test_a_window_that_cannot_be_is_refused(tmp_path, window):
     "body",
     [
         '{"model":"m","version":"1","name":"n","value":NaN}',
+        '{"model":"m","version":"1","name":"n","value":1.1e30}',
+        '{"model":"m","version":"1","name":"n","value":-1.1e30}',
         '{"model":"m","version":"1","name":"n","value":1e999}',
         '{"model":"m","version":"1","name":"n","value":"1"}',
         '{"model":"m","version":"1","name":"n"}',

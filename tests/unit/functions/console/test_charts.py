@@ -1,5 +1,6 @@
 """Charts: what is drawn where, and that the table says the same."""
 
+import math
 import re
 from xml.etree import ElementTree as ET
 
@@ -29,6 +30,15 @@ def values(root: ET.Element, tag: str, attribute: str) -> list[str]:
 def cells(root: ET.Element) -> list[list[str]]:
     rows = root.findall(".//tbody/tr")
     return [["".join(cell.itertext()) for cell in row] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.0, 5e-324), (-1e30, 1e30), (1e30, 1e30), (5e-324, 5e-324), (-1e30, 5e-324)]
+)
+def test_an_axis_of_extreme_values_has_two_marks_at_least(low: float, high: float) -> None:
+    marks = scale.round_values(low, high)
+    assert 2 <= len(marks) <= 20
+    assert all(math.isfinite(one) for one in marks)
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e9))
