@@ -13,6 +13,9 @@ WORTHS = tuple(0.0001 * 2.5**step for step in range(14))
 """What an answer may be worth, in US dollars: from a hundredth of a cent to about 15 dollars."""
 
 
+_NAMED = 5
+
+
 def replayed(workspace: str, plots: Path | None) -> None:
     """Replays the log of a workspace, prints what it says, and draws it where asked for."""
     found = run(lambda deps: replay(deps, workspace, WORTHS), workspace)
@@ -25,6 +28,13 @@ def replayed(workspace: str, plots: Path | None) -> None:
         cost = _dr(one.estimate.cost_usd)
         price = f"{cost.mean * 1000:9.3f}" if cost else ""
         click.echo(f"{one.answer_worth_usd:14.4g}{price:>9}  {_shown(one.estimate)}")
+    if found.unpriced:
+        names = ", ".join(map(str, found.unpriced[:_NAMED]))
+        more = len(found.unpriced) - _NAMED
+        click.echo(
+            f"No price is known of {names}{f' and {more} more' if more > 0 else ''}: trade-offs "
+            "do not tell them apart. Name them under `providers` in the settings."
+        )
     if plots is not None:
         plots.mkdir(parents=True, exist_ok=True)
         _write(plots, found)

@@ -1,7 +1,7 @@
 """`whetstone simulate`: plays routing against full outcomes, or against the own log."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -17,7 +17,7 @@ from shared.domain.learning.baselines import (
     cheapest,
     oracle,
 )
-from shared.domain.learning.config import LearningConfig, TierRule
+from shared.domain.learning.config import LearningConfig, ModelId, TierRule
 from shared.domain.learning.gains import Point, area
 from shared.domain.learning.simulation import (
     Learner,
@@ -130,7 +130,7 @@ def _play(world: World, seed: int, every: int, rate: float, plots: Path | None) 
     click.echo(f"Whetstone's accuracy on the test prompts: {told or 'no run'}")
     if plots is not None:
         plots.mkdir(parents=True, exist_ok=True)
-        _write(plots, played, curve, dots)
+        _write(plots, played, curve, world.models, dots)
         lines = [Series(name, points) for name, points in learned.items() if points]
         if lines:
             text = svg("Right answers on test prompts", "requests learned from", "correct", lines)
@@ -149,7 +149,13 @@ def _noting(
     return note
 
 
-def _write(plots: Path, played: dict[str, Played], curve: list[Point], dots: list[Point]) -> None:
+def _write(
+    plots: Path,
+    played: dict[str, Played],
+    curve: list[Point],
+    models: Sequence[ModelId],
+    dots: list[Point],
+) -> None:
     lines = [
         Series(name, [(number, one.regret[number]) for number in range(0, len(one.regret), 20)])
         for name, one in played.items()
@@ -158,10 +164,8 @@ def _write(plots: Path, played: dict[str, Played], curve: list[Point], dots: lis
     regret = svg("Right answers missed against each pattern's best", "requests", "regret", lines)
     (plots / "regret.svg").write_text(regret)
     series = [Series("Whetstone, by trade-off", [_shown(one) for one in sorted(curve)])]
-    series += [
-        Series("" if number else "single models", [_shown(one)]) for number, one in enumerate(dots)
-    ]
-    front = svg("Cost and correctness on test prompts", "USD per 1,000", "correct", series[:8])
+    series += [Series(model.model, [_shown(one)]) for model, one in zip(models, dots, strict=True)]
+    front = svg("Cost and correctness on test prompts", "USD per 1,000", "correct", series)
     (plots / "frontier.svg").write_text(front)
     click.echo(f"wrote {plots / 'regret.svg'} and {plots / 'frontier.svg'}")
 

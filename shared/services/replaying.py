@@ -15,6 +15,7 @@ from shared.domain.learning.offpolicy_figures import PolicyEstimate
 from shared.domain.learning.routing import RoutingPolicy, build_policy
 from shared.domain.learning.state import LearningState, fold
 from shared.domain.learning.sums import RatingSums
+from shared.domain.models import Price
 from shared.errors import InvalidInput
 from shared.services.deps import Deps
 from shared.services.drifting import changes_after
@@ -31,7 +32,8 @@ SLICE_ROWS = 50_000
 class Step(NamedTuple):
     """A policy learned from the first `learned_from` rows of the log, judged on the next slice.
 
-    `logged` is the share of right answers that was really served there.
+    `logged` is the share of right answers that was really served there; None where no rating was,
+    or more was taken back of earlier slices than leaves a share.
     """
 
     learned_from: int
@@ -47,10 +49,14 @@ class TradeOff(NamedTuple):
 
 
 class Replay(NamedTuple):
-    """What the log says: the learning curve and the frontier."""
+    """What the log says: the learning curve and the frontier.
+
+    `unpriced` are the log's models that have no price: no trade-off moves between them.
+    """
 
     steps: tuple[Step, ...]
     frontier: tuple[TradeOff, ...]
+    unpriced: tuple[ModelId, ...] = ()
 
 
 async def replay(deps: Deps, workspace: str, worths: Sequence[float]) -> Replay:
@@ -87,12 +93,17 @@ async def replay(deps: Deps, workspace: str, worths: Sequence[float]) -> Replay:
         changes = await changes_after(deps, workspace, start, upto=end)
         known = fold(known, ratings=rows, changes=changes)
     frontier = tuple(_under(deps, settings, later, halfway, worth) for worth in worths)
-    return Replay(tuple(steps), frontier)
+    models = {ModelId(key.provider, key.model) for key in known.ratings}
+    return Replay(tuple(steps), frontier, tuple(sorted(models - set(_prices(deps)))))
 
 
 def _right(rows: Sequence[RatingSums]) -> float | None:
-    n = sum(row.n for row in rows)
-    return sum(row.correct for row in rows) / n if n > 0 else None
+    n, right = sum(row.n for row in rows), sum(row.correct for row in rows)
+    return right / n if 0 <= right <= n and n > 0 else None
+
+
+def _prices(deps: Deps) -> dict[ModelId, Price]:
+    return {ModelId(one.provider, one.model): p for one, p in deps.catalogue.prices.items()}
 
 
 def _under(
@@ -110,11 +121,10 @@ def _under(
 def _judged(
     deps: Deps, settings: WorkspaceSettings, state: LearningState, policy: RoutingPolicy
 ) -> PolicyEstimate:
-    prices = {ModelId(one.provider, one.model): p for one, p in deps.catalogue.prices.items()}
     serving = serving_of(
         state,
         settings=settings,
-        prices=prices,
+        prices=_prices(deps),
         expected_output_tokens=deps.options.expected_output_tokens,
     )
     config = deps.options.learning

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from shared import bootstrap
 from shared.cli.datasets import read_world
 from shared.cli.main import main
-from shared.cli.plots import Series, svg
+from shared.cli.plots import COLOURS, Series, svg
 from shared.cli.running import run
 from shared.errors import InvalidInput
 from tests.support.logged import logged
@@ -71,6 +71,37 @@ def test_a_folder_without_the_files_or_with_a_bad_row_is_refused(folder, tmp_pat
     with gzip.open(folder / "test.csv.gz", "wt") as file:
         file.write("prompt_id,category,in_tokens,correct,out_tokens,prompt\n1,law,x,01,1 1,q\n")
     assert CliRunner().invoke(main, ["simulate", str(folder)]).exit_code == 1
+
+
+def marks(drawn, anchor):
+    """Returns what stands at the marks of an axis: `end` for y, `middle` for x and both labels."""
+    texts = ET.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")
+    return [one.text for one in texts if one.get("text-anchor") == anchor]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        (200, 13_010, ["5,000", "10,000"]),
+        (0.3979, 0.8915, ["0.4", "0.5", "0.6", "0.7", "0.8"]),
+        (0.8091, 0.8588, ["0.81", "0.82", "0.83", "0.84", "0.85"]),
+        (-3, 4, ["-2", "0", "2", "4"]),
+        (0, 1e-6, [f"{place / 1e7:.7f}" for place in range(0, 11, 2)]),
+        (7, 7, ["7"]),
+    ],
+)
+def test_axes_have_round_marks(low, high, told):
+    drawn = svg("t", "x", "y", [Series("a", [(low, low), (high, high)])])
+    assert marks(drawn, "end") == told
+    assert marks(drawn, "middle") == [*told, "x", "y"]
+
+
+def test_each_model_has_a_name_and_a_colour_of_its_own(folder, tmp_path):
+    done = CliRunner().invoke(main, ["simulate", str(folder), "--plots", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    drawn = (tmp_path / "frontier.svg").read_text()
+    assert all(model.model in drawn for model in read_world(folder).models)
+    assert len(set(COLOURS)) == len(COLOURS) >= 11
 
 
 def test_names_in_a_plot_are_escaped():

@@ -36,6 +36,24 @@ def test_what_was_learned_early_is_judged_on_what_came_later(tmp_path):
     play(tmp_path, scenario, options=OPTIONS)
 
 
+def test_models_of_no_price_are_named_and_an_impossible_share_is_not_told(tmp_path):
+    """More right answers are taken back of earlier slices than the last one has ratings."""
+
+    async def scenario(system):
+        rows = [one_of(number, 1) for number in range(180)]
+        back = [replace(one, sign=-1) for one in rows[:15]]
+        await append(system.store, [*rows, *back, *[one_of(900 + n, 0) for n in range(5)]])
+        found = await replay(system.deps, WORKSPACE, WORTHS)
+        assert found.steps[0].logged == 1.0
+        assert found.steps[-1].logged is None
+        assert found.unpriced == ()
+        await append(system.store, [replace(one_of(1, 1), model="unheard", feedback_id="fb_x")])
+        found = await replay(system.deps, WORKSPACE, WORTHS)
+        assert [one.model for one in found.unpriced] == ["unheard"]
+
+    play(tmp_path, scenario, options=OPTIONS)
+
+
 def right(number):
     """The large model is always right and then never, the small one half of the time."""
     return int(number < 600) if number % 2 else int(number % 4 == 0)
