@@ -12,7 +12,7 @@ from functions.console import learning_charts, trials
 from functions.console.rendering import render
 from functions.console.showing import model_name, number_of, page_url, short, snapshot_markers
 from shared import bootstrap
-from shared.messages.base import Command, Identifier, Note, PageParams
+from shared.messages.base import Command, Identifier, Note, PageParams, PageSize
 from shared.messages.learning import (
     DriftChangeView,
     DriftPage,
@@ -31,14 +31,14 @@ RUNS, SNAPSHOTS, TRENDS, CHANGES = 15, 12, 60, 8
 class LearningPage(PageParams):
     """Which runs, and what has just been done."""
 
-    limit: int = RUNS
+    limit: PageSize = RUNS
     done: Literal["rolled-back", "promoted", "reverted", "lifted"] | None = None
 
 
 class RunPage(PageParams):
     """Which of a run's changes."""
 
-    limit: int = 100
+    limit: PageSize = 100
 
 
 class Empty(Command):

@@ -7,6 +7,7 @@ from functions.console.rendering import render
 from functions.console.showing import page_url, snapshot_markers
 from shared import bootstrap
 from shared.domain.learning.patterns import PatternCard, PatternState
+from shared.messages.base import PageSize
 from shared.messages.learning import PatternsPage
 from shared.services import trusting
 from shared.web.pages import PageCall, Pages
@@ -31,7 +32,7 @@ _PAGE, _DRAWN = 48, 30
 class Filter(PatternsPage):
     """Which patterns."""
 
-    limit: int = _PAGE
+    limit: PageSize = _PAGE
 
 
 @pages.get("/patterns")

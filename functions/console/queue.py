@@ -98,8 +98,8 @@ async def queue(call: PageCall) -> Response:
 async def entry(call: PageCall) -> Response:
     """Shows one entry with all that helps to decide it, without claiming it."""
     if not call.partial:
-        wanted = QueueFilter(open=call.parts["entry_id"])
-        return Response(status_code=303, headers={"location": wanted.url(open=wanted.open)})
+        place = urlencode({"open": call.parts["entry_id"]})
+        return Response(status_code=303, headers={"location": f"/queue?{place}"})
     item = await review_item.review_item(bootstrap.deps(), call.caller, call.parts["entry_id"])
     now = bootstrap.deps().clock.now_text()
     return render(call, "_review.html", item=item, now=now, to_html=to_html, changes=changes)

@@ -16,7 +16,7 @@ from shared import bootstrap
 from shared.domain.learning.trials import Arm, Comparison, Guardrail, Metric
 from shared.domain.times import seconds_between
 from shared.errors import InvalidInput
-from shared.messages.base import Command, Identifier, Name, Note, PageParams
+from shared.messages.base import Command, Identifier, Name, Note, PageParams, PageSize
 from shared.messages.trials import (
     EndCanary,
     LiftQuarantine,
@@ -59,7 +59,7 @@ STATES = {
 class ExperimentsPage(PageParams):
     """Which experiments."""
 
-    limit: int = TRIALS
+    limit: PageSize = TRIALS
     done: Literal["started", "stopped"] | None = None
 
 

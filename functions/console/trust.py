@@ -22,7 +22,7 @@ from functions.console.rendering import render
 from functions.console.showing import page_url, snapshot_markers, tone
 from shared import bootstrap
 from shared.domain.learning.calibration import Calibration
-from shared.messages.base import Command, Note, PageParams, QueryParams
+from shared.messages.base import Command, Note, PageParams, PageSize, QueryParams
 from shared.messages.learning import AgentDetail, AgentView, ReinstateAgent
 from shared.messages.watching import AgentHistory, TeamMeans
 from shared.services import agent_history, reinstating, trusting
@@ -41,7 +41,7 @@ _CSV = 500
 class TrustPage(PageParams):
     """Which agents."""
 
-    limit: int = PAGE
+    limit: PageSize = PAGE
 
 
 @pages.get("/trust")

@@ -26,10 +26,16 @@ class QueryParams(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+PageSize = Annotated[
+    int, Field(default=50, ge=1, le=MAX_PAGE, description="How many items at most.")
+]
+"""A list with another default keeps the bounds: `limit: PageSize = 20`."""
+
+
 class PageParams(QueryParams):
     """Which page of a list."""
 
-    limit: int = Field(default=50, ge=1, le=MAX_PAGE, description="How many items at most.")
+    limit: PageSize = 50
     cursor: str | None = Field(
         default=None, max_length=2000, description="`next_cursor` of the page before."
     )

@@ -204,3 +204,32 @@ def test_programs_get_a_problem_document_where_there_is_nothing(tmp_path, path, 
         assert answer.headers["content-type"] == "application/problem+json"
 
     play(tmp_path, scenario)
+
+
+ENDLESS = "/queue/live"
+"""Tells what is new as long as somebody listens."""
+
+
+@pytest.mark.parametrize("limit", ["-1", "0", "501", "1" * 20, "x", "NaN"])
+def test_no_page_takes_a_limit_that_is_none(tmp_path, limit):
+    async def scenario(system):
+        http = await browser(system, role="admin")
+        for method, path in app.pages:
+            if method == "GET" and "{" not in path and path != ENDLESS:
+                answer = await http.get(path, params={"limit": limit})
+                assert answer.status_code in {200, 303, 422}, path
+
+    play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("part", ["%00", "a" * 3000, "%ff", "..%2f..", "%F0%9F%98%80"])
+def test_no_page_fails_over_an_odd_address(tmp_path, part):
+    async def scenario(system):
+        http = await browser(system, role="admin")
+        for method, path in app.pages:
+            if method == "GET" and "{" in path:
+                odd = path[: path.index("{")] + part
+                answer = await http.get(odd, follow_redirects=True)
+                assert answer.status_code in {200, 404, 422}, path
+
+    play(tmp_path, scenario)
