@@ -13,6 +13,8 @@ _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _LETTER_OF_BYTE = bytes(ord(_CROCKFORD[byte % 32]) for byte in range(256))
 _TIME_LENGTH = 9
 _TAIL_LENGTH = 11
+_PAIRS = tuple([one + other for one in _CROCKFORD for other in _CROCKFORD])
+"""The last two characters of a time: they alone change for a second or so."""
 
 
 class SortableIds(RandomIds):
@@ -20,18 +22,20 @@ class SortableIds(RandomIds):
 
     def __init__(self) -> None:
         super().__init__()
-        self._millisecond = -1
+        self._head_time = -1
         self._head = ""
 
     def new(self, prefix: str) -> str:
         """See Ids; ids of one process sort by the millisecond they were made in."""
         millisecond = time.time_ns() // 1_000_000
-        if millisecond != self._millisecond:
-            self._millisecond, self._head = millisecond, _encode(millisecond)
+        head_time = millisecond >> 10
+        if head_time != self._head_time:
+            self._head_time, self._head = head_time, _encode(head_time)
         tail = os.urandom(_TAIL_LENGTH).translate(_LETTER_OF_BYTE).decode()
-        return f"{prefix}_{self._head}{tail}"
+        return f"{prefix}_{self._head}{_PAIRS[millisecond & 1023]}{tail}"
 
 
-def _encode(number: int) -> str:
-    shifts = range(5 * (_TIME_LENGTH - 1), -1, -5)
-    return "".join(_CROCKFORD[(number >> shift) & 31] for shift in shifts)
+def _encode(head_time: int) -> str:
+    """Returns all characters of a time but its last two."""
+    shifts = range(5 * (_TIME_LENGTH - 3), -1, -5)
+    return "".join(_CROCKFORD[(head_time >> shift) & 31] for shift in shifts)

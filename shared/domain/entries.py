@@ -12,6 +12,7 @@ the new one is approved.
 Invariant: one decision a revision; the submitter of a revision never decides it.
 """
 
+from functools import lru_cache
 from typing import Literal
 
 from pydantic import Field, JsonValue, computed_field
@@ -102,7 +103,13 @@ class Entry(Record):
         if self.calibrated_confidence is not None:
             sure = self.calibrated_confidence
         weight = max(self.risk, LEAST_WEIGHT) * max(sure, LEAST_WEIGHT)
-        return plus(self.submitted_at, URGENT_S / weight)
+        return _due_at(self.submitted_at, weight)
+
+
+@lru_cache(maxsize=64)
+def _due_at(submitted_at: Timestamp, weight: float) -> Timestamp:
+    """Kept for a moment, as writing an entry asks for it twice."""
+    return plus(submitted_at, URGENT_S / weight)
 
 
 class Revision(Record):

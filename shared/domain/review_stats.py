@@ -5,7 +5,7 @@ geometric middle of its bucket, so it is off by at most sqrt(1.2) - 1 = 9.6 %.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.domain.entries import Decision, Entry
@@ -92,7 +92,7 @@ def by_band(fields: Mapping[str, int]) -> list[Verdicts]:
     ]
 
 
-def borne_out(fields: Mapping[str, int], stated: float) -> float | None:
+def borne_out(decided: Sequence[Verdicts], stated: float) -> float | None:
     """Returns what a submitter's stated confidence is to be taken for, 0..1; None: at its word.
 
     The share of its decided entries of about that confidence that were approved, shrunk to what it
@@ -100,10 +100,10 @@ def borne_out(fields: Mapping[str, int], stated: float) -> float | None:
     "Bayesian Data Analysis", 3rd ed., section 2.4), in thousandths.
 
     Args:
-        fields: the submitter's counter.
+        decided: the submitter's decisions by band of stated confidence.
         stated: its confidence, 0..1.
     """
-    seen = by_band(fields)[band(stated)]
+    seen = decided[band(stated)]
     if seen.total == 0:
         return None
     return round((seen.approved + STRENGTH * stated) / (seen.total + STRENGTH), 3)

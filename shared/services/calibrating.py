@@ -24,6 +24,6 @@ async def borne_out(deps: Deps, caller: Caller, command: SubmitEntry) -> float |
     if seen is None or now - seen[0] >= RECORD_AGE_S:
         if len(deps.records_seen) >= RECORDS_KEPT:
             deps.records_seen.clear()
-        seen = now, await deps.store.counter(caller.workspace, name)
+        seen = now, review_stats.by_band(await deps.store.counter(caller.workspace, name))
         deps.records_seen[place] = seen
     return review_stats.borne_out(seen[1], command.confidence_score)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from shared.domain.access import WorkspaceSettings
 from shared.domain.learning.config import LearningConfig
 from shared.domain.models import Catalogue
+from shared.domain.review_stats import Verdicts
 from shared.errors import Unavailable
 from shared.ports import (
     Analytics,
@@ -92,7 +93,7 @@ class Deps:
     catching_up: dict[str, asyncio.Lock] = field(default_factory=dict)
     embedder_failed_at: dict[str, float] = field(default_factory=dict)
     evidence_seen: dict[str, tuple[float, int]] = field(default_factory=dict)
-    records_seen: dict[tuple[str, str], tuple[float, dict[str, int]]] = field(default_factory=dict)
+    records_seen: dict[tuple[str, str], tuple[float, list[Verdicts]]] = field(default_factory=dict)
 
     async def close(self) -> None:
         """Waits for writes that run and lets go of every file and connection."""

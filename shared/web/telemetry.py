@@ -2,39 +2,28 @@
 
 import json
 import logging
-from collections.abc import Callable, Hashable, Mapping
+import math
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import pairwise
-from typing import TypeVar
+from itertools import accumulate, pairwise
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import exposition
-from prometheus_client.samples import Sample
+from prometheus_client.registry import Collector
 
 from shared.domain.traffic import Traffic
-
-K = TypeVar("K", bound=Hashable)
 
 REGISTRY = CollectorRegistry()
 """Every metric of this process."""
 
 ProcessCollector(registry=REGISTRY)  # memory, CPU and files of the process, read when asked
 
-_REQUESTS = Counter(
-    "whetstone_requests",
-    "Requests answered.",
-    ["function", "method", "route", "status"],
-    registry=REGISTRY,
-)
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
-
-_SECONDS = Histogram(
-    "whetstone_request_seconds",
-    "Time to answer a request, in seconds.",
-    ["function", "method", "route"],
-    buckets=_BUCKETS_S,
-    registry=REGISTRY,
-)
 
 _SEVERITY = {
     "WARNING": "WARNING",
@@ -47,22 +36,60 @@ _line = json.JSONEncoder(default=str).encode
 _PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
+Route = tuple[str, str, str]
+"""Function, method and path of a route."""
+
+
+@dataclass(slots=True)
+class _Answered:
+    """What a route has answered: how often with which status, and in what time."""
+
+    by_status: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
+    by_bucket: list[int] = field(default_factory=lambda: [0] * (len(_BUCKETS_S) + 1))
+    seconds: float = 0.0
+
+
+_ANSWERED: defaultdict[Route, _Answered] = defaultdict(_Answered)
+
+
 class RouteMeter:
-    """Counts the requests of one route."""
+    """Counts the requests of one route, in plain numbers: what is exported is made when asked."""
 
     def __init__(self, function: str, method: str, route: str) -> None:
-        self._labels = (function, method, route)
-        self._seconds = _SECONDS.labels(*self._labels)
-        self._counts: dict[int, Counter] = {}
+        self._answered = _ANSWERED[function, method, route]
 
     def observe(self, status: int, seconds: float) -> None:
         """Counts one answer."""
-        count = self._counts.get(status)
-        if count is None:
-            count = self._counts[status] = _REQUESTS.labels(*self._labels, str(status))
-        count.inc()
-        self._seconds.observe(seconds)
+        answered = self._answered
+        answered.by_status[status] += 1
+        answered.by_bucket[bisect_left(_BUCKETS_S, seconds)] += 1
+        answered.seconds += seconds
 
+
+class _Routes(Collector):
+    """Exports what the routes have answered."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Returns it as Prometheus has it."""
+        labels = ["function", "method", "route"]
+        requests = CounterMetricFamily(
+            "whetstone_requests", "Requests answered.", labels=[*labels, "status"]
+        )
+        seconds = HistogramMetricFamily(
+            "whetstone_request_seconds", "Time to answer a request, in seconds.", labels=labels
+        )
+        bounds = [*map(str, map(float, _BUCKETS_S)), "+Inf"]
+        for route, answered in _ANSWERED.items():
+            for status, count in answered.by_status.items():
+                requests.add_metric([*route, str(status)], count)
+            cumulated = accumulate(answered.by_bucket)
+            buckets = list(zip(bounds, cumulated, strict=True))
+            seconds.add_metric(route, buckets, answered.seconds)
+        yield requests
+        yield seconds
+
+
+REGISTRY.register(_Routes())
 
 _SEARCHES = Histogram(
     "whetstone_search_seconds",
@@ -90,54 +117,38 @@ def observe_index(size_bytes: int) -> None:
     _INDEX_BYTES.set(size_bytes)
 
 
-def route_traffic() -> dict[tuple[str, str, str], Traffic]:
+def route_traffic() -> dict[Route, Traffic]:
     """Returns this process's traffic since its start, by (function, method, route)."""
-    errors: dict[tuple[str, str, str], int] = {}
-    for sample in _samples(_REQUESTS, "_total"):
-        if sample.labels["status"].startswith("5"):
-            where = _route(sample.labels)
-            errors[where] = errors.get(where, 0) + int(sample.value)
+    bounds = (*_BUCKETS_S, math.inf)
     return {
-        where: _traffic(buckets, errors.get(where, 0))
-        for where, buckets in _buckets(_SECONDS, _route).items()
+        route: Traffic(
+            sum(answered.by_bucket),
+            sum(count for status, count in answered.by_status.items() if status >= 500),
+            bounds,
+            tuple(answered.by_bucket),
+        )
+        for route, answered in _ANSWERED.items()
     }
 
 
 def search_traffic() -> dict[tuple[str, bool], Traffic]:
     """Returns this process's searches since its start, by (tier, whether anything was found)."""
-    found = _buckets(_SEARCHES, lambda labels: (labels["tier"], labels["found"] == "yes"))
-    return {where: _traffic(buckets, 0) for where, buckets in found.items()}
+    found: dict[tuple[str, bool], list[tuple[float, int]]] = {}
+    for family in _SEARCHES.collect():
+        for sample in family.samples:
+            if sample.name.endswith("_bucket"):
+                where = sample.labels["tier"], sample.labels["found"] == "yes"
+                bucket = float(sample.labels["le"]), int(sample.value)
+                found.setdefault(where, []).append(bucket)
+    return {where: _traffic(buckets) for where, buckets in found.items()}
 
 
-def _route(labels: Mapping[str, str]) -> tuple[str, str, str]:
-    return labels["function"], labels["method"], labels["route"]
-
-
-def _samples(metric: Counter | Histogram, suffix: str) -> list[Sample]:
-    return [
-        sample
-        for family in metric.collect()
-        for sample in family.samples
-        if sample.name.endswith(suffix)
-    ]
-
-
-def _buckets(
-    metric: Histogram, key: Callable[[Mapping[str, str]], K]
-) -> dict[K, list[tuple[float, int]]]:
-    found: dict[K, list[tuple[float, int]]] = {}
-    for sample in _samples(metric, "_bucket"):
-        bound = float(sample.labels["le"])
-        found.setdefault(key(sample.labels), []).append((bound, int(sample.value)))
-    return found
-
-
-def _traffic(cumulated: list[tuple[float, int]], errors: int) -> Traffic:
+def _traffic(cumulated: list[tuple[float, int]]) -> Traffic:
     """Returns traffic from buckets that each count all requests up to their bound."""
     bounds = tuple(bound for bound, _ in cumulated)
     upto = [0, *(count for _, count in cumulated)]
     counts = tuple(after - before for before, after in pairwise(upto))
-    return Traffic(upto[-1], errors, bounds, counts)
+    return Traffic(upto[-1], 0, bounds, counts)
 
 
 def openmetrics() -> tuple[bytes, str]:

@@ -125,11 +125,11 @@ def decided(approved, rejected, *, stated):
         for name, amounts in review_stats.increments(made, entry, times).items():
             if name == f"{review_stats.SUBMITTERS}agent":
                 fields |= {key: fields.get(key, 0) + n for key, n in amounts.items()}
-    return fields
+    return review_stats.by_band(fields)
 
 
 def test_a_confidence_is_taken_at_its_word_until_something_was_decided():
-    assert review_stats.borne_out({}, 0.9) is None
+    assert review_stats.borne_out(review_stats.by_band({}), 0.9) is None
     assert review_stats.borne_out(decided(9, 1, stated=0.3), 0.9) is None
 
 

@@ -18,6 +18,21 @@ def test_requests_are_counted_by_route_with_errors_and_latency():
     assert found.bounds[-1] == float("inf")
 
 
+def test_requests_are_exported_by_status_and_in_cumulated_buckets():
+    meter = telemetry.RouteMeter("submit", "PUT", "/test/telemetry")
+    for status, seconds in ((200, 0.001), (200, 0.004), (500, 70.0)):
+        meter.observe(status, seconds)
+    lines = telemetry.openmetrics()[0].decode().splitlines()
+    route = 'function="submit",method="PUT",route="/test/telemetry"'
+    assert f'whetstone_requests_total{{{route},status="200"}} 2.0' in lines
+    assert f'whetstone_requests_total{{{route},status="500"}} 1.0' in lines
+    buckets = [line for line in lines if "seconds_bucket" in line and 'method="PUT"' in line]
+    buckets = [line for line in buckets if 'route="/test/telemetry"' in line]
+    assert [float(line.split()[-1]) for line in buckets] == [1, 1, *[2] * 12, 3]
+    assert f"whetstone_request_seconds_count{{{route}}} 3.0" in lines
+    assert f"whetstone_request_seconds_sum{{{route}}} 70.005" in lines
+
+
 def test_searches_are_counted_by_tier_and_success():
     telemetry.observe_search("telemetry-test", 0.01, found=True)
     telemetry.observe_search("telemetry-test", 0.01, found=False)
