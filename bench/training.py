@@ -23,6 +23,7 @@ from shared import bootstrap
 from shared.adapters import sqlite_schema
 from shared.cli.serve import spare_what_stays
 from shared.domain.access import Caller
+from shared.domain.learning.bundles import bundle_of, thinning_of
 from shared.messages.training import RunView
 from shared.services import training
 from shared.services.deps import Deps
@@ -36,8 +37,9 @@ FIRST_DAY = 20_400
 INSERT = """
 INSERT INTO evidence_ratings (workspace, seq, at, day, feedback_id, request_id, rater, pattern,
     provider, model, snapshot_id, sign, quality, correct, cost_nanousd, costed, latency_ms, timed,
-    propensity, cell, weight, input_tokens, output_tokens, tokened, standing, epoch, arm)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, 1, ?, 1, ?, '', 2560, 100, ?, 1, 4, 0, '')
+    propensity, cell, weight, input_tokens, output_tokens, tokened, standing, epoch, arm,
+    bundle)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, 1, ?, 1, ?, '', 2560, 100, ?, 1, 4, 0, '', ?)
 """
 
 GROUP_BY = """
@@ -68,6 +70,7 @@ def rows(first: int, count: int, draw: random.Random) -> Iterator[tuple[object, 
             300 + 50 * model,
             0.1,
             150 + 10 * model,
+            bundle_of(f"req_{seq:020d}", thinning_of(seq)),
         )
 
 

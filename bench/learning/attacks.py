@@ -125,7 +125,7 @@ class Watched(Whetstone):
         self._waiting.extend(taken_back(row) for row in self._rows.pop(name, []))
 
 
-KEYS = {"pattern", "provider", "model", "cell", "day", "standing", "epoch"}
+KEYS = {"pattern", "provider", "model", "cell", "day", "standing", "epoch", "bundle"}
 
 
 def taken_back(row: RatingSums) -> RatingSums:

@@ -47,7 +47,7 @@ class FirestoreAnalytics:
         async for row in self._rows(workspace, RATINGS, after, upto):
             if row["standing"]:
                 names, day = [row[name] for name in _RATED], row["day"]
-                group = (day // days, *names, row["standing"], row["epoch"])
+                group = (day // days, *names, row["standing"], row["epoch"], row["bundle"])
                 newest[group] = max(day, newest.get(group, day))
                 _add(sums, group, [*_quality(row), *_effort(row), *_weighted(row)])
         return [
@@ -127,22 +127,9 @@ def _effort(row: dict[str, Any]) -> list[int]:
 def _weighted(row: dict[str, Any]) -> list[int]:
     weight, quality, correct = row["weight"], row["quality"], row["correct"]
     if not weight:
-        return [0] * 11
-    square, cost = weight * weight, min(row["cost_nanousd"], MAX_COST)
-    micro = cost // 1000
-    figures = [
-        1,
-        weight,
-        square,
-        weight * quality,
-        square * quality,
-        square * quality * quality,
-        weight * correct,
-        square * correct,
-        weight * cost,
-        weight * row["costed"],
-        micro * micro,
-    ]
+        return [0] * 6
+    cost = min(row["cost_nanousd"], MAX_COST)
+    figures = [1, *(weight * one for one in (1, quality, correct, cost, row["costed"]))]
     return [row["sign"] * figure for figure in figures]
 
 

@@ -37,15 +37,12 @@ RATINGS = f"""
 SELECT pattern, provider, model, cell, MAX(day), SUM(sign), SUM(sign * quality),
   SUM(sign * quality * quality), SUM(sign * correct), SUM(sign * cost_nanousd), SUM(sign * costed),
   SUM(sign * latency_ms), SUM(sign * timed), SUM(sign * input_tokens), SUM(sign * output_tokens),
-  SUM(sign * tokened), SUM({_WEIGHTED}), SUM(sign * weight), SUM(sign * weight * weight),
-  SUM(sign * weight * quality), SUM(sign * weight * weight * quality),
-  SUM(sign * weight * weight * quality * quality), SUM(sign * weight * correct),
-  SUM(sign * weight * weight * correct), SUM(sign * weight * {_COST}),
-  SUM(sign * weight * costed), SUM(({_WEIGHTED}) * {_MICRO} * {_MICRO}),
-  standing, epoch
+  SUM(sign * tokened), SUM({_WEIGHTED}), SUM(sign * weight), SUM(sign * weight * quality),
+  SUM(sign * weight * correct), SUM(sign * weight * {_COST}), SUM(sign * weight * costed),
+  standing, epoch, bundle
 {_ONCE} AND standing > 0
-GROUP BY DIV(day, {{days}}), pattern, provider, model, cell, standing, epoch
-ORDER BY DIV(day, {{days}}), pattern, provider, model, cell, standing, epoch
+GROUP BY DIV(day, {{days}}), pattern, provider, model, cell, standing, epoch, bundle
+ORDER BY DIV(day, {{days}}), pattern, provider, model, cell, standing, epoch, bundle
 """
 
 QUALITY = f"""

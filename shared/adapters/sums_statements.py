@@ -21,16 +21,12 @@ SELECT pattern, provider, model, cell, MAX(day), {_sum("sign")}, {_sum("sign * q
        {_sum("sign * quality * quality")}, {_sum("sign * correct")}, {_sum("sign * cost_nanousd")},
        {_sum("sign * costed")}, {_sum("sign * latency_ms")}, {_sum("sign * timed")},
        {_sum("sign * input_tokens")}, {_sum("sign * output_tokens")}, {_sum("sign * tokened")},
-       {_sum(_WEIGHTED)}, {_sum("sign * weight")},
-       {_sum("sign * weight * weight")}, {_sum("sign * weight * quality")},
-       {_sum("sign * weight * weight * quality")},
-       {_sum("sign * weight * weight * quality * quality")}, {_sum("sign * weight * correct")},
-       {_sum("sign * weight * weight * correct")}, {_sum(f"sign * weight * ({_COST})")},
-       {_sum("sign * weight * costed")},
-       {_sum(f"({_WEIGHTED}) * ({_MICRO}) * ({_MICRO})")}, standing, epoch
+       {_sum(_WEIGHTED)}, {_sum("sign * weight")}, {_sum("sign * weight * quality")},
+       {_sum("sign * weight * correct")}, {_sum(f"sign * weight * ({_COST})")},
+       {_sum("sign * weight * costed")}, standing, epoch, bundle
 FROM evidence_ratings WHERE {_RANGE} AND standing > 0
-GROUP BY day / {{days}}, pattern, provider, model, cell, standing, epoch
-ORDER BY day / {{days}}, pattern, provider, model, cell, standing, epoch
+GROUP BY day / {{days}}, pattern, provider, model, cell, standing, epoch, bundle
+ORDER BY day / {{days}}, pattern, provider, model, cell, standing, epoch, bundle
 """
 """`{days}` are the days of a step, a whole number.
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from shared.domain.learning.bundles import MOST_THINNED, NO_BUNDLE
 from shared.domain.learning.sums import FULL_STANDING
 from shared.domain.records import Collection, Query, Record, Unit
 from shared.domain.times import Timestamp
@@ -61,6 +62,8 @@ class RoutingDecision(Record):
     decided_at: Timestamp
     epoch: int = Field(default=0, ge=0)
     """How many changes of this model in this pattern were known when it was decided."""
+    thinned: int = Field(default=0, ge=0, le=MOST_THINNED)
+    """One session in 4**thinned is looked at as a whole at this time; see learning/bundles."""
     revision: str = ""
     """The deployed revision of the code that decided; empty where there are none."""
 
@@ -80,8 +83,8 @@ class Feedback(Record):
     """A person's rating of a routing decision; `id` is `<request_id>:<user_id>`.
 
     `history` has the newest replaced ones, oldest first. `cost_nanousd` and `latency_ms` (None
-    where unknown), the cell, the tokens, the epoch, the arm and the standing are what the evidence
-    row of the standing rating says, so that it can be taken back exactly.
+    where unknown), the cell, the tokens, the epoch, the arm, the bundle and the standing are what
+    the evidence row of the standing rating says, so that it can be taken back exactly.
     """
 
     request_id: str
@@ -101,6 +104,7 @@ class Feedback(Record):
     taken_standing: int = Field(default=0, ge=0, le=FULL_STANDING)
     """What it counted before its rater was set aside, so that it can be put back."""
     arm: str = ""
+    bundle: int = NO_BUNDLE
     rating: Rating
     history: list[Rating] = Field(default_factory=list)
     updated_at: Timestamp
@@ -189,7 +193,8 @@ class RatingEvidence:
     1 / WEIGHT_UNIT, 0 where chance had no part in the choice. `standing` is how many quarters of a
     rating the row counts, 0 for one that is logged and counts for nothing; `epoch` is how many
     changes of this model in this pattern were known when the request was decided; `arm` is the
-    trial and its arm, as `<trial>/<arm>`, empty where it took part in none.
+    trial and its arm, as `<trial>/<arm>`, empty where it took part in none; `bundle` is where its
+    session falls (see learning/bundles), NO_BUNDLE for nowhere.
     """
 
     at: Timestamp
@@ -217,6 +222,7 @@ class RatingEvidence:
     standing: int = FULL_STANDING
     epoch: int = 0
     arm: str = ""
+    bundle: int = NO_BUNDLE
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ class Analytics(Protocol):
     ) -> list[RatingSums]:
         """Returns the sums of the ratings in (after, upto] that count (standing above 0).
 
-        By step of so many `days`, pattern, provider, model, cell, standing and epoch, in that
-        order. The step of a day is day // days.
+        By step of so many `days`, pattern, provider, model, cell, standing, epoch and bundle, in
+        that order. The step of a day is day // days.
         """
 
     async def outcome_sums(self, workspace: str, after: int, upto: int) -> list[OutcomeSums]:

@@ -19,8 +19,10 @@ from shared.domain.feedback import (
     RatingEvidence,
     RoutingDecision,
 )
+from shared.domain.learning.bundles import NO_BUNDLE, bundle_of
 from shared.domain.learning.raters import RATERS, Given, first, judge, value_of
 from shared.domain.learning.sums import FULL_STANDING, inverse_weight
+from shared.domain.learning.trials import unit_of
 from shared.domain.models import NANO_PER_USD
 from shared.domain.times import Timestamp, day_number, seconds_between
 from shared.errors import Conflict, InvalidInput, NotFound
@@ -212,12 +214,21 @@ def standing(
         output_tokens=decision.output_tokens,
         epoch=decision.epoch,
         arm=arm,
+        bundle=_bundle(command, decision),
         standing=counts.standing,
         taken_standing=counts.taken,
         rating=rating,
         history=[] if known is None else [*known.history, known.rating][-KEPT_RATINGS:],
         updated_at=rating.rated_at,
     )
+
+
+def _bundle(command: RecordFeedback, decision: RoutingDecision) -> int:
+    """Returns where the session falls that the decision, else the rating, names; see bundles."""
+    if not decision.propensity:
+        return NO_BUNDLE
+    unit = unit_of(decision.session_id or command.session_id, decision.id)
+    return bundle_of(unit, decision.thinned)
 
 
 def evidence_of(feedback: Feedback, sign: int, at: Timestamp, propensity: float) -> RatingEvidence:
@@ -249,4 +260,5 @@ def evidence_of(feedback: Feedback, sign: int, at: Timestamp, propensity: float)
         standing=feedback.standing,
         epoch=feedback.epoch,
         arm=feedback.arm,
+        bundle=feedback.bundle,
     )

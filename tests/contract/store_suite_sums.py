@@ -74,7 +74,7 @@ def naive_ratings(rows, days):
 
     def key_of(row):
         names = row.pattern, row.provider, row.model, row.cell
-        return (row.day // days, *names, row.standing, row.epoch)
+        return (row.day // days, *names, row.standing, row.epoch, row.bundle)
 
     return [
         (
@@ -103,15 +103,10 @@ def naive_weighted(group):
     return [
         sum(one.sign for one in group),
         sum(one.sign * one.weight for one in group),
-        sum(one.sign * one.weight**2 for one in group),
         sum(one.sign * one.weight * one.quality for one in group),
-        sum(one.sign * one.weight**2 * one.quality for one in group),
-        sum(one.sign * (one.weight * one.quality) ** 2 for one in group),
         sum(one.sign * one.weight * one.correct for one in group),
-        sum(one.sign * one.weight**2 * one.correct for one in group),
         sum(one.sign * one.weight * min(one.cost_nanousd, 10**10) for one in group),
         sum(one.sign * one.weight * one.costed for one in group),
-        sum(one.sign * (min(one.cost_nanousd, 10**10) // 1000) ** 2 for one in group),
     ]
 
 

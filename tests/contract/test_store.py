@@ -44,6 +44,7 @@ RATINGS = st.lists(
         standing=st.sampled_from([0, 2, 4]),
         arm=st.sampled_from(["", "can_1/candidate", "exp_2/a"]),
         epoch=st.integers(0, 1),
+        bundle=st.sampled_from([-1, 0, 35]),
     ),
     max_size=40,
 )

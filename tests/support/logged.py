@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 
 from shared.domain.feedback import RatingEvidence
+from shared.domain.learning.bundles import bundle_of
 from shared.domain.times import day_number
 from shared.ports import Store, Transaction
 from tests.support.serving import LARGE, SMALL
@@ -57,4 +58,5 @@ def one_of(number: int, correct: int) -> RatingEvidence:
         input_tokens=100,
         output_tokens=100,
         tokened=1,
+        bundle=bundle_of(f"req_{number}", 0),
     )

@@ -449,6 +449,7 @@ CREATE TABLE evidence_ratings (
     standing bigint NOT NULL,
     epoch bigint NOT NULL,
     arm text COLLATE "C" NOT NULL,
+    bundle bigint NOT NULL,
     PRIMARY KEY (workspace, seq)
 );
 

@@ -448,6 +448,7 @@ CREATE TABLE evidence_ratings (
     standing INTEGER NOT NULL,
     epoch INTEGER NOT NULL,
     arm TEXT NOT NULL,
+    bundle INTEGER NOT NULL,
     PRIMARY KEY (workspace, seq)
 ) WITHOUT ROWID;
 

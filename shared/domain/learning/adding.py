@@ -6,9 +6,10 @@ Invariant: whole numbers only, so that neither order nor batches of the rows lea
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from operator import mul
+from operator import add, mul
 from typing import NamedTuple
 
+from shared.domain.learning.bundles import NO_BUNDLE, place_of
 from shared.domain.learning.decay import rating_weight
 from shared.domain.learning.figures import (
     Evidence,
@@ -59,8 +60,22 @@ def _sums(rows: Sequence[RatingSums], half_life: float) -> Added:
     logged = [columns[place] for place in _LOGGED]
     if not any(map(any, logged)):
         return Added(evidence, Logged())
-    once, twice = _weighted(logged, weights), _weighted(logged, squares)
-    return Added(evidence, Logged(LoggedFigures._make(once), LoggedFigures._make(twice)))
+    whole = LoggedFigures._make(_weighted(logged, weights))
+    return Added(evidence, Logged(whole, _bundled(rows, weights)))
+
+
+def _bundled(rows: Iterable[RatingSums], weights: Iterable[int]) -> dict[int, LoggedFigures]:
+    """Returns the weighted sums of the rows that are in a bundle, by bundle."""
+    sums: dict[int, list[int]] = {}
+    for row, weight in zip(rows, weights, strict=True):
+        if row.bundle != NO_BUNDLE:
+            bundle, factor = place_of(row.bundle)
+            scale = weight * factor
+            figures = row.weighted, row.weight, row.w_quality, row.w_correct, row.w_cost
+            scaled = [scale * one for one in (*figures, row.w_costed)]
+            known = sums.get(bundle)
+            sums[bundle] = scaled if known is None else list(map(add, known, scaled))
+    return {bundle: LoggedFigures._make(one) for bundle, one in sums.items() if any(one)}
 
 
 def _weighted(columns: Sequence[Sequence[int]], weights: Sequence[int]) -> list[int]:

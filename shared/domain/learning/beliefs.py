@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from shared.domain.learning.base import Figure, Learned
+from shared.domain.learning.bundles import thinning_of
 from shared.domain.learning.cells import (
     Belief,
     CellBelief,
@@ -93,6 +94,11 @@ class Beliefs(Learned):
     @cached_property
     def _effects(self) -> dict[str, float]:
         return dict(self.effects)
+
+    @cached_property
+    def thinned(self) -> int:
+        """How thinly sessions are looked at where so many ratings count; see bundles."""
+        return thinning_of(math.fsum(one.n for one in self.models))
 
     def is_new(self, model: ModelId) -> bool:
         """Returns whether a model has had too few tries to be judged."""

@@ -198,7 +198,7 @@ class OffPolicyConfig(Settings):
     """When logged traffic says enough about another policy."""
 
     min_effective: float = Field(
-        default=50, ge=2, description="Least effective number of choices that agree with it."
+        default=50, ge=2, description="Least effective number of sessions that agree with it."
     )
     min_support: Unit = Field(
         default=0.95, description="Least share of traffic that tried by chance what it takes."

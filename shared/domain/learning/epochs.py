@@ -7,6 +7,7 @@ distributions for regression models", Statistical Science 15, 2000): all togethe
 Invariant: whole numbers in, whole numbers out, so a snapshot stays the same bytes everywhere.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -102,11 +103,20 @@ def faded(evidence: Evidence[RatingFigures], share: Share) -> Evidence[RatingFig
 
 
 def faded_logged(logged: Logged, share: Share) -> Logged:
-    """Returns a group's logged choices, counting a share."""
+    """Returns a group's logged choices, counting a share.
+
+    The bundles shrink by its root: their squares tell how uncertain the sums are, and those shrink
+    by the share itself, as in `faded`.
+    """
+    root = Share(math.isqrt(share.part * share.whole), share.whole)
+    bundles = {one: _logged(figures, root) for one, figures in logged.bundles.items()}
     return Logged(
-        LoggedFigures._make(_part(logged.once, share)),
-        LoggedFigures._make(_part(logged.twice, share)),
+        _logged(logged.whole, share), {one: sums for one, sums in bundles.items() if any(sums)}
     )
+
+
+def _logged(figures: LoggedFigures, share: Share) -> LoggedFigures:
+    return LoggedFigures._make(_part(figures, share))
 
 
 def proof(changed: Changed, weight: int) -> Evidence[RatingFigures]:

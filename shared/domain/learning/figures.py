@@ -1,5 +1,7 @@
 """The keys and the exact sums that a learning state is made of."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Generic, NamedTuple, TypeVar
 
 
@@ -45,22 +47,20 @@ class LoggedFigures(NamedTuple):
 
     weighted: int = 0
     weight: int = 0
-    weight_squared: int = 0
     w_quality: int = 0
-    ww_quality: int = 0
-    ww_quality_squared: int = 0
     w_correct: int = 0
-    ww_correct: int = 0
     w_cost: int = 0
     w_costed: int = 0
-    micro_cost_squared: int = 0
 
 
 class Logged(NamedTuple):
-    """A group's logged choices: the sums times the day's weight, and times its square."""
+    """A group's logged choices: the sums times the day's weight, of all and by bundle of sessions.
 
-    once: LoggedFigures = LoggedFigures()
-    twice: LoggedFigures = LoggedFigures()
+    A bundle has what its sessions count for; see bundles. None has sums of nothing but zeros.
+    """
+
+    whole: LoggedFigures = LoggedFigures()
+    bundles: Mapping[int, LoggedFigures] = MappingProxyType({})
 
 
 class OutcomeFigures(NamedTuple):

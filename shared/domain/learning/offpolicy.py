@@ -8,20 +8,20 @@ for Counterfactual Learning", NIPS 2015). The doubly robust estimate (DR; Dudik,
 only what they get wrong, so it is right where either the means or the probabilities are.
 
 The choice of a policy is a function of (pattern, neighbourhood), so all of this follows from sums
-by (pattern, neighbourhood, model), and no row is read again. Intervals are normal ones by the
-variance of the estimates' own terms, with Student's t at the effective sample size. They take
-requests to be independent: where those of a session are alike they are too narrow.
+by (pattern, neighbourhood, model), and no row is read again. Requests of one session go together,
+so what an estimate may be off by is told as for clusters (Liang, Zeger, Biometrika 73, 1986;
+Cameron, Miller, "A Practitioner's Guide to Cluster-Robust Inference", JHR 50, 2015), by bundles of
+whole sessions: what each adds to the estimate, and how much that differs.
 """
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from shared.domain.learning.bundles import BUNDLES
 from shared.domain.learning.config import ModelId, OffPolicyConfig
-from shared.domain.learning.figures import (
-    RatingKey,
-)
+from shared.domain.learning.figures import RatingKey
 from shared.domain.learning.offpolicy_figures import (
     Estimates,
     Interval,
@@ -49,12 +49,12 @@ _LEVEL = 0.975
 
 
 class _Context(NamedTuple):
-    """One (pattern, cell): how much was logged there (n and the sum of squares), by model."""
+    """One (pattern, cell): how much was logged there, by bundle too, and by which models."""
 
     pattern: str
     cell: str
     n: float
-    n_squared: float
+    bundles: Mapping[int, float]
     models: Mapping[ModelId, RatingKey]
 
 
@@ -85,8 +85,8 @@ def compare(
 
 def _unit(state: LearningState) -> int:
     """Returns what a rating typically weighs for its age, so that counts are in such ratings."""
-    once = sum(one.once.weighted for one in state.logged.values())
-    twice = sum(one.twice.weighted for one in state.logged.values())
+    once = sum(one.decayed.n for one in state.ratings.values())
+    twice = sum(one.squares.all for one in state.ratings.values())
     return max(1, twice // once) if once > 0 else 1
 
 
@@ -94,26 +94,28 @@ def _contexts(state: LearningState) -> list[_Context]:
     unit = _unit(state)
     groups: dict[tuple[str, str], dict[ModelId, RatingKey]] = defaultdict(dict)
     for key in sorted(state.logged):
-        once, twice = state.logged[key]
-        if min(once.weighted, once.weight, twice.weight_squared) > 0:
+        whole = state.logged[key].whole
+        if min(whole.weighted, whole.weight) > 0:
             groups[key.pattern, key.cell][ModelId(key.provider, key.model)] = key
     return [
         _Context(
             pattern,
             cell,
-            sum(state.logged[key].once.weighted for key in models.values()) / unit,
-            sum(state.logged[key].twice.weighted for key in models.values()) / unit**2,
+            sum(state.logged[key].whole.weighted for key in models.values()) / unit,
+            _counts(state, models.values(), unit),
             models,
         )
         for (pattern, cell), models in groups.items()
     ]
 
 
-class _Taken(NamedTuple):
-    """What a policy takes in each context, in the same order; None without support."""
-
-    terms: list[Mapping[Name, Terms] | None]
-    models: list[ModelId | None]
+def _counts(state: LearningState, keys: Iterable[RatingKey], unit: int) -> dict[int, float]:
+    """Returns how much these groups logged, by bundle."""
+    sums: dict[int, int] = defaultdict(int)
+    for key in keys:
+        for bundle, figures in state.logged[key].bundles.items():
+            sums[bundle] += figures.weighted
+    return {bundle: count / unit for bundle, count in sums.items()}
 
 
 def _terms_by_key(state: LearningState) -> Callable[[RatingKey], Mapping[Name, Terms]]:
@@ -130,36 +132,52 @@ def _terms_by_key(state: LearningState) -> Callable[[RatingKey], Mapping[Name, T
     return told
 
 
+_Taken = Sequence[Mapping[Name, Terms] | None]
+"""What a policy takes in each context, in the same order; None without support."""
+
+
 def _taken(
     terms_by_key: Callable[[RatingKey], Mapping[Name, Terms]],
     contexts: Iterable[_Context],
     policy: Chooser,
 ) -> _Taken:
     terms: list[Mapping[Name, Terms] | None] = []
-    models: list[ModelId | None] = []
     for context in contexts:
         model = policy(context.pattern, context.cell)
         key = context.models.get(model) if model is not None else None
-        models.append(model)
         terms.append(None if key is None else terms_by_key(key))
-    return _Taken(terms, models)
+    return terms
 
 
 def _estimate(
-    taken: _Taken, contexts: list[_Context], whole: float, config: OffPolicyConfig
+    taken: _Taken, contexts: Sequence[_Context], whole: float, config: OffPolicyConfig
 ) -> PolicyEstimate:
     supported = math.fsum(
-        one.n for one, terms in zip(contexts, taken.terms, strict=True) if terms is not None
+        one.n for one, terms in zip(contexts, taken, strict=True) if terms is not None
     )
     support = supported / whole if whole > 0 else 0.0
-    weights = [terms["quality"] for terms in taken.terms if terms is not None]
-    squares = math.fsum(one.ww for one in weights)
-    effective = math.fsum(one.w for one in weights) ** 2 / squares if squares > 0 else 0.0
+    effective = _effective([terms["quality"] for terms in taken if terms is not None])
     refused = _refusal(whole, support, effective, config)
     if refused:
         return PolicyEstimate(effective=effective, support=support, refused=refused)
-    found = {name: _figures(name, taken, contexts, effective) for name in FIGURES}
+    found = {name: _estimates(_known(name, taken, contexts), effective, name) for name in FIGURES}
     return PolicyEstimate(effective=effective, support=support, refused="", **found)
+
+
+def _effective(rows: Iterable[Terms]) -> float:
+    """Returns how many sessions of equal weight the rows are worth: (sum w)**2 / sum of w**2.
+
+    `w` is here the weight of a session (Kish, "Survey Sampling", 1965, 8.2; for clusters Carter,
+    Schnepel, Steigerwald, Review of Economics and Statistics 99, 2017). The bundles tell the sum of
+    their squares to a quarter of it: that is one standard error. No more than there are rows.
+    """
+    count, weight, by_bundle = 0.0, 0.0, [0.0] * BUNDLES
+    for one in rows:
+        count, weight = count + one.n, weight + one.whole.w
+        for bundle, sums in one.bundles.items():
+            by_bundle[bundle] += sums.w
+    squares = _squares(by_bundle)
+    return min(count, weight * weight / squares) if squares > 0 else 0.0
 
 
 def _refusal(whole: float, support: float, effective: float, config: OffPolicyConfig) -> str:
@@ -172,28 +190,39 @@ def _refusal(whole: float, support: float, effective: float, config: OffPolicyCo
         )
     if effective < config.min_effective:
         return (
-            f"Too few rated requests went to the models that it takes: they count as "
+            "Too few sessions with rated requests went to the models that it takes: they count as "
             f"{effective:.0f}, and {config.min_effective:g} are needed."
         )
     return ""
 
 
-def _figures(
-    name: Name, taken: _Taken, contexts: list[_Context], effective: float
-) -> Estimates | None:
-    pairs = [
+_Rows = Sequence[tuple[_Context, Terms]]
+
+
+def _known(name: Name, taken: _Taken, contexts: Iterable[_Context]) -> _Rows:
+    return [
         (context, terms[name])
-        for context, terms in zip(contexts, taken.terms, strict=True)
+        for context, terms in zip(contexts, taken, strict=True)
         if terms is not None and not isinstance(terms[name], NoCost)
     ]
-    if math.fsum(one.w for _, one in pairs) <= 0:
-        return None
-    snips, snips_error = _snips([one for _, one in pairs])
-    dr, dr_error = _doubly_robust(pairs)
-    half = t_quantile(_LEVEL, effective)
-    return Estimates(
-        snips=_interval(snips, half * snips_error, name), dr=_interval(dr, half * dr_error, name)
-    )
+
+
+class _Told(NamedTuple):
+    """An estimate, and what each bundle of sessions adds to its error."""
+
+    mean: float
+    shares: Sequence[float]
+
+    def less(self, other: "_Told") -> "_Told":
+        """Returns the difference of two estimates on the same traffic."""
+        pairs = zip(self.shares, other.shares, strict=True)
+        return _Told(self.mean - other.mean, [one - two for one, two in pairs])
+
+
+def _squares(shares: Sequence[float]) -> float:
+    """Returns what the bundles say of the sum, over sessions, of their squared shares."""
+    middle = math.fsum(shares) / BUNDLES
+    return math.fsum((one - middle) ** 2 for one in shares) * BUNDLES / (BUNDLES - 1)
 
 
 _RANGE: Mapping[Name, tuple[float, float]] = {
@@ -201,111 +230,100 @@ _RANGE: Mapping[Name, tuple[float, float]] = {
     "correctness": (0.0, 1.0),
     "cost_usd": (0.0, math.inf),
 }
+_ANY = -math.inf, math.inf
 
 
-def _interval(mean: float, half: float, name: Name) -> Interval:
-    """Returns the interval, cut at what the figure can be."""
-    least, most = _RANGE[name]
-    low, mean, high = (min(most, max(least, one)) for one in (mean - half, mean, mean + half))
+def _interval(told: _Told, effective: float, within: tuple[float, float]) -> Interval:
+    """Returns the interval, cut at what the figure can be.
+
+    By Student's t. The squares vary as those of BUNDLES sums do, and as those of the sessions in
+    them do; the two relative variances, 2 / degrees of freedom each, add. The sessions have told
+    the mean too, which takes one of them off.
+    """
+    left = max(1.0, effective - 1)
+    freedom = 1 / (1 / (BUNDLES - 1) + 1 / left)
+    half = t_quantile(_LEVEL, freedom) * math.sqrt(_squares(told.shares) * (left + 1) / left)
+    least, most = within
+    ends = told.mean - half, told.mean, told.mean + half
+    low, mean, high = (min(most, max(least, one)) for one in ends)
     return Interval(mean=mean, low=low, high=high)
 
 
-def _snips(rows: list[Terms]) -> tuple[float, float]:
-    """Returns sum(w r) / sum(w) and its standard error.
+def _estimates(rows: _Rows, effective: float, name: Name) -> Estimates | None:
+    snips, dr = _snips(rows), _doubly_robust(rows)
+    if snips is None or dr is None:
+        return None
+    within = _RANGE[name]
+    return Estimates(snips=_interval(snips, effective, within), dr=_interval(dr, effective, within))
 
-    By the delta method (Owen, "Monte Carlo theory, methods and examples", 2013, section 9.2).
+
+def _snips(rows: _Rows) -> _Told | None:
+    """Returns sum(w r) / sum(w); None without weight.
+
+    The error is by the delta method (Owen, "Monte Carlo theory, methods and examples", 2013,
+    section 9.2).
     """
-    weight = math.fsum(one.w for one in rows)
-    mean = math.fsum(one.wr for one in rows) / weight
-    squares = math.fsum(one.squared_about(mean) for one in rows)
-    return mean, math.sqrt(max(0.0, squares)) / weight
+    weight = math.fsum(one.whole.w for _, one in rows)
+    if weight <= 0:
+        return None
+    mean = math.fsum(one.whole.wr for _, one in rows) / weight
+    shares = [0.0] * BUNDLES
+    for _, one in rows:
+        for bundle, sums in one.bundles.items():
+            shares[bundle] += (sums.wr - mean * sums.w) / weight
+    return _Told(mean, shares)
 
 
-def _doubly_robust(pairs: list[tuple[_Context, Terms]]) -> tuple[float, float]:
-    """Returns the mean of q(chosen) + w (r - q) over all logged rows, and its standard error."""
-    whole = math.fsum(context.n for context, _ in pairs)
-    mean = math.fsum(context.n * one.q + one.wr - one.q * one.w for context, one in pairs) / whole
-    squares = math.fsum(
-        (one.q - mean) ** 2 * context.n_squared
-        + 2 * (one.q - mean) * one.twice_residual
-        + one.residual_squared
-        for context, one in pairs
-    )
-    return mean, math.sqrt(max(0.0, squares)) / whole
+def _doubly_robust(rows: _Rows) -> _Told | None:
+    """Returns the mean of q(chosen) + w (r - q) over all logged rows; None without any."""
+    whole = math.fsum(context.n for context, _ in rows)
+    if whole <= 0:
+        return None
+    mean = math.fsum(context.n * one.q + one.residual for context, one in rows) / whole
+    shares = [0.0] * BUNDLES
+    for context, one in rows:
+        for bundle, count in context.bundles.items():
+            shares[bundle] += (one.q - mean) * count / whole
+        for bundle, sums in one.bundles.items():
+            shares[bundle] += (sums.wr - one.q * sums.w) * one.slack / whole
+    return _Told(mean, shares)
 
 
 def _difference(
     old: _Taken,
     new: _Taken,
-    contexts: list[_Context],
+    contexts: Sequence[_Context],
     before: PolicyEstimate,
     after: PolicyEstimate,
 ) -> PolicyEstimate:
     """Returns proposed less current: what both take alike cancels, so this is surer than either."""
-    refused = after.refused or before.refused
     effective = min(before.effective, after.effective)
     support = min(before.support, after.support)
+    refused = after.refused or before.refused
     if refused:
         return PolicyEstimate(effective=effective, support=support, refused=refused)
-    found = {}
-    for name in FIGURES:
-        rows = [
-            (context, first[name], second[name], one != other)
-            for context, first, second, one, other in zip(
-                contexts, old.terms, new.terms, old.models, new.models, strict=True
-            )
-            if first is not None
-            and second is not None
-            and not isinstance(first[name], NoCost)
-            and not isinstance(second[name], NoCost)
-        ]
-        found[name] = _gap(rows, effective)
+    found = {name: _gap(name, old, new, contexts, effective) for name in FIGURES}
     return PolicyEstimate(effective=effective, support=support, refused="", **found)
 
 
-def _gap(rows: list[tuple[_Context, Terms, Terms, bool]], effective: float) -> Estimates | None:
-    whole = math.fsum(context.n for context, *_ in rows)
-    if whole <= 0:
+def _gap(
+    name: Name, old: _Taken, new: _Taken, contexts: Sequence[_Context], effective: float
+) -> Estimates | None:
+    before = _known(name, _beside(name, old, new), contexts)
+    after = _known(name, _beside(name, new, old), contexts)
+    pairs = [(told(before), told(after)) for told in (_snips, _doubly_robust)]
+    gaps = [two.less(one) for one, two in pairs if one is not None and two is not None]
+    if len(gaps) < len(pairs):
         return None
-    changed = [(context, one, two) for context, one, two, differs in rows if differs]
-    gap = (
-        math.fsum(
-            context.n * (two.q - one.q) + two.residual - one.residual
-            for context, one, two in changed
-        )
-        / whole
-    )
-    same = math.fsum(context.n_squared for context, _, _, differs in rows if not differs)
-    squares = gap * gap * same + math.fsum(
-        (two.q - one.q - gap) ** 2 * context.n_squared
-        + 2 * (two.q - one.q - gap) * (two.twice_residual - one.twice_residual)
-        + one.residual_squared
-        + two.residual_squared
-        for context, one, two in changed
-    )
-    half = t_quantile(_LEVEL, effective) * math.sqrt(max(0.0, squares)) / whole
-    first, _ = _snips([one for _, one, _, _ in rows])
-    second, _ = _snips([two for _, _, two, _ in rows])
-    error = _snips_gap_error(rows, first, second)
-    snips_half = t_quantile(_LEVEL, effective) * error
-    snips = second - first
-    return Estimates(
-        snips=Interval(mean=snips, low=snips - snips_half, high=snips + snips_half),
-        dr=Interval(mean=gap, low=gap - half, high=gap + half),
-    )
+    snips, dr = (_interval(gap, effective, _ANY) for gap in gaps)
+    return Estimates(snips=snips, dr=dr)
 
 
-def _snips_gap_error(
-    rows: list[tuple[_Context, Terms, Terms, bool]], first: float, second: float
-) -> float:
-    """Returns the standard error of the difference of two normalised estimates on shared rows."""
-    w1 = math.fsum(one.w for _, one, _, _ in rows)
-    w2 = math.fsum(two.w for _, _, two, _ in rows)
-    squares = 0.0
-    for _, one, two, differs in rows:
-        if differs:
-            squares += one.squared_about(first) / w1**2 + two.squared_about(second) / w2**2
-        else:
-            scale, shift = 1 / w2 - 1 / w1, second / w2 - first / w1
-            squares += scale**2 * one.wwrr - 2 * scale * shift * one.wwr + shift**2 * one.ww
-    return math.sqrt(max(0.0, squares))
+def _beside(name: Name, taken: _Taken, other: _Taken) -> _Taken:
+    """Returns what a policy takes where the figure is known of what the other takes too."""
+    pairs = zip(taken, other, strict=True)
+    return [one if _is_known(name, two) else None for one, two in pairs]
+
+
+def _is_known(name: Name, terms: Mapping[Name, Terms] | None) -> bool:
+    return terms is not None and not isinstance(terms[name], NoCost)

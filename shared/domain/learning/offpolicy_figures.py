@@ -14,18 +14,19 @@ class Interval(Learned):
 
 
 class Estimates(Learned):
-    """A figure by both estimators; None where no interval can be given."""
+    """A figure by both estimators."""
 
-    snips: Interval | None
-    dr: Interval | None
+    snips: Interval
+    dr: Interval
 
 
 class PolicyEstimate(Learned):
     """A policy on the logged traffic.
 
-    `effective` is the effective sample size of the choices that agree with the policy, `support`
-    the share (0..1) of the traffic whose chosen model was ever drawn by chance there. `refused`
-    says why there are no figures, and is empty where there are. Costs are US dollars.
+    `effective` is the effective number of sessions whose choices agree with the policy (a request
+    of no session is one by itself), told from bundles of sessions and so to a quarter or so.
+    `support` is the share (0..1) of the traffic whose chosen model was ever drawn by chance there.
+    `refused` says why there are no figures, and is empty where there are. Costs are US dollars.
     """
 
     effective: Figure
@@ -59,12 +60,12 @@ def in_words(before: PolicyEstimate, after: PolicyEstimate, difference: PolicyEs
         return f"How good the {which} policy would have been cannot be told. {refused}"
     correct, cost = difference.correctness, difference.cost_usd
     said = "Nothing can be told about how often the policies are right."
-    if correct and correct.dr:
+    if correct:
         said = (
             "On the requests that were logged, the proposed policy would have been right "
             f"{_right_more(correct.dr)}."
         )
-    if cost and cost.dr:
+    if cost:
         said += f" For 1,000 requests it would have cost {_dollars_more(cost.dr)}."
     return said
 

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from shared.domain.learning.config import ModelId
 from shared.domain.learning.figures import (
     Logged,
+    LoggedFigures,
     RatingFigures,
     RatingKey,
 )
@@ -24,44 +25,33 @@ FIGURES: tuple[Name, ...] = ("quality", "correctness", "cost_usd")
 _LEAN = 10.0
 """Ratings that a model's mean over all patterns is worth where its mean in a group is told."""
 
-_NANO, _MICRO = 1e-9, 1e-6
+_NANO = 1e-9
+
+
+class Sums(NamedTuple):
+    """Sums over logged rows of weight w and reward r: of w, and of w r."""
+
+    w: float
+    wr: float
 
 
 class Terms(NamedTuple):
-    """Sums over a group's logged rows of weight w and reward r; `q` is the reward expected of one.
+    """The sums of a group, of all its `n` rows and by bundle; `q` is the reward expected of one.
 
-    `twice_w` and `twice_wr` are sums in the squared weights of the days, as are those of w squared.
-    `slack` makes up for `q` having been told by the same rows, to which it is nearer.
+    `slack` makes up for `q` having been told by the same rows, to which it is nearer: a factor on
+    what the bundles' residuals are off by.
     """
 
+    n: float
     q: float
-    w: float
-    wr: float
-    twice_w: float
-    twice_wr: float
-    ww: float
-    wwr: float
-    wwrr: float
+    whole: Sums
+    bundles: Mapping[int, Sums]
     slack: float = 1.0
 
     @property
     def residual(self) -> float:
         """The sum of w (r - q)."""
-        return self.wr - self.q * self.w
-
-    @property
-    def twice_residual(self) -> float:
-        """The sum of w (r - q) in the squared weights of the days."""
-        return self.twice_wr - self.q * self.twice_w
-
-    @property
-    def residual_squared(self) -> float:
-        """The sum of (w (r - q)) squared, with slack."""
-        return self.slack * self.squared_about(self.q)
-
-    def squared_about(self, center: float) -> float:
-        """Returns the sum of (w (r - center)) squared."""
-        return self.wwrr - 2 * center * self.wwr + center * center * self.ww
+        return self.whole.wr - self.q * self.whole.w
 
 
 class NoCost(Terms):
@@ -84,10 +74,12 @@ class Expected(NamedTuple):
 
     @property
     def slack(self) -> float:
-        """What squared residuals about the reward are too small by, as a factor.
+        """What residuals about the reward are too small by, as a factor.
 
         The reward leans on its own n rows with a share a = n / (n + 10), which takes
-        sigma**2 (2 a - a**2) off the sum of n squared residuals on average.
+        sigma**2 (2 a - a**2) off the sum of n squared residuals on average. Each is taken as far
+        from the reward as from one that the others tell (HC3; MacKinnon, White, Journal of
+        Econometrics 29, 1985).
         """
         share = self.n / (self.n + _LEAN)
         lost = 2 * share - share * share
@@ -99,51 +91,21 @@ Means = Mapping[Name, Callable[[RatingKey], Expected | None]]
 
 def terms_of(name: Name, chosen: Chosen, means: Means) -> Terms:
     """Returns the sums of one figure of a group; NoCost where no cost is known there."""
-    once, twice = chosen.logged
-    first, second = chosen.unit * WEIGHT_UNIT, chosen.unit**2 * WEIGHT_UNIT
-    squared = second * WEIGHT_UNIT
-    expected = means[name](chosen.key) or Expected(0.0, 0.0)
-    if name == "cost_usd":
-        if once.w_costed <= 0 or means[name](chosen.key) is None:
-            return NoCost(0, 0, 0, 0, 0, 0, 0, 0)
-        return _cost_terms(chosen, expected)
-    quality = name == "quality"
-    return Terms(
-        q=expected.reward,
-        slack=expected.slack,
-        w=once.weight / first,
-        wr=(once.w_quality if quality else once.w_correct) / first,
-        twice_w=twice.weight / second,
-        twice_wr=(twice.w_quality if quality else twice.w_correct) / second,
-        ww=twice.weight_squared / squared,
-        wwr=(twice.ww_quality if quality else twice.ww_correct) / squared,
-        wwrr=(twice.ww_quality_squared if quality else twice.ww_correct) / squared,
-    )
+    expected = means[name](chosen.key)
+    if name == "cost_usd" and (chosen.logged.whole.w_costed <= 0 or expected is None):
+        return NoCost(0.0, 0.0, Sums(0.0, 0.0), {})
+    reward, slack = (expected.reward, expected.slack) if expected else (0.0, 1.0)
+    unit = chosen.unit * WEIGHT_UNIT
 
+    def sums(figures: LoggedFigures) -> Sums:
+        if name == "cost_usd":
+            return Sums(figures.w_costed / unit, figures.w_cost / unit * _NANO)
+        earned = figures.w_quality if name == "quality" else figures.w_correct
+        return Sums(figures.weight / unit, earned / unit)
 
-def _cost_terms(chosen: Chosen, expected: Expected) -> Terms:
-    """Returns the sums of the cost, whose own squares are not weighted.
-
-    Within a group a request's cost and its weight are taken as independent: the sum of (w r)
-    squared is that of w squared times the mean of r squared.
-    """
-    once, twice = chosen.logged
-    first, second = chosen.unit * WEIGHT_UNIT, chosen.unit**2 * WEIGHT_UNIT
-    known = once.w_costed / once.weight
-    mean = once.w_cost / once.w_costed * _NANO
-    squared = max(mean * mean, once.micro_cost_squared / once.weighted / known * _MICRO**2)
-    ww = twice.weight_squared / (second * WEIGHT_UNIT) * known
-    return Terms(
-        q=expected.reward,
-        slack=expected.slack,
-        w=once.w_costed / first,
-        wr=once.w_cost / first * _NANO,
-        twice_w=twice.w_costed / second,
-        twice_wr=twice.w_cost / second * _NANO,
-        ww=ww,
-        wwr=ww * mean,
-        wwrr=ww * squared,
-    )
+    bundles = {bundle: sums(figures) for bundle, figures in chosen.logged.bundles.items()}
+    n = chosen.logged.whole.weighted / chosen.unit
+    return Terms(n, reward, sums(chosen.logged.whole), bundles, slack)
 
 
 def mean_reward(state: LearningState) -> Means:

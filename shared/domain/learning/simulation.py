@@ -273,13 +273,8 @@ def rating_of(
         tokened=1,
         weighted=int(weight > 0),
         weight=weight,
-        weight_squared=weight**2,
         w_quality=weight * quality,
-        ww_quality=weight**2 * quality,
-        ww_quality_squared=(weight * quality) ** 2,
         w_correct=weight * correct,
-        ww_correct=weight**2 * correct,
         w_cost=weight * counted,
         w_costed=weight,
-        micro_cost_squared=(counted // 1000) ** 2,
     )

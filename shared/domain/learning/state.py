@@ -218,10 +218,21 @@ def _put_quality(by_snapshot: dict[str, QualityFigures], new: QualitySums) -> No
 
 def _put_logged(logged: dict[RatingKey, Logged], key: RatingKey, new: Logged) -> None:
     old = logged.get(key)
-    merged = new if old is None else Logged(_plus(old.once, new.once), _plus(old.twice, new.twice))
+    merged = new if old is None else _both(old, new)
     logged[key] = merged
-    if not (any(merged.once) or any(merged.twice)):
+    if not (any(merged.whole) or merged.bundles):
         del logged[key]
+
+
+def _both(one: Logged, other: Logged) -> Logged:
+    """Returns the sums over both; a bundle that comes to nothing vanishes, as groups do."""
+    bundles = dict(one.bundles)
+    for bundle, figures in other.bundles.items():
+        merged = _plus(bundles.get(bundle, LoggedFigures()), figures)
+        bundles[bundle] = merged
+        if not any(merged):
+            del bundles[bundle]
+    return Logged(_plus(one.whole, other.whole), bundles)
 
 
 def pooled(state: LearningState) -> dict[RatingKey, Evidence[RatingFigures]]:

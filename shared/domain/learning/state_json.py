@@ -5,7 +5,7 @@ Each group is a line of its own, so that a run spells only those that new eviden
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic_core import from_json as loaded
@@ -29,7 +29,7 @@ from shared.domain.learning.state import (
 )
 from shared.errors import CorruptData
 
-FORMAT = 8
+FORMAT = 9
 """Of the bytes, and of what the sums mean: a state of another format is folded anew."""
 
 _PLAIN = 1 << 256
@@ -136,7 +136,9 @@ def _unspell_labels(document: dict[str, Any]) -> LabelSums:
 
 
 def _spell_logged(logged: Logged) -> list[int | str]:
-    return _spell_numbers((*logged.once, *logged.twice))
+    """Spells the sums of all, then those of each bundle behind its number."""
+    by_bundle = [(bundle, *logged.bundles[bundle]) for bundle in sorted(logged.bundles)]
+    return _spell_numbers(chain(logged.whole, *by_bundle))
 
 
 def from_json(data: bytes) -> LearningState:
@@ -200,12 +202,18 @@ def _sections(counts: list[int], lines: list[bytes] | None) -> Iterator[list[lis
         yield loaded(b"[%b]" % b",".join(islice(rest, count)))
 
 
-_HALF = len(LoggedFigures._fields)
+_SIZE = len(LoggedFigures._fields)
 
 
 def _unspell_logged(row: list[Any]) -> Logged:
     values = _unspell_numbers(row)
-    return Logged(LoggedFigures._make(values[:_HALF]), LoggedFigures._make(values[_HALF:]))
+    return Logged(
+        LoggedFigures._make(values[:_SIZE]),
+        {
+            values[start]: LoggedFigures._make(values[start + 1 : start + 1 + _SIZE])
+            for start in range(_SIZE, len(values), _SIZE + 1)
+        },
+    )
 
 
 def _unspell(make: Callable[[Iterable[int]], F], row: list[Any]) -> Evidence[F]:

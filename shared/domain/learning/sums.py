@@ -7,6 +7,8 @@ leave no trace.
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from shared.domain.learning.bundles import NO_BUNDLE
+
 WEIGHT_UNIT = 256
 """A weight of 1 (a choice that was certain) as a whole number: weights are rounded to 1/256."""
 
@@ -26,7 +28,7 @@ def inverse_weight(propensity: float) -> int:
 
 
 class RatingSums(NamedTuple):
-    """The ratings of one (pattern, provider, model, cell, standing, epoch) in one step of days.
+    """Ratings of one pattern, provider, model, cell, standing, epoch and bundle in a step of days.
 
     `day` is the newest of them: ratings of the same step weigh the same (see decay.days_a_step).
     `standing` is how many quarters of a rating each counts, 1..4: those of 0 are in no sum. `epoch`
@@ -36,11 +38,11 @@ class RatingSums(NamedTuple):
     score, `correct` the 0/1 flag; `cost_nanousd` sums over the `costed` rows only, `latency_ms`
     over the `timed` ones, tokens over the `tokened` ones.
 
-    From `weighted` on they are for estimates of what another policy would have earned: sums over
-    the rows with a weight w, of 1 (`weighted`), w, w squared, and w and its square (`ww`) times the
-    figure named. `w_cost` and `w_costed` are over the rows whose cost is known, and so is
-    `micro_cost_squared`, the cost in whole micro-dollars squared; a cost above MAX_COST counts as
-    that, so that the sums fit 64 bits. A tuple, because a first run makes hundreds of thousands.
+    From `weighted` to `w_costed` they are for estimates of what another policy would have earned:
+    sums over the rows with a weight w, of 1 (`weighted`), w, and w times the figure named. `w_cost`
+    and `w_costed` are over the rows whose cost is known; a cost above MAX_COST counts as that, so
+    that the sums fit 64 bits. `bundle` is that of the rows' sessions (see bundles). A tuple,
+    because a first run makes hundreds of thousands.
     """
 
     pattern: str
@@ -61,17 +63,13 @@ class RatingSums(NamedTuple):
     tokened: int = 0
     weighted: int = 0
     weight: int = 0
-    weight_squared: int = 0
     w_quality: int = 0
-    ww_quality: int = 0
-    ww_quality_squared: int = 0
     w_correct: int = 0
-    ww_correct: int = 0
     w_cost: int = 0
     w_costed: int = 0
-    micro_cost_squared: int = 0
     standing: int = FULL_STANDING
     epoch: int = 0
+    bundle: int = NO_BUNDLE
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,6 +179,7 @@ def decision_record(
         decided_by=caller.subject,
         decided_at=deps.clock.now_text(),
         epoch=decided.view.epoch(decided.pattern, ModelId(choice.provider, choice.model)),
+        thinned=decided.view.policy.beliefs.thinned,
         revision=deps.options.revision,
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from shared.domain.learning.bundles import NO_BUNDLE
 from shared.domain.learning.config import LearningConfig
 from shared.domain.learning.state import SECONDS_PER_DAY, LearningState, fold
 from shared.domain.learning.sums import (
@@ -32,6 +33,7 @@ def rating(
     output_tokens: int | None = None,
     standing: int = FULL_STANDING,
     epoch: int = 0,
+    bundle: int = NO_BUNDLE,
 ) -> RatingSums:
     """Returns the sums of `times` equal ratings; without a propensity they carry no weight."""
     n = sign * times
@@ -56,17 +58,13 @@ def rating(
         tokened=0 if output_tokens is None else n,
         weighted=weighted,
         weight=n * w,
-        weight_squared=n * w * w,
         w_quality=n * w * quality,
-        ww_quality=n * w * w * quality,
-        ww_quality_squared=n * (w * quality) ** 2,
         w_correct=n * w * correct,
-        ww_correct=n * w * w * correct,
         w_cost=n * w * cost,
         w_costed=0 if cost_nanousd is None else n * w,
-        micro_cost_squared=weighted * (cost // 1000) ** 2,
         standing=standing,
         epoch=epoch,
+        bundle=bundle,
     )
 
 

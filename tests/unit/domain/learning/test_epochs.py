@@ -1,5 +1,7 @@
 """What older ratings count after a change: little and together; and the proof beside them."""
 
+import operator
+
 import pytest
 
 from shared.domain.learning.config import DriftConfig, LearningConfig
@@ -76,11 +78,12 @@ def test_a_change_of_a_model_without_ratings_left_says_nothing():
 
 
 def test_logged_choices_count_as_little_as_the_ratings():
-    state = after(changed(), rating(times=800, propensity=0.5))
-    whole = state.logged[RatingKey(*NAME)]
+    state = after(changed(), rating(times=800, propensity=0.5, bundle=3))
+    known = state.logged[RatingKey(*NAME)]
     kept = without_epochs(state).logged[RatingKey(*NAME)]
-    assert kept.once.weight / whole.once.weight == pytest.approx(0.01, rel=1e-6)
-    assert kept.twice.weight / whole.twice.weight == pytest.approx(0.01, rel=1e-6)
+    assert kept.whole.weight / known.whole.weight == pytest.approx(0.01, rel=1e-6)
+    squares = (one.bundles[3].weight ** 2 for one in (kept, known))
+    assert operator.truediv(*squares) == pytest.approx(0.01, rel=1e-6)
 
 
 def test_a_change_that_was_folded_already_is_passed_over():

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.domain.learning.bundles import BUNDLES, NO_BUNDLE
 from shared.domain.learning.config import LearningConfig
 from shared.domain.learning.epochs import Changed
 from shared.domain.learning.figures import (
+    LoggedFigures,
     OutcomeKey,
     QualityFigures,
     RatingKey,
@@ -50,6 +52,7 @@ ratings = st.builds(
     output_tokens=st.none() | st.integers(0, 1000),
     standing=st.integers(1, 4),
     epoch=st.integers(0, 2),
+    bundle=st.sampled_from([NO_BUNDLE, 0, 1, BUNDLES, 3 * BUNDLES + 1]),
 )
 outcomes = st.builds(
     outcome,
@@ -87,12 +90,11 @@ def folded(state, batch, watermark=0):
     )
 
 
+KEYS = {"pattern", "provider", "model", "cell", "day", "standing", "epoch", "bundle"}
+
+
 def negated(row):
-    figures = {
-        name: -getattr(row, name)
-        for name in row._fields
-        if name not in {"pattern", "provider", "model", "cell", "day", "standing", "epoch"}
-    }
+    figures = {name: -getattr(row, name) for name in row._fields if name not in KEYS}
     return row._replace(**figures)
 
 
@@ -129,8 +131,25 @@ def test_logged_choices_weigh_by_the_standing_of_their_rating_too():
     full = state_of(ratings=[rating(propensity=0.5)])
     half = state_of(ratings=[rating(propensity=0.5, standing=2)])
     key = RatingKey("code", "p", "m")
-    assert [2 * one for one in half.logged[key].once] == list(full.logged[key].once)
-    assert [4 * one for one in half.logged[key].twice] == list(full.logged[key].twice)
+    assert [2 * one for one in half.logged[key].whole] == list(full.logged[key].whole)
+
+
+def test_a_session_in_a_bundle_counts_there_for_those_left_out():
+    thin = state_of(ratings=[rating(propensity=0.5, bundle=2 * BUNDLES + 7)])
+    whole, bundles = thin.logged[RatingKey("code", "p", "m")]
+    assert bundles == {7: LoggedFigures._make(4 * one for one in whole)}
+
+
+def test_ratings_of_no_bundle_and_ratings_without_odds_are_in_none():
+    rows = [rating(propensity=0.5), rating(model="n", bundle=3)]
+    assert [one.bundles for one in state_of(ratings=rows).logged.values()] == [{}]
+
+
+def test_a_bundle_that_comes_to_nothing_vanishes():
+    stays, goes = (rating(propensity=0.5, bundle=bundle) for bundle in (1, 2))
+    plain = state_of(ratings=[stays])
+    taken_back = fold(fold(plain, ratings=[goes]), ratings=[negated(goes)])
+    assert to_json(taken_back) == to_json(plain)
 
 
 def test_means_lean_to_those_of_more_standing_and_two_halves_are_worth_less_than_two():
