@@ -45,8 +45,9 @@ PAGE = 250
 PAGES = 80
 """Pages that one look reads, at most; the next one goes on."""
 
-PAGES_OF_A_RUN = 8
-"""Pages that a run reads, at most: looks keep up, so that little waits when a run begins."""
+PAGES_OF_A_RUN = 4
+"""Pages that a run reads, at most: looks keep up, so little waits when a run begins, and what does
+costs more by the row than learning from it."""
 
 LEARN_AGAIN_AFTER = (16, 32, 64, 128, 256, 512)
 """Rows after the last change at which a run is asked for, so that the new is learned soon."""

@@ -15,7 +15,7 @@ from shared.domain.feedback import PromptEvidence
 from shared.domain.learning.config import ModelId
 from shared.domain.learning.decay import days_a_step
 from shared.domain.learning.epochs import Changed, Name
-from shared.domain.learning.evaluation import evaluate
+from shared.domain.learning.evaluation import Evaluation
 from shared.domain.learning.explain import changes, insights, unchanged
 from shared.domain.learning.labels import unspelled
 from shared.domain.learning.routing import RoutingPolicy
@@ -165,8 +165,8 @@ def _build(  # noqa: PLR0917 - what was read, each from its own place
     if current is not None and head.current_id is not None:
         opened[head.current_id] = current
     served = current.policy if current else RoutingPolicy(default_model=config.default_model)
-    before = evaluate(served, state).figures()
-    after = evaluate(snapshot.policy, state).figures()
+    evaluation = Evaluation(state)
+    before, after = (evaluation.of(one).figures() for one in (served, snapshot.policy))
     prices = {ModelId(one.provider, one.model): p for one, p in deps.catalogue.prices.items()}
     serving = serving_of(
         state,

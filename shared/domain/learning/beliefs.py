@@ -34,9 +34,8 @@ from shared.domain.learning.fitting import (
     backfitted,
     estimated_strength,
     in_range,
+    of_models,
     pooled_variance,
-    summed,
-    token_means,
 )
 
 
@@ -185,18 +184,19 @@ def _model_beliefs(
     rows: Rows, fit: Fit, config: BeliefConfig, variance: float, strength: float
 ) -> tuple[ModelBelief, ...]:
     """Returns the beliefs for patterns without ratings, which differ by variance / strength."""
-    sizes = summed((model, one.n) for (_, model), one in rows)
-    tokens = token_means(rows)
+    seen = of_models(rows)
     return tuple(
         ModelBelief(
             provider=model.provider,
             model=model.model,
-            n=sizes[model],
+            n=seen[model].n,
             value=fit.models[model],
-            spread=math.sqrt(variance / (sizes[model] + config.prior_weight) + variance / strength),
-            output_tokens=tokens[model],
+            spread=math.sqrt(
+                variance / (seen[model].n + config.prior_weight) + variance / strength
+            ),
+            output_tokens=seen[model].output_tokens,
         )
-        for model in sorted(sizes)
+        for model in sorted(seen)
     )
 
 

@@ -77,42 +77,53 @@ class _Part(NamedTuple):
     found: Standing
 
 
-def evaluate(policy: RoutingPolicy | None, state: LearningState) -> PolicyFigures:
-    """Returns the figures of a policy on the evidence.
+class Evaluation:
+    """The evidence by pattern, with each one's share of the traffic; policies are held against it.
 
-    Where the policy leaves a pattern open (no choice and no default), and for no policy at all, the
-    traffic counts as it was routed.
+    Args:
+        state: the sums of the evidence.
     """
-    groups: dict[str, dict[RatingKey, Evidence[RatingFigures]]] = defaultdict(dict)
-    evidence_of = pooled(state)
-    for key in sorted(evidence_of):
-        if evidence_of[key].decayed.n > 0:
-            groups[key.pattern][key] = evidence_of[key]
-    traffic = {name: sum(one.decayed.n for one in rows.values()) for name, rows in groups.items()}
-    whole = sum(traffic.values())
-    parts, chosen = [], 0
-    for pattern, rows in groups.items():
-        choice = policy.choice(pattern) if policy else None
-        chosen += bool(
-            policy and pattern in policy.by_pattern and policy.by_pattern[pattern].choice
+
+    def __init__(self, state: LearningState) -> None:
+        self._groups: dict[str, dict[RatingKey, Evidence[RatingFigures]]] = defaultdict(dict)
+        evidence_of = pooled(state)
+        for key in sorted(evidence_of):
+            if evidence_of[key].decayed.n > 0:
+                self._groups[key.pattern][key] = evidence_of[key]
+        self._weights = {
+            name: sum([one.decayed.n for one in rows.values()])
+            for name, rows in self._groups.items()
+        }
+        self._whole = sum(self._weights.values())
+
+    def of(self, policy: RoutingPolicy | None) -> PolicyFigures:
+        """Returns what is expected of a policy.
+
+        Where it leaves a pattern open (no choice and no default), and for no policy at all, the
+        traffic counts as it was routed.
+        """
+        parts, chosen = [], 0
+        for pattern, rows in self._groups.items():
+            row = policy.by_pattern.get(pattern) if policy else None
+            chosen += row is not None and row.choice is not None
+            choice = policy.choice(pattern) if policy else None
+            key = RatingKey(pattern, *choice) if choice else next(iter(rows))
+            evidence = rows.get(key) if choice else _pooled(rows.values())
+            found = standing(key, evidence) if evidence else None
+            if found:
+                parts.append(_Part(self._weights[pattern] / self._whole, found))
+        costed = [part for part in parts if part.found.cost_usd is not None]
+        return PolicyFigures(
+            quality=_estimate(
+                [(part.share, part.found.quality) for part in parts], QUALITY_MIN, QUALITY_MAX
+            ),
+            correctness=_estimate([(part.share, part.found.correctness) for part in parts], 0, 1),
+            cost_usd=_mean_cost(costed),
+            coverage=sum(part.share for part in parts),
+            cost_coverage=sum(part.share for part in costed),
+            patterns=len(self._groups),
+            chosen=chosen,
         )
-        key = RatingKey(pattern, *choice) if choice else next(iter(rows))
-        evidence = rows.get(key) if choice else _pooled(rows.values())
-        found = standing(key, evidence) if evidence else None
-        if found:
-            parts.append(_Part(traffic[pattern] / whole, found))
-    costed = [part for part in parts if part.found.cost_usd is not None]
-    return PolicyFigures(
-        quality=_estimate(
-            [(part.share, part.found.quality) for part in parts], QUALITY_MIN, QUALITY_MAX
-        ),
-        correctness=_estimate([(part.share, part.found.correctness) for part in parts], 0, 1),
-        cost_usd=_mean_cost(costed),
-        coverage=sum(part.share for part in parts),
-        cost_coverage=sum(part.share for part in costed),
-        patterns=len(groups),
-        chosen=chosen,
-    )
 
 
 def _pooled(rows: Iterable[Evidence[RatingFigures]]) -> Evidence[RatingFigures]:

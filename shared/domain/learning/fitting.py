@@ -6,9 +6,9 @@ group's own ratings are to be believed.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from operator import mul
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from shared.domain.learning.cells import GroupKey, Observed
 from shared.domain.learning.config import BeliefConfig, ModelId
@@ -48,18 +48,23 @@ def backfitted(rows: Rows, config: BeliefConfig) -> Fit:
     Models lean on the grand mean by `prior_weight`, effects on 0 by _EFFECT_STRENGTH. Patterns and
     models go by number, as the ratings are gone over many times.
     """
-    place_of = {pattern: at for at, pattern in enumerate(dict.fromkeys(p for (p, _), _ in rows))}
-    number_of = {model: at for at, model in enumerate(dict.fromkeys(m for (_, m), _ in rows))}
-    patterns = _sides((place_of[p], number_of[m], one) for (p, m), one in rows)
-    sides = _sides((number_of[m], place_of[p], one) for (p, m), one in rows)
-    total = math.fsum(one.n for one in sides)
-    seen = math.fsum(one.seen for one in sides)
+    place_of: dict[str, int] = {}
+    number_of: dict[ModelId, int] = {}
+    patterns: dict[int, _Side] = defaultdict(_Side)
+    sides: dict[int, _Side] = defaultdict(_Side)
+    for (pattern, model), one in rows:
+        place = place_of.setdefault(pattern, len(place_of))
+        number = number_of.setdefault(model, len(number_of))
+        patterns[place].add(number, one)
+        sides[number].add(place, one)
     weight = config.prior_weight
+    total = math.fsum([one.n for one in sides.values()])
+    seen = math.fsum([one.seen for one in sides.values()])
     grand = (seen + weight * config.prior_value) / (total + weight)
     models, effects = [grand] * len(sides), [0.0] * len(patterns)
     for _ in range(_ROUNDS):
-        models = [(one.left(effects) + weight * grand) / (one.n + weight) for one in sides]
-        effects = [one.left(models) / (one.n + _EFFECT_STRENGTH) for one in patterns]
+        models = [(one.left(effects) + weight * grand) / (one.n + weight) for one in sides.values()]
+        effects = [one.left(models) / (one.n + _EFFECT_STRENGTH) for one in patterns.values()]
     return Fit(
         grand,
         dict(zip(number_of, models, strict=True)),
@@ -67,36 +72,29 @@ def backfitted(rows: Rows, config: BeliefConfig) -> Fit:
     )
 
 
-class _Side(NamedTuple):
-    """The groups of one model, or of one pattern: `others` are the numbers of what they go with.
+class _Side:
+    """The groups of one model, or of one pattern.
 
-    `sizes` has their ratings, `n` counts them all; `seen` is the sum of their values.
+    `others` are the numbers of what they go with, `sizes` their ratings, `n` all of them; `seen` is
+    the sum of their values.
     """
 
-    others: list[int]
-    sizes: list[float]
-    n: float
-    seen: float
+    def __init__(self) -> None:
+        self.others: list[int] = []
+        self.sizes: list[float] = []
+        self.n = 0.0
+        self.seen = 0.0
+
+    def add(self, other: int, one: Observed) -> None:
+        """Takes a group in."""
+        self.others.append(other)
+        self.sizes.append(one.n)
+        self.n += one.n
+        self.seen += one.n * one.value
 
     def left(self, explained: Sequence[float]) -> float:
         """Returns what the other side's worth leaves of the sum of values."""
         return self.seen - math.fsum(map(mul, self.sizes, [explained[at] for at in self.others]))
-
-
-def _sides(groups: Iterable[tuple[int, int, Observed]]) -> list[_Side]:
-    """Returns the side of each number from 0 on; `groups` have its number and the other's."""
-    found: dict[int, list[tuple[int, Observed]]] = defaultdict(list)
-    for number, other, one in groups:
-        found[number].append((other, one))
-    return [
-        _Side(
-            [other for other, _ in found[number]],
-            [one.n for _, one in found[number]],
-            math.fsum(one.n for _, one in found[number]),
-            math.fsum(one.n * one.value for _, one in found[number]),
-        )
-        for number in range(len(found))
-    ]
 
 
 def estimated_strength(rows: Rows, fit: Fit, variance: float) -> float:
@@ -120,32 +118,40 @@ def estimated_strength(rows: Rows, fit: Fit, variance: float) -> float:
 
 def pooled_variance(rows: Rows) -> float:
     """Returns the variance of one value about its group's mean, with ten prior ones of a coin."""
-    sizes = math.fsum(one.n for _, one in rows)
-    seen = math.fsum(one.n * min(one.variance, SPREAD_PRIOR) for _, one in rows)
+    sizes = math.fsum([one.n for _, one in rows])
+    seen = math.fsum([one.n * min(one.variance, SPREAD_PRIOR) for _, one in rows])
     return (seen + 10 * SPREAD_PRIOR) / (sizes + 10)
 
 
-def token_means(rows: Rows) -> dict[ModelId, float | None]:
-    """Returns the mean length of each model's answers; None where no length is known."""
-    known = [(model, one.n, one.output_tokens) for (_, model), one in rows if one.output_tokens]
-    sizes = summed((model, n) for model, n, _ in known)
-    totals = summed((model, n * (tokens or 0.0)) for model, n, tokens in known)
-    return {
-        model: totals[model] / sizes[model] if model in sizes else None for (_, model), _ in rows
-    }
+class OfModel:
+    """A model's ratings in all patterns: `n` in effect, and the mean length of its answers."""
+
+    def __init__(self) -> None:
+        self.n = 0.0
+        self._tokens = 0.0
+        self._tokened = 0.0
+
+    def add(self, one: Observed) -> None:
+        """Takes a group in."""
+        self.n += one.n
+        if one.output_tokens:
+            self._tokens += one.n * one.output_tokens
+            self._tokened += one.n
+
+    @property
+    def output_tokens(self) -> float | None:
+        """The mean; None where no length is known."""
+        return self._tokens / self._tokened if self._tokened > 0 else None
+
+
+def of_models(rows: Rows) -> dict[ModelId, OfModel]:
+    """Returns what was seen of each model in all patterns together."""
+    found: dict[ModelId, OfModel] = defaultdict(OfModel)
+    for (_, model), one in rows:
+        found[model].add(one)
+    return dict(found)
 
 
 def in_range(value: float) -> float:
     """Returns a value that lies in 0..1."""
     return min(1.0, max(0.0, value))
-
-
-K = TypeVar("K")
-
-
-def summed(rows: Iterable[tuple[K, float]]) -> dict[K, float]:
-    """Returns the sum of the amounts of each key."""
-    totals: dict[K, float] = defaultdict(float)
-    for key, amount in rows:
-        totals[key] += amount
-    return dict(totals)

@@ -1,5 +1,6 @@
 """A group's ratings as means with their uncertainty: what policy and evaluation judge by."""
 
+from math import sqrt
 from typing import NamedTuple
 
 from shared.domain.learning.cells import Observed
@@ -48,19 +49,19 @@ def standing(key: RatingKey, evidence: Evidence[RatingFigures]) -> Standing | No
     n = effective_size(weight, evidence.squares.all)
     if evidence.raw.n <= 0 or n <= 0:
         return None
+    points, share = sums.quality / weight, sums.correct / weight
     quality_variance = (weight * sums.quality_squared - sums.quality**2) / weight**2
-    quality = sample(n, sums.quality / weight, quality_variance, QUALITY_PRIOR_VARIANCE)
-    share = sums.correct / weight
+    quality = sample(n, points, quality_variance, QUALITY_PRIOR_VARIANCE)
     correctness = sample(n, share, share * (1 - share), CORRECT_PRIOR_VARIANCE)
-    spread = (correctness.variance**0.5 + quality.variance**0.5 / QUALITY_SPAN) / 2
-    mean = (share + (quality.mean - QUALITY_MIN) / QUALITY_SPAN) / 2
+    spread = (sqrt(correctness.variance) + sqrt(quality.variance) / QUALITY_SPAN) / 2
+    mean = (share + (points - QUALITY_MIN) / QUALITY_SPAN) / 2
     return Standing(
-        id=ModelId(key.provider, key.model),
-        n=evidence.raw.n,
-        quality=quality,
-        correctness=correctness,
-        value=Sample(n, mean, spread**2),
-        cost_usd=sums.cost_nanousd / sums.costed * USD_PER_NANO if sums.costed > 0 else None,
-        latency_ms=sums.latency_ms / sums.timed if sums.timed > 0 else None,
-        output_tokens=sums.output_tokens / sums.tokened if sums.tokened > 0 else None,
+        ModelId(key.provider, key.model),
+        evidence.raw.n,
+        quality,
+        correctness,
+        Sample(n, mean, spread * spread),
+        sums.cost_nanousd / sums.costed * USD_PER_NANO if sums.costed > 0 else None,
+        sums.latency_ms / sums.timed if sums.timed > 0 else None,
+        sums.output_tokens / sums.tokened if sums.tokened > 0 else None,
     )

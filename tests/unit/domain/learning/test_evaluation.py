@@ -5,7 +5,7 @@ import random
 import pytest
 
 from shared.domain.learning.config import LearningConfig, ModelId
-from shared.domain.learning.evaluation import PolicyFigures, evaluate, regression
+from shared.domain.learning.evaluation import Evaluation, PolicyFigures, regression
 from shared.domain.learning.routing import RoutingPolicy, build_policy
 from tests.unit.domain.learning.evidence import DAY, quality_of, rating, state_of
 
@@ -25,7 +25,7 @@ def default_policy(model):
 
 
 def test_figures_are_weighted_by_the_traffic():
-    found = evaluate(default_policy("b"), STATE)
+    found = Evaluation(STATE).of(default_policy("b"))
     assert found.quality.mean == pytest.approx(0.75 * 5 + 0.25 * 2)
     assert found.correctness.mean == pytest.approx(0.75)
     assert found.cost_usd == pytest.approx(0.001)
@@ -34,8 +34,11 @@ def test_figures_are_weighted_by_the_traffic():
 
 
 def test_learned_policy_is_better_than_either_model_alone():
-    learned = evaluate(LEARNED, STATE)
-    dear, cheap = evaluate(default_policy("a"), STATE), evaluate(default_policy("b"), STATE)
+    learned = Evaluation(STATE).of(LEARNED)
+    dear, cheap = (
+        Evaluation(STATE).of(default_policy("a")),
+        Evaluation(STATE).of(default_policy("b")),
+    )
     assert learned.quality.mean == dear.quality.mean > cheap.quality.mean
     assert learned.cost_usd == pytest.approx(0.75 * 0.001 + 0.25 * 0.009)
     assert learned.cost_usd < dear.cost_usd
@@ -43,30 +46,29 @@ def test_learned_policy_is_better_than_either_model_alone():
 
 
 def test_without_a_policy_the_traffic_counts_as_it_was_routed():
-    found = evaluate(None, STATE)
+    found = Evaluation(STATE).of(None)
     assert found.quality.mean == pytest.approx((750 * 5 + 50 * 2) / 800, abs=1e-6)
-    assert found == evaluate(RoutingPolicy(), STATE)
+    assert found == Evaluation(STATE).of(RoutingPolicy())
 
 
 def test_traffic_whose_model_was_never_rated_is_not_guessed():
     state = state_of(ratings=[rating("code", "a", times=30), rating("math", "b", times=10)])
-    found = evaluate(default_policy("a"), state)
+    found = Evaluation(state).of(default_policy("a"))
     assert found.coverage == 0.75
     assert found.quality.mean == 5
-    assert evaluate(default_policy("z"), state).quality is None
-    assert evaluate(default_policy("z"), state).coverage == 0
+    assert Evaluation(state).of(default_policy("z")).quality is None
+    assert Evaluation(state).of(default_policy("z")).coverage == 0
 
 
 def test_unknown_costs_are_left_out_and_said_so():
     state = state_of(
         ratings=[rating("code", "a", times=30), rating("math", "a", cost_nanousd=None, times=10)]
     )
-    found = evaluate(default_policy("a"), state)
+    found = Evaluation(state).of(default_policy("a"))
     assert found.cost_usd == pytest.approx(0.001)
     assert (found.coverage, found.cost_coverage) == (1, 0.75)
-    unknown = evaluate(
-        default_policy("a"), state_of(ratings=[rating(model="a", cost_nanousd=None)])
-    )
+    free = state_of(ratings=[rating(model="a", cost_nanousd=None)])
+    unknown = Evaluation(free).of(default_policy("a"))
     assert unknown.cost_usd is None
 
 
@@ -79,13 +81,13 @@ def test_recent_traffic_weighs_more():
     )
     old = 2 ** (-35 / 30)
     mean = (5 * old + 2) / (old + 1)
-    assert evaluate(None, state).quality.mean == pytest.approx(mean, abs=1e-6)
+    assert Evaluation(state).of(None).quality.mean == pytest.approx(mean, abs=1e-6)
 
 
 def test_interval_holds_the_mean_and_narrows_with_evidence():
     def width(times):
         state = state_of(ratings=[rating(times=times), rating(quality=3, times=times)])
-        found = evaluate(None, state).quality
+        found = Evaluation(state).of(None).quality
         assert found.low < found.mean < found.high
         return found.high - found.low
 
@@ -93,20 +95,20 @@ def test_interval_holds_the_mean_and_narrows_with_evidence():
 
 
 def test_intervals_stay_within_what_a_rating_can_say():
-    best = evaluate(None, state_of(ratings=[rating(times=2)]))
+    best = Evaluation(state_of(ratings=[rating(times=2)])).of(None)
     assert (best.quality.high, best.correctness.high) == (5, 1)
     assert best.quality.low < 5
-    worst = evaluate(None, state_of(ratings=[rating(quality=1, correct=0, times=2)]))
+    worst = Evaluation(state_of(ratings=[rating(quality=1, correct=0, times=2)])).of(None)
     assert (worst.quality.low, worst.correctness.low) == (1, 0)
     assert worst.correctness.high > 0
 
 
 def test_no_evidence_has_no_figures():
-    assert evaluate(LEARNED, state_of()) == PolicyFigures()
+    assert Evaluation(state_of()).of(LEARNED) == PolicyFigures()
 
 
 def test_figures_are_json():
-    document = evaluate(LEARNED, STATE).figures()
+    document = Evaluation(STATE).of(LEARNED).figures()
     assert document["quality"].keys() == {"mean", "low", "high"}
     assert document["coverage"] == 1
 

@@ -3,7 +3,7 @@
 import json
 
 from shared.domain.learning.config import LearningConfig, ModelId
-from shared.domain.learning.evaluation import evaluate
+from shared.domain.learning.evaluation import Evaluation
 from shared.domain.learning.explain import changes, insights, unchanged
 from shared.domain.learning.snapshot import build_snapshot
 from tests.unit.domain.learning.evidence import outcome, rating, state_of
@@ -142,9 +142,9 @@ def test_every_change_is_json_with_a_sentence():
 def told(ratings, outcomes, old=None):
     state = state_of(ratings=ratings, outcomes=outcomes, config=CONFIG)
     snapshot = build_snapshot(state, CONFIG)
-    before = evaluate(old.policy if old else None, state).figures()
+    before = Evaluation(state).of(old.policy if old else None).figures()
     return insights(
-        snapshot, changes(old, snapshot), before, evaluate(snapshot.policy, state).figures()
+        snapshot, changes(old, snapshot), before, Evaluation(state).of(snapshot.policy).figures()
     )
 
 
