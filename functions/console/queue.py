@@ -68,7 +68,11 @@ class QueueFilter(QueryParams):
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A page of the list. `walked` is how many entries a search by words has looked at."""
+    """A page of the list.
+
+    `walked` is how many entries were looked at for it where a search by words went through them, or
+    where so many were left out that it ends before it is full.
+    """
 
     items: tuple[QueueItem, ...]
     next_cursor: str | None
@@ -120,7 +124,7 @@ async def listed(call: PageCall, wanted: QueueFilter, limit: int = PAGE) -> List
         found = await review_search.search(deps, caller, wanted.q, params, names=not blind)
         return Listed(found.items, found.next_cursor, found.pending_count, found.walked)
     page = await review_reading.queue(deps, caller, params)
-    return Listed(tuple(page.items), page.next_cursor, page.pending_count)
+    return Listed(tuple(page.items), page.next_cursor, page.pending_count, page.looked_through)
 
 
 def _blind(params: QueueParams) -> QueueParams:

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 from starlette.responses import Response
 
-from functions.console.queue import REASONS, QueueFilter, listed
+from functions.console.queue import REASONS, Listed, QueueFilter, listed
 from functions.console.rendering import render
 from shared import bootstrap
 from shared.domain.access import Caller
@@ -64,15 +64,15 @@ async def preview(call: PageCall) -> Response:
     """Shows what a decision over a filter or a cluster would be about."""
     form = call.form(PreviewForm)
     if form.scope == "cluster" and form.entry_id is not None:
-        found, more = await _cluster(call.caller, form.entry_id), False
+        found, left = await _cluster(call.caller, form.entry_id), None
     else:
-        found, more = await _filtered(call, form)
+        found, left = await _filtered(call, form)
     return render(
         call,
         "_bulk_preview.html",
         form=form,
         found=found,
-        more=more,
+        left=left,
         reasons=REASONS,
         most=MAX_BULK,
     )
@@ -111,7 +111,8 @@ def _decision(seen: str, verdict: Verdict, notes: str) -> dict[str, JsonValue]:
     return {**named, "revision": int(revision), "content_hash": digest}
 
 
-async def _filtered(call: PageCall, form: PreviewForm) -> tuple[list[Candidate], bool]:
+async def _filtered(call: PageCall, form: PreviewForm) -> tuple[list[Candidate], Listed | None]:
+    """Returns what is free of the list's first page, and that page where more follow."""
     wanted = QueueFilter(**form.model_dump(exclude={"scope", "entry_id"}))
     found = await listed(call, wanted, MAX_BULK)
     free = [
@@ -119,7 +120,7 @@ async def _filtered(call: PageCall, form: PreviewForm) -> tuple[list[Candidate],
         for one in found.items[:MAX_BULK]
         if one.claim is None or one.claim.reviewer == call.caller.subject
     ]
-    return free, found.next_cursor is not None
+    return free, None if found.next_cursor is None else found
 
 
 async def _cluster(caller: Caller, entry_id: str) -> list[Candidate]:

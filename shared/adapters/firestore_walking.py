@@ -60,11 +60,11 @@ async def walked(
         asked: the query, and what is looked for along it.
         wanted: documents, at most.
         at: the moment; now where None.
-        most: documents after which it stops looking, or some more; None walks to the end.
+        most: documents after which it stops looking; None walks to the end.
     """
     found: list[Document] = []
     steps: list[Step] = []
-    size = asked.chunk(wanted)
+    looked, size = 0, _next(asked, wanted, most)
     query = asked.first(size)
     while True:
         reading = await client.query(parent, query, at=at)
@@ -72,8 +72,15 @@ async def walked(
         documents = list(reading.found.values())
         steps.append(Step(parent, query, [(one.name, one.version) for one in documents]))
         found += [one for one in documents if asked.fits(one.fields)]
+        looked += len(documents)
         if len(found) >= wanted or len(documents) < size:
             return Walked(found[:wanted], at, steps)
-        if most is not None and size * len(steps) >= most:
+        if looked == most:
             return Walked(found, at, steps, documents[-1])
+        size = _next(asked, wanted, None if most is None else most - looked)
         query = asked.after(documents[-1].fields, documents[-1].name, size)
+
+
+def _next(asked: Walk, wanted: int, left: int | None) -> int:
+    """Returns how many documents to ask for, of those that may still be looked at."""
+    return asked.chunk(wanted) if left is None else min(asked.chunk(wanted), left)

@@ -28,15 +28,12 @@ from shared.domain import collections
 from shared.domain.audit import AuditRecord
 from shared.domain.records import Collection, Filter, Order, R
 from shared.messages.base import Page
-from shared.ports import Committed, OutboxItem
+from shared.ports import MOST_LOOKED_THROUGH, Committed, OutboxItem
 
 T = TypeVar("T")
 
 DEFAULT_SHARDS = 16
 """Documents that one counter is spread over, and so about its changes a second."""
-
-MOST_WALKED = 3_000
-"""Documents that one page may cost where a filter that no index serves leaves most of them out."""
 
 logger = logging.getLogger("whetstone.firestore")
 
@@ -107,7 +104,7 @@ class FirestoreStore(StoreReadingMany):
             name_of=lambda id: self.client.name(workspace, collection.name, id),
         )
         parent = self.client.parent(workspace)
-        done = await walked(self.client, parent, asked, limit + 1, most=MOST_WALKED)
+        done = await walked(self.client, parent, asked, limit + 1, most=MOST_LOOKED_THROUGH)
         items = [read_record(collection, one.fields) for one in done.found[:limit]]
         last = done.found[limit - 1] if len(done.found) > limit else done.stopped_at
         following = None

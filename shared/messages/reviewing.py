@@ -319,9 +319,14 @@ class QueueItem(Answer):
 
 
 class Queue(Page[QueueItem]):
-    """One page of entries; `pending_count` is how many wait in the whole workspace."""
+    """One page of entries; `pending_count` is how many wait in the whole workspace.
+
+    `looked_through` is null where the page is full or the last. Else so many entries were looked
+    through for it and too few fit to fill it: ask on with `next_cursor`.
+    """
 
     pending_count: int
+    looked_through: int | None = None
 
 
 class DayFigures(Answer):

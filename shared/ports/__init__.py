@@ -28,10 +28,17 @@ from shared.ports.knowledge import (
 )
 from shared.ports.notifying import Notification, Notifier
 from shared.ports.schedule import JobSwitch, Schedule, ScheduledJob
-from shared.ports.store import Committed, OutboxItem, Store, Transaction
+from shared.ports.store import (
+    MOST_LOOKED_THROUGH,
+    Committed,
+    OutboxItem,
+    Store,
+    Transaction,
+)
 from shared.ports.system import Clock, Ids
 
 __all__ = [
+    "MOST_LOOKED_THROUGH",
     "Analytics",
     "Archive",
     "ArchiveRow",

@@ -13,6 +13,9 @@ from shared.messages.events import Event
 
 T = TypeVar("T")
 
+MOST_LOOKED_THROUGH = 3_000
+"""Records that one page may cost where a filter that no index serves leaves most of them out."""
+
 
 class Transaction(Protocol):
     """One atomic change within one workspace.
@@ -108,8 +111,8 @@ class Store(Protocol):
     ) -> Page[R]:
         """Returns one page of the records that fit a declared query.
 
-        A page may be short, even empty, and still name a cursor, where a filter that no index
-        serves has left out a few thousand records.
+        A page is full, or the last, or names a cursor after `MOST_LOOKED_THROUGH` records of which
+        a filter that no index serves has left out too many to fill it; it may then be empty.
 
         Raises:
             InvalidInput: `cursor` is not one that this workspace, collection and order gave out.

@@ -18,6 +18,7 @@ from shared.messages.reviewing import (
     SubmitterFigures,
     VoteShown,
 )
+from shared.ports import MOST_LOOKED_THROUGH
 from shared.services.deps import Deps
 
 _ORDERS = {
@@ -42,12 +43,14 @@ async def queue(deps: Deps, caller: Caller, params: QueueParams) -> Queue:
         limit=params.limit,
         cursor=params.cursor,
     )
+    short = page.next_cursor is not None and len(page.items) < params.limit
     totals = await deps.store.counter(caller.workspace, review_stats.TOTALS)
     now = deps.clock.now_text()
     return Queue(
         items=[_item(entry, now) for entry in page.items],
         next_cursor=page.next_cursor,
         pending_count=totals.get("pending_approval", 0),
+        looked_through=MOST_LOOKED_THROUGH if short else None,
     )
 
 

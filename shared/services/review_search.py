@@ -47,11 +47,11 @@ async def search(
     words = text.casefold().split()
     found: list[QueueItem] = []
     cursor, walked, pending = params.cursor, 0, 0
-    for _ in range(0, WALKED, _STEP):  # a page may be short, so what was walked is no bound
+    while walked < WALKED:
         step = params.model_copy(update={"limit": _STEP, "cursor": cursor})
         page = await queue(deps, caller, step)
         found += [one for one in page.items if _has(one, words, names=names)]
-        walked += len(page.items)
+        walked += page.looked_through or len(page.items)
         cursor, pending = page.next_cursor, page.pending_count
         if cursor is None or len(found) >= params.limit:
             break

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from shared.domain.entries import DECISIONS, ENTRIES
+from shared.services import review_search
 from shared.services.auditing import verify_audit
 from tests.support.browser import violations
 from tests.support.entries import words
@@ -333,6 +334,29 @@ def test_a_viewer_looks_and_decides_nothing(console):
     page.keyboard.press("a")
     assert entry_of(console, ids[0]).claim is None
     assert state_of(console, ids[0]) == "pending_approval"
+
+
+def test_a_list_that_is_looked_through_in_parts_never_says_that_all_is_done(console, monkeypatch):
+    monkeypatch.setattr(review_search, "WALKED", 2)
+    monkeypatch.setattr(review_search, "_STEP", 1)
+    for at in range(9):
+        needle = " needle" if at in {0, 8} else ""
+        console.submit(words(at) + needle, topic=f"Topic {at}")
+        console.clock.advance(1)
+    page = console.page()
+    page.goto(f"{console.url}/queue?q=needle&order=oldest")
+    expect(page.locator("#items .more")).to_contain_text("2 entries looked through")
+    begin(page)
+    expect(topic(page)).to_have_text("Topic 0")
+    expect(page.locator("#items .more")).to_contain_text("2 more entries looked through, none fits")
+    page.keyboard.press("a")
+    expect(page.locator("#review")).to_contain_text("Nothing fits so far")
+    page.locator("#review button", has_text="Look further").click()
+    expect(page.locator("#review")).to_contain_text("Nothing fits so far")
+    page.keyboard.press("Enter")
+    expect(topic(page)).to_have_text("Topic 8")
+    page.keyboard.press("a")
+    expect(page.locator("#review")).to_contain_text("All done")
 
 
 def test_the_page_works_without_a_key_pressed(console):

@@ -64,7 +64,7 @@ def test_a_page_stops_looking_after_some_thousand_records_and_the_next_one_goes_
     play_stores, monkeypatch
 ):
     monkeypatch.setattr(firestore_queries, "CHUNK", 3)
-    monkeypatch.setattr(store_firestore, "MOST_WALKED", 6)
+    monkeypatch.setattr(store_firestore, "MOST_LOOKED_THROUGH", 6)
 
     async def scenario(store):
         entries = [entry(number, revision=2 if number in {0, 15} else 1) for number in range(18)]

@@ -127,22 +127,39 @@
     let at = current ? all.indexOf(current.item) + step : 0;
     while (all[at] && heldByOther(all[at])) at += step;
     if (all[at]) return open(all[at], { step });
-    if (step > 0 && list.querySelector("li.more")) return more().then(() => next(step));
+    if (step > 0 && list.querySelector("li.more")) return further();
     return step > 0 ? finish() : undefined;
+  }
+
+  // A page may bring nothing that fits and still not be the last: then going on is asked for.
+  function further() {
+    const known = new Set(items());
+    return more().then(() => {
+      const fresh = items().find((one) => !known.has(one) && !heldByOther(one));
+      return fresh ? open(fresh) : finish();
+    });
   }
 
   function finish() {
     leave();
     desk.classList.remove("reading");
-    const left = items().length;
+    const left = items().length, rest = list.querySelector("li.more");
     const box = document.createElement("div");
     box.className = "empty";
     const title = document.createElement("p");
     title.className = "empty-title";
-    title.textContent = left ? "That was the last of this list" : "All done";
+    title.textContent = rest ? "Nothing fits so far" : left ? "That was the last of this list" : "All done";
     const words = document.createElement("p");
-    words.textContent = left ? "What is left was skipped or is with somebody else. Press Enter to go through it again." : "Nothing waits any more. New entries appear by themselves.";
+    words.textContent = rest ? `${rest.querySelector(".hint")?.textContent || ""} Press Enter to look further.` : left ? "What is left was skipped or is with somebody else. Press Enter to go through it again." : "Nothing waits any more. New entries appear by themselves.";
     box.append(title, words);
+    if (rest) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "primary";
+      button.dataset.do = "further";
+      button.textContent = "Look further";
+      box.append(button);
+    }
     review.replaceChildren(box);
   }
 
@@ -198,7 +215,7 @@
       },
     );
     if (all[at]) open(all[at]);
-    else if (list.querySelector("li.more")) more().then(() => (items()[0] ? open(items()[0]) : finish()));
+    else if (list.querySelector("li.more")) further();
     else finish();
   }
 
@@ -314,7 +331,8 @@
 
   const filter = () => new URLSearchParams([...new FormData(document.getElementById("filters"))].filter(([, value]) => value));
   const DO = {
-    start: () => (current ? (current.claim === null || current.until <= Date.now()) && may && hold(current) : next(1)),
+    start: () => (current ? (current.claim === null || current.until <= Date.now()) && may && hold(current) : review.querySelector("[data-do=further]") ? further() : next(1)),
+    further,
     open: (event) => { event.preventDefault(); open(event.target.closest("li")); },
     approve: () => decide("approve"),
     reject: () => ask("reject"),

@@ -107,7 +107,8 @@ def test_a_search_that_was_cut_short_without_a_fit_offers_to_go_on(tmp_path, mon
         del http.headers["HX-Request"]
         page = (await http.get("/queue?q=nowhere")).text
         assert "Nothing fits so far" in page
-        assert ">More</a>" in page
+        assert page.count("Look further") == 2, "beside the list and in the middle"
+        assert "1 entry looked through, none fits." in page
         assert "Nothing fits this filter" not in page
 
     playing(tmp_path, scenario)
