@@ -153,6 +153,6 @@ def _log_stakes(arm: Outcomes, mean: float, others: float) -> list[float]:
 
 def _log_mean(logs: list[float], abstains: float) -> float:
     """Returns the log of the mean of what `logs` are of, with `abstains` of the stake unbet."""
-    top = max(0.0, *logs)
+    top = max(0.0, *logs) if abstains else max(logs)  # or all of them could come to 0
     bets = math.fsum([math.exp(one - top) for one in logs]) * (1 - abstains) / len(logs)
-    return top + math.log(bets + abstains * math.exp(-top))
+    return top + math.log(bets + (abstains * math.exp(-top) if abstains else 0.0))

@@ -110,3 +110,10 @@ def test_counts_far_beyond_any_float_stay_numbers():
     sure = above(binary(10**9, 10**9), binary(10**9, 0), 0.5)
     assert math.isfinite(sure)
     assert sure > 1e200
+
+
+@pytest.mark.parametrize("many", [1_000, 100_000, 10_000_000])
+def test_many_outcomes_against_a_hypothesis_are_no_evidence_and_no_error(many):
+    worse, better = Outcomes({0.0: many, 1.0: many}), Outcomes({0.25: many, 1.0: 9 * many})
+    assert above(better, worse, 0.5) > 1e6
+    assert above(worse, better, 0.5) < 1
