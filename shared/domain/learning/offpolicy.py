@@ -17,11 +17,18 @@ whole sessions: what each adds to the estimate, and how much that differs.
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from shared.domain.learning.bundles import BUNDLES
 from shared.domain.learning.config import ModelId, OffPolicyConfig
 from shared.domain.learning.figures import RatingKey
+from shared.domain.learning.offpolicy_estimators import (
+    Both,
+    Context,
+    Estimators,
+    Rows,
+    Told,
+    squares_of,
+)
 from shared.domain.learning.offpolicy_figures import (
     Estimates,
     Interval,
@@ -48,16 +55,6 @@ _LEVEL = 0.975
 """One-sided level of each end of an interval: together they cover 95 %."""
 
 
-class _Context(NamedTuple):
-    """One (pattern, cell): how much was logged there, by bundle too, and by which models."""
-
-    pattern: str
-    cell: str
-    n: float
-    bundles: Mapping[int, float]
-    models: Mapping[ModelId, RatingKey]
-
-
 def compare(
     state: LearningState, current: Chooser, proposed: Chooser, config: OffPolicyConfig
 ) -> OffPolicy:
@@ -67,13 +64,15 @@ def compare(
     as much as luck had a say in what was chosen; the fewer choices changed, the less.
     """
     state = without_epochs(state)
-    contexts = _contexts(state)
+    unit = _unit(state)
+    contexts = _contexts(state, unit)
     whole = math.fsum(one.n for one in contexts)
-    terms = _terms_by_key(state)
+    terms = _terms_by_key(state, unit)
     old, new = _taken(terms, contexts, current), _taken(terms, contexts, proposed)
-    before = _estimate(old, contexts, whole, config)
-    after = _estimate(new, contexts, whole, config)
-    difference = _difference(old, new, contexts, before, after)
+    estimators = Estimators()
+    before = _estimate(old, contexts, whole, config, estimators)
+    after = _estimate(new, contexts, whole, config, estimators)
+    difference = _difference(old, new, contexts, before, after, estimators)
     return OffPolicy(
         logged=whole,
         current=before,
@@ -85,23 +84,22 @@ def compare(
 
 def _unit(state: LearningState) -> int:
     """Returns what a rating typically weighs for its age, so that counts are in such ratings."""
-    once = sum(one.decayed.n for one in state.ratings.values())
-    twice = sum(one.squares.all for one in state.ratings.values())
+    once = sum([one.decayed.n for one in state.ratings.values()])
+    twice = sum([one.squares.all for one in state.ratings.values()])
     return max(1, twice // once) if once > 0 else 1
 
 
-def _contexts(state: LearningState) -> list[_Context]:
-    unit = _unit(state)
+def _contexts(state: LearningState, unit: int) -> list[Context]:
     groups: dict[tuple[str, str], dict[ModelId, RatingKey]] = defaultdict(dict)
     for key in sorted(state.logged):
         whole = state.logged[key].whole
         if min(whole.weighted, whole.weight) > 0:
             groups[key.pattern, key.cell][ModelId(key.provider, key.model)] = key
     return [
-        _Context(
+        Context(
             pattern,
             cell,
-            sum(state.logged[key].whole.weighted for key in models.values()) / unit,
+            sum([state.logged[key].whole.weighted for key in models.values()]) / unit,
             _counts(state, models.values(), unit),
             models,
         )
@@ -118,9 +116,9 @@ def _counts(state: LearningState, keys: Iterable[RatingKey], unit: int) -> dict[
     return {bundle: count / unit for bundle, count in sums.items()}
 
 
-def _terms_by_key(state: LearningState) -> Callable[[RatingKey], Mapping[Name, Terms]]:
+def _terms_by_key(state: LearningState, unit: int) -> Callable[[RatingKey], Mapping[Name, Terms]]:
     """Returns what tells the terms of a group; both policies mostly take the same ones."""
-    unit, means = _unit(state), mean_reward(state)
+    means = mean_reward(state)
     known: dict[RatingKey, Mapping[Name, Terms]] = {}
 
     def told(key: RatingKey) -> Mapping[Name, Terms]:
@@ -138,7 +136,7 @@ _Taken = Sequence[Mapping[Name, Terms] | None]
 
 def _taken(
     terms_by_key: Callable[[RatingKey], Mapping[Name, Terms]],
-    contexts: Iterable[_Context],
+    contexts: Iterable[Context],
     policy: Chooser,
 ) -> _Taken:
     terms: list[Mapping[Name, Terms] | None] = []
@@ -150,7 +148,11 @@ def _taken(
 
 
 def _estimate(
-    taken: _Taken, contexts: Sequence[_Context], whole: float, config: OffPolicyConfig
+    taken: _Taken,
+    contexts: Sequence[Context],
+    whole: float,
+    config: OffPolicyConfig,
+    estimators: Estimators,
 ) -> PolicyEstimate:
     supported = math.fsum(
         one.n for one, terms in zip(contexts, taken, strict=True) if terms is not None
@@ -160,7 +162,10 @@ def _estimate(
     refused = _refusal(whole, support, effective, config)
     if refused:
         return PolicyEstimate(effective=effective, support=support, refused=refused)
-    found = {name: _estimates(_known(name, taken, contexts), effective, name) for name in FIGURES}
+    found = {
+        name: _estimates(estimators.told(_known(name, taken, contexts)), effective, name)
+        for name in FIGURES
+    }
     return PolicyEstimate(effective=effective, support=support, refused="", **found)
 
 
@@ -176,7 +181,7 @@ def _effective(rows: Iterable[Terms]) -> float:
         count, weight = count + one.n, weight + one.whole.w
         for bundle, sums in one.bundles.items():
             by_bundle[bundle] += sums.w
-    squares = _squares(by_bundle)
+    squares = squares_of(by_bundle)
     return min(count, weight * weight / squares) if squares > 0 else 0.0
 
 
@@ -196,33 +201,12 @@ def _refusal(whole: float, support: float, effective: float, config: OffPolicyCo
     return ""
 
 
-_Rows = Sequence[tuple[_Context, Terms]]
-
-
-def _known(name: Name, taken: _Taken, contexts: Iterable[_Context]) -> _Rows:
+def _known(name: Name, taken: _Taken, contexts: Iterable[Context]) -> Rows:
     return [
         (context, terms[name])
         for context, terms in zip(contexts, taken, strict=True)
         if terms is not None and not isinstance(terms[name], NoCost)
     ]
-
-
-class _Told(NamedTuple):
-    """An estimate, and what each bundle of sessions adds to its error."""
-
-    mean: float
-    shares: Sequence[float]
-
-    def less(self, other: "_Told") -> "_Told":
-        """Returns the difference of two estimates on the same traffic."""
-        pairs = zip(self.shares, other.shares, strict=True)
-        return _Told(self.mean - other.mean, [one - two for one, two in pairs])
-
-
-def _squares(shares: Sequence[float]) -> float:
-    """Returns what the bundles say of the sum, over sessions, of their squared shares."""
-    middle = math.fsum(shares) / BUNDLES
-    return math.fsum((one - middle) ** 2 for one in shares) * BUNDLES / (BUNDLES - 1)
 
 
 _RANGE: Mapping[Name, tuple[float, float]] = {
@@ -233,7 +217,7 @@ _RANGE: Mapping[Name, tuple[float, float]] = {
 _ANY = -math.inf, math.inf
 
 
-def _interval(told: _Told, effective: float, within: tuple[float, float]) -> Interval:
+def _interval(told: Told, effective: float, within: tuple[float, float]) -> Interval:
     """Returns the interval, cut at what the figure can be.
 
     By Student's t. The squares vary as those of BUNDLES sums do, and as those of the sessions in
@@ -242,59 +226,28 @@ def _interval(told: _Told, effective: float, within: tuple[float, float]) -> Int
     """
     left = max(1.0, effective - 1)
     freedom = 1 / (1 / (BUNDLES - 1) + 1 / left)
-    half = t_quantile(_LEVEL, freedom) * math.sqrt(_squares(told.shares) * (left + 1) / left)
+    half = t_quantile(_LEVEL, freedom) * math.sqrt(squares_of(told.shares) * (left + 1) / left)
     least, most = within
     ends = told.mean - half, told.mean, told.mean + half
     low, mean, high = (min(most, max(least, one)) for one in ends)
     return Interval(mean=mean, low=low, high=high)
 
 
-def _estimates(rows: _Rows, effective: float, name: Name) -> Estimates | None:
-    snips, dr = _snips(rows), _doubly_robust(rows)
-    if snips is None or dr is None:
+def _estimates(both: Both | None, effective: float, name: Name) -> Estimates | None:
+    if both is None:
         return None
+    snips, dr = both
     within = _RANGE[name]
     return Estimates(snips=_interval(snips, effective, within), dr=_interval(dr, effective, within))
-
-
-def _snips(rows: _Rows) -> _Told | None:
-    """Returns sum(w r) / sum(w); None without weight.
-
-    The error is by the delta method (Owen, "Monte Carlo theory, methods and examples", 2013,
-    section 9.2).
-    """
-    weight = math.fsum(one.whole.w for _, one in rows)
-    if weight <= 0:
-        return None
-    mean = math.fsum(one.whole.wr for _, one in rows) / weight
-    shares = [0.0] * BUNDLES
-    for _, one in rows:
-        for bundle, sums in one.bundles.items():
-            shares[bundle] += (sums.wr - mean * sums.w) / weight
-    return _Told(mean, shares)
-
-
-def _doubly_robust(rows: _Rows) -> _Told | None:
-    """Returns the mean of q(chosen) + w (r - q) over all logged rows; None without any."""
-    whole = math.fsum(context.n for context, _ in rows)
-    if whole <= 0:
-        return None
-    mean = math.fsum(context.n * one.q + one.residual for context, one in rows) / whole
-    shares = [0.0] * BUNDLES
-    for context, one in rows:
-        for bundle, count in context.bundles.items():
-            shares[bundle] += (one.q - mean) * count / whole
-        for bundle, sums in one.bundles.items():
-            shares[bundle] += (sums.wr - one.q * sums.w) * one.slack / whole
-    return _Told(mean, shares)
 
 
 def _difference(
     old: _Taken,
     new: _Taken,
-    contexts: Sequence[_Context],
+    contexts: Sequence[Context],
     before: PolicyEstimate,
     after: PolicyEstimate,
+    estimators: Estimators,
 ) -> PolicyEstimate:
     """Returns proposed less current: what both take alike cancels, so this is surer than either."""
     effective = min(before.effective, after.effective)
@@ -302,20 +255,20 @@ def _difference(
     refused = after.refused or before.refused
     if refused:
         return PolicyEstimate(effective=effective, support=support, refused=refused)
-    found = {name: _gap(name, old, new, contexts, effective) for name in FIGURES}
+    found = {}
+    for name in FIGURES:
+        one, two = (
+            estimators.told(_known(name, _beside(name, taken, other), contexts))
+            for taken, other in ((old, new), (new, old))
+        )
+        found[name] = None if one is None or two is None else _gap(one, two, effective)
     return PolicyEstimate(effective=effective, support=support, refused="", **found)
 
 
-def _gap(
-    name: Name, old: _Taken, new: _Taken, contexts: Sequence[_Context], effective: float
-) -> Estimates | None:
-    before = _known(name, _beside(name, old, new), contexts)
-    after = _known(name, _beside(name, new, old), contexts)
-    pairs = [(told(before), told(after)) for told in (_snips, _doubly_robust)]
-    gaps = [two.less(one) for one, two in pairs if one is not None and two is not None]
-    if len(gaps) < len(pairs):
-        return None
-    snips, dr = (_interval(gap, effective, _ANY) for gap in gaps)
+def _gap(old: Both, new: Both, effective: float) -> Estimates:
+    snips, dr = (
+        _interval(two.less(one), effective, _ANY) for one, two in zip(old, new, strict=True)
+    )
     return Estimates(snips=snips, dr=dr)
 
 

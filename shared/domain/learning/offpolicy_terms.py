@@ -113,26 +113,33 @@ def mean_reward(state: LearningState) -> Means:
 
     Of all ratings, also those without a probability.
     """
+    totals = _by_model(state)
     return {
-        "quality": _leaning(state, lambda sums: (sums.quality, sums.n)),
-        "correctness": _leaning(state, lambda sums: (sums.correct, sums.n)),
-        "cost_usd": _leaning(state, lambda sums: (sums.cost_nanousd, sums.costed), _NANO),
+        "quality": _leaning(state, totals, lambda sums: (sums.quality, sums.n)),
+        "correctness": _leaning(state, totals, lambda sums: (sums.correct, sums.n)),
+        "cost_usd": _leaning(state, totals, lambda sums: (sums.cost_nanousd, sums.costed), _NANO),
+    }
+
+
+def _by_model(state: LearningState) -> Mapping[ModelId, RatingFigures]:
+    """Returns the weighted sums of each model over all its groups."""
+    groups: dict[tuple[str, str], list[RatingFigures]] = defaultdict(list)
+    for key, evidence in state.ratings.items():
+        groups[key.provider, key.model].append(evidence.decayed)
+    return {
+        ModelId(*model): RatingFigures._make(map(sum, zip(*rows, strict=True)))
+        for model, rows in groups.items()
     }
 
 
 def _leaning(
     state: LearningState,
+    totals: Mapping[ModelId, RatingFigures],
     part: Callable[[RatingFigures], tuple[int, int]],
     scale: float = 1.0,
 ) -> Callable[[RatingKey], Expected | None]:
-    totals: dict[ModelId, list[int]] = defaultdict(lambda: [0, 0])
-    for key, evidence in state.ratings.items():
-        amount, count = part(evidence.decayed)
-        total = totals[ModelId(key.provider, key.model)]
-        total[0], total[1] = total[0] + amount, total[1] + count
-
     def expected(key: RatingKey) -> Expected | None:
-        whole, ratings = totals.get(ModelId(key.provider, key.model), (0, 0))
+        whole, ratings = part(totals.get(ModelId(key.provider, key.model), RatingFigures()))
         if ratings <= 0:
             return None
         parent = whole / ratings * scale
