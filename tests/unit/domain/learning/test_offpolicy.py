@@ -112,6 +112,25 @@ def test_the_same_policy_twice_makes_no_difference():
     )
 
 
+@pytest.mark.parametrize("places", [(0, 1), (1, 0), (2, 2)])
+def test_a_policy_is_told_alike_whatever_it_stands_beside(places):
+    state = state_of(ratings=logged(3, 4000))
+    one, two = (always(place) for place in places)
+    told = compare(state, one, two, CONFIG)
+    assert told.current == compare(state, one, one, CONFIG).proposed
+    assert told.proposed == compare(state, two, best, CONFIG).current
+    assert told.difference.quality == opposite(compare(state, two, one, CONFIG).difference.quality)
+
+
+def opposite(gap):
+    return gap.model_copy(
+        update={
+            name: one.model_copy(update={"mean": -one.mean, "low": -one.high, "high": -one.low})
+            for name, one in (("snips", gap.snips), ("dr", gap.dr))
+        }
+    )
+
+
 def test_a_difference_that_chance_explains_is_told_as_none():
     rows = [
         rating("code", "ab"[n % 2], correct=n // 2 % 2, propensity=0.5, bundle=bundle)

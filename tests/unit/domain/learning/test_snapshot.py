@@ -64,6 +64,18 @@ def test_replay_equals_incremental_learning_byte_for_byte(rating_rows, outcome_r
     assert to_bytes(build_snapshot(state, CONFIG)) == to_bytes(build_snapshot(replayed, CONFIG))
 
 
+@given(st.lists(ratings, min_size=1, max_size=12), st.sampled_from(["code", "math", "law"]))
+def test_what_is_believed_is_the_same_before_and_after_the_bytes(rows, pattern):
+    made = build_snapshot(state_of(ratings=rows, config=CONFIG), CONFIG)
+    data = to_bytes(made)
+    read = from_bytes(data, workspace="w", expected_id=snapshot_id("w", data))
+    for model in (ModelId("p", name) for name in "abcd"):
+        for cell in ("", "words"):
+            believed = made.policy.belief(pattern, cell, model)
+            assert read.policy.belief(pattern, cell, model) == believed
+            assert 0 <= believed.value <= 1
+
+
 def test_snapshot_survives_its_bytes():
     data = to_bytes(full())
     name = snapshot_id("default", data)
