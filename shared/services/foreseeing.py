@@ -51,7 +51,7 @@ def serving_of(
             costs[model] = price.cost_usd(round(lengths.get(pattern, 0.0)), length)
         return best(policy, pattern, candidates, cell=cell, preference=preference, costs=costs)
 
-    return Serving(preference, decided)
+    return Serving(preference, decided, frozenset(prices))
 
 
 def foresee(

@@ -19,6 +19,7 @@ from shared.domain.learning.explain_serving import (
     BY_TABLE,
     Served,
     Serving,
+    configured_notes,
     moved,
     neighbourhood_notes,
     preference_notes,
@@ -26,7 +27,6 @@ from shared.domain.learning.explain_serving import (
     then_answers,
     why_served,
 )
-from shared.domain.learning.preference import Preference
 from shared.domain.learning.ranking import ModelFigures, PatternPolicy
 from shared.domain.learning.routing import RoutingPolicy
 from shared.domain.learning.snapshot import Snapshot
@@ -66,7 +66,7 @@ def routing_changes(
             was, now = elsewhere[0].old, elsewhere[0].new
         row = before.by_pattern.get(pattern)
         preference = serving.preference
-        change = _change(pattern, was, now, row, new, answers=answers, preference=preference)
+        change = _change(pattern, was, now, row, new, answers=answers, serving=serving)
         if elsewhere:
             change["why"] = why_served(pattern, preference, elsewhere)
         found.append(change)
@@ -85,8 +85,9 @@ def _change(
     new: Snapshot,
     *,
     answers: Sequence[Served],
-    preference: Preference,
+    serving: Serving,
 ) -> Change:
+    preference = serving.preference
     row = new.policy.by_pattern.get(pattern)
     first, second = (_seen_of(model, row, new, before) for model in (now, was))
     if row is None:
@@ -116,6 +117,7 @@ def _change(
         "new": _model(now),
         "why": why,
         "notes": [
+            *configured_notes(now, serving),
             *_back(first, second, new),
             *preference_notes(preference, answers),
             *neighbourhood_notes(known, preference),
@@ -253,9 +255,10 @@ def not_changed(
 ) -> Iterator[Change]:
     """Yields the patterns that stay as they are although a model looks good: it lacks evidence."""
     before = _policy(old, new)
-    stays = "stays in the table" if serving.preference.asks else "goes on answering"
     for row in new.policy.rows:
         now = new.policy.choice(row.pattern)
+        only_table = serving.preference.asks or serving.lacks(now)
+        stays = "stays in the table" if only_table else "goes on answering"
         if now != before.choice(row.pattern):
             continue
         found = _held_back(row, now, new)
@@ -330,6 +333,7 @@ def explained_row(
         for one in found
     )
     notes = [
+        *configured_notes(row.choice, serving),
         *(_back(chosen, None, snapshot) if chosen else ()),
         *preference_notes(serving.preference, answers),
         *neighbourhood_notes([chosen] if chosen else [], serving.preference),

@@ -30,10 +30,18 @@ _PROMPTS = {
 
 
 class Serving(NamedTuple):
-    """How policies are served in a workspace: what each takes by pattern and neighbourhood."""
+    """How policies are served in a workspace: what each takes by pattern and neighbourhood.
+
+    `configured` are the models that requests go to which name none; empty where none is known.
+    """
 
     preference: Preference
     best: Callable[[RoutingPolicy, str, str], Best | None]
+    configured: frozenset[ModelId] = frozenset()
+
+    def lacks(self, model: ModelId | None) -> bool:
+        """Whether a model is not configured, as where it was removed."""
+        return bool(self.configured) and model is not None and model not in self.configured
 
 
 def _by_table(policy: RoutingPolicy, pattern: str, cell: str) -> None:
@@ -111,6 +119,15 @@ def then_answers(preference: Preference, found: Sequence[Served]) -> str:
     kinds = ", ".join(f"{_PROMPTS[one.cell]} go to {one.new}" for one in found)
     answers = f"{names[0]} answers" if len(names) == 1 else kinds
     return f"; in this workspace {setting(preference)}, so {answers}."
+
+
+def configured_notes(model: ModelId | None, serving: Serving) -> Iterator[str]:
+    """Yields that a model only answers requests that name it, where it is not configured."""
+    if serving.lacks(model):
+        yield (
+            f"{model} is not among the configured models, so it answers only requests that name "
+            "it among their candidates."
+        )
 
 
 def preference_notes(preference: Preference, found: Sequence[Served]) -> Iterator[str]:

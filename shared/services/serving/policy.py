@@ -112,7 +112,7 @@ def _explained(deps: Deps, view: View, rows: Sequence[PatternPolicy]) -> list[Ex
         return Best(found.greedy, found.reason)
 
     preference = Preference(settings.answer_worth_usd, settings.quality_floor)
-    serving = Serving(preference, decided)
+    serving = Serving(preference, decided, frozenset(view.models))
     return [explained_row(row, view.snapshot, serving) for row in rows]
 
 

@@ -6,7 +6,7 @@ from shared.domain.learning.config import LearningConfig, ModelId
 from shared.domain.learning.decision import best
 from shared.domain.learning.explain import changes, unchanged
 from shared.domain.learning.explain_routing import explained_row
-from shared.domain.learning.explain_serving import Serving
+from shared.domain.learning.explain_serving import BY_TABLE, Serving
 from shared.domain.learning.preference import Preference
 from shared.domain.learning.routing import RoutingPolicy
 from shared.domain.learning.snapshot import build_snapshot
@@ -168,3 +168,24 @@ def test_what_stays_is_told_as_the_tables_where_that_is_not_what_decides(prefere
     new = snapshot_of(*rated("dear", 291, 10), *rated("cheap", 3, 0))
     [held] = unchanged(old, new, serving(**preference))
     assert held["why"].endswith(tail)
+
+
+def test_a_model_that_was_removed_is_said_to_answer_only_who_names_it():
+    new = snapshot_of(*rated("cheap", 290, 10), *rated("dear", 290, 10))
+    told = "p/cheap is not among the configured models, so it answers only requests that name it"
+    removed = BY_TABLE._replace(configured=frozenset([DEAR]))
+    [change] = changes(None, new, removed)
+    assert change["notes"][0].startswith(told)
+    assert explained_row(new.policy.rows[0], new, removed).notes[0].startswith(told)
+    for known in (BY_TABLE, BY_TABLE._replace(configured=frozenset([DEAR, CHEAP]))):
+        [change] = changes(None, new, known)
+        assert not any(told in one for one in change["notes"])
+
+
+def test_a_model_that_was_removed_does_not_go_on_answering():
+    thin = [rating(model="new", cost_nanousd=1, times=3), *rated("cheap", 290, 10)]
+    new = snapshot_of(*thin)
+    [stays] = unchanged(new, new, BY_TABLE._replace(configured=frozenset([DEAR])))
+    assert stays["why"].endswith("so p/cheap stays in the table.")
+    [goes_on] = unchanged(new, new)
+    assert goes_on["why"].endswith("so p/cheap goes on answering.")
