@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -138,4 +139,5 @@ def _environment() -> Environment:
     made.filters.update(
         when=when, percent=percent, number=number, lines=lines, plain=plain, worded=worded
     )
+    made.filters["urlencode"] = lambda part: quote(str(part), safe="")  # also its slashes
     return made

@@ -24,6 +24,7 @@ from shared.web.endpoint import Call, Endpoint, Gate, Receive, Scope, Send, answ
 from shared.web.guard import PUBLIC, SYSTEM, Needs, needs
 from shared.web.health import HealthReport
 from shared.web.pages import Desk, Failed, Page, PageRoute, Pages, no_page, wants_page
+from shared.web.paths import apart
 
 H = TypeVar("H", bound=Callable[..., Awaitable[Any]])
 Consumer = Callable[[Event], Awaitable[None]]
@@ -238,6 +239,7 @@ class Api(FastAPI):
             if self._aliases.serves(scope):
                 await self._aliases.answer(self, scope, receive, send)
                 return
+            scope = {**scope, "path": apart(scope)}
         await super().__call__(scope, receive, send)
 
 

@@ -40,6 +40,7 @@ from shared.web import problems, telemetry
 from shared.web.guard import Guard, Needs, authorize
 from shared.web.health import Check
 from shared.web.limits import RateLimits
+from shared.web.paths import whole
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -249,7 +250,7 @@ def _path_arguments(scope: Scope, names: Sequence[str]) -> dict[str, Any]:
         return {}
     if "\x00" in scope["path"]:
         raise NotFound("there is nothing at a path with a NUL character")
-    return {name: scope["path_params"][name] for name in names}
+    return {name: whole(scope["path_params"][name]) for name in names}
 
 
 async def collect(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes:

@@ -12,6 +12,7 @@ from shared.messages.events import FunctionName
 from shared.web import problems
 from shared.web.aliases import ALIASES, path_pattern
 from shared.web.pages import wants_page
+from shared.web.paths import apart
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -76,7 +77,7 @@ class Gateway(Generic[F]):
             app = self.apps.get(name)
             scope = {**scope, "path": f"/{rest}", "raw_path": f"/{rest}".encode()}
         if app is None:
-            app = self._by_template(path)
+            app = self._by_template(apart(scope))
         if app is None and wants_page(scope):
             app = self.apps.get(PEOPLE)
         if app is None:

@@ -34,6 +34,7 @@ from shared.errors import (
 from shared.messages.base import Command, QueryParams
 from shared.web import problems, telemetry
 from shared.web.endpoint import Gate, Receive, Scope, Send, collect
+from shared.web.paths import whole
 from shared.web.session import (
     CSRF_FIELD,
     CSRF_HEADER,
@@ -216,7 +217,7 @@ class PageRoute:
         headers = dict(scope["headers"])
         call = PageCall(
             scope["path"],
-            scope.get("path_params", {}),
+            {name: whole(part) for name, part in scope.get("path_params", {}).items()},
             scope["query_string"],
             headers,
             is_secure(scope, headers),
