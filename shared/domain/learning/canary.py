@@ -115,11 +115,11 @@ def sentence(found: Comparison) -> str:
     """Returns a comparison in words."""
     name, metric = _NAMES[found.metric], found.metric
     if found.first_mean is None or found.mean is None or found.low is None or found.high is None:
-        return f"{name}: {found.n} counted so far, {found.n_first} of the other side."
+        return f"{name}: {found.n:,} counted so far, {found.n_first:,} of the other side."
     low, high = _more(metric, found.low), _more(metric, found.high)
     return (
-        f"{name} {_figure(metric, found.mean)} ({found.n} counted) against "
-        f"{_figure(metric, found.first_mean)} ({found.n_first} counted); the real difference may "
+        f"{name} {_figure(metric, found.mean)} ({found.n:,} counted) against "
+        f"{_figure(metric, found.first_mean)} ({found.n_first:,} counted); the real difference may "
         f"be anything from {low} to {high}."
     )
 

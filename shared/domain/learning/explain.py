@@ -17,7 +17,7 @@ from shared.domain.learning.explain_serving import BY_TABLE, Serving
 from shared.domain.learning.labels import LEAST_PROMPTS, RIGHT_SHARE, Telling
 from shared.domain.learning.routing import RoutingPolicy
 from shared.domain.learning.snapshot import Snapshot
-from shared.domain.learning.spelling import in_100
+from shared.domain.learning.spelling import in_100, per_1000
 from shared.domain.learning.trust import ALL_TYPES, TrustCard
 from shared.domain.learning.wording import Change
 
@@ -150,8 +150,8 @@ def _key_insights(
     old, new = before.get("cost_usd"), after.get("cost_usd")
     if isinstance(old, float) and isinstance(new, float) and old > 0 and old != new:
         said.append(
-            f"The expected cost per 1,000 requests goes from ${old * 1000:.2f} "
-            f"to ${new * 1000:.2f} ({new / old - 1:+.0%})."
+            f"The expected cost per 1,000 requests goes from {per_1000(old, new)} "
+            f"to {per_1000(new, old)} ({new / old - 1:+.0%})."
         )
     said += [one["why"] for one in made if one.get("change") == "discovered"][:_SHOWN]
     moving = [one for one in _overall(snapshot) if one.trend.direction != "stable"]

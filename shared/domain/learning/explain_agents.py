@@ -123,10 +123,10 @@ def _went(was: float, now: float, bar: float) -> str:
 def _reason(was: TrustCard, now: TrustCard) -> str:
     """Returns what moved a score most, with what was approved before and after."""
     if now.approval_rate is None:
-        return f": none of its {now.attempted} recommendations has an outcome"
-    seen = f"{in_100(now.approval_rate)}% of {now.n} with an outcome were approved"
+        return f": none of its {now.attempted:,} recommendations has an outcome"
+    seen = f"{in_100(now.approval_rate)}% of {now.n:,} with an outcome were approved"
     if was.approval_rate is not None:
-        seen += f" (before: {in_100(was.approval_rate)}% of {was.n})"
+        seen += f" (before: {in_100(was.approval_rate)}% of {was.n:,})"
     if was.overall == now.overall:
         return f": {seen}"
     side = max(WEIGHTS, key=lambda name: abs(_pull(name, was, now)))
@@ -194,7 +194,7 @@ def _retired(was: PatternCard, found: PatternCard | None) -> str:
         return found.words
     return (
         f"{was.key} no longer stands out from what is usual beyond chance; before, "
-        f"{in_100(was.success_rate)}% of {was.n} were approved."
+        f"{in_100(was.success_rate)}% of {was.n:,} were approved."
     )
 
 

@@ -228,8 +228,8 @@ def _notes(found: list[ModelEvidence]) -> Iterator[str]:
             )
         if counts_less(one):
             yield (
-                f"The {one.n} ratings of {one.id} count as {one.n_effective:.0f}: old ones, those "
-                "from before a change and those of raters who are not proven count less."
+                f"The {one.n:,} ratings of {one.id} count as {one.n_effective:,.0f}: old ones, "
+                "those from before a change and those of raters who are doubted count less."
             )
         if one.changed_on is not None:
             yield (
@@ -242,7 +242,7 @@ def _back(first: ModelFigures | None, second: ModelFigures | None, new: Snapshot
     if first and first.tier != "LOW" and first.id != new.policy.default_model:
         wrong = wrong_until_lost(first, new.config)
         if wrong is not None:
-            times = "1 wrong answer" if wrong == 1 else f"{wrong} wrong answers in a row"
+            times = "1 wrong answer" if wrong == 1 else f"{wrong:,} wrong answers in a row"
             yield f"At the latest, {times} of {first.id} would undo this."
     needed = ratings_needed(second, new.config) if second else 0
     if second and needed:

@@ -274,8 +274,8 @@ def strength(margin: float) -> Strength:
 def _words(found: Hypothesis, rate: float, low: float) -> str:
     kind, (least, base) = found.recommendation_type, above(low, found.base_rate)
     proof = (
-        f"{in_100(rate)}% of {found.evidence.raw.completed} were approved (at least {least}% even "
-        "if that was luck"
+        f"{in_100(rate)}% of {found.evidence.raw.completed:,} were approved (at least {least}% "
+        "even if that was luck"
     )
     if found.category == "consensus":
         return f"Where agents agree on {kind}, {proof}, against {base}% overall)."

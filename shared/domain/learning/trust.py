@@ -214,7 +214,7 @@ def _is_disabled(overall: float, completed: int, config: TrustConfig) -> bool:
 
 def explained(found: TrustCard, config: TrustConfig) -> str:
     """Returns a card's score and what it rests on, in words."""
-    said = [f"{in_100(found.approval_rate or 0)}% of {found.n} with an outcome were approved"]
+    said = [f"{in_100(found.approval_rate or 0)}% of {found.n:,} with an outcome were approved"]
     if abs(found.ease) >= _TOLD:
         kind = "easier" if found.ease > 0 else "harder"
         said.append(f"in workflows that were {kind} than usual by {abs(found.ease):.0%}")

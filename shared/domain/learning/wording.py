@@ -33,7 +33,7 @@ def counts_less(one: ModelFigures) -> bool:
 def ratings(one: ModelFigures) -> str:
     """Returns how many ratings that rests on, and what they still count where it is less."""
     if counts_less(one):
-        return f"{in_ratings(one.n)} that count as {one.n_effective:.0f}"
+        return f"{in_ratings(one.n)} that count as {one.n_effective:,.0f}"
     return in_ratings(one.n)
 
 
@@ -44,7 +44,7 @@ def shortfall(one: ModelFigures, config: LearningConfig) -> str:
         if one.n < rule.n:
             return f"{one.id} has {one.n} of the {rule.n:g} ratings that are needed"
         counts = f"count as {apart(one.n_effective, rule.n, 1)}"
-        return f"the {one.n} ratings of {one.id} {counts} today and {rule.n:g} are needed"
+        return f"the {one.n:,} ratings of {one.id} {counts} today and {rule.n:g} are needed"
     if one.quality_lower < rule.quality:
         rated = apart(one.mean_quality, rule.quality, 1)
         seen = f"{one.id} was rated {rated} of 5 ({ratings(one)})"

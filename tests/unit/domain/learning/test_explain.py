@@ -194,6 +194,15 @@ def test_moving_agents_are_named():
     assert "z is improving." in told([], rows)["key_insights"]
 
 
+def test_small_costs_are_told_with_digits_that_say_something():
+    dear, cheap = (
+        rating(model=name, cost_nanousd=cost, times=300)
+        for name, cost in (("dear", 3_000), ("cheap", 2_000))
+    )
+    [said] = [one for one in told([dear, cheap], [])["key_insights"] if "expected cost" in one]
+    assert said.endswith("from $0.0030 to $0.0020 (-33%).")
+
+
 def test_nothing_learned_says_nothing():
     found = told([], [])
     assert found["key_insights"] == found["recommended_actions"] == found["model_accuracy"] == []
@@ -304,4 +313,4 @@ def test_an_agent_enabled_below_the_bar_is_told_that_it_has_too_few_outcomes():
 def test_trust_after_millions_of_failures_is_told():
     before, after = snapshot_of(), snapshot_of(outcomes=[outcome(points=0, times=10_000_000)])
     [change] = [one for one in changes(before, after) if one["kind"] == "trust"]
-    assert "0% of 10000000 with an outcome were approved" in change["why"]
+    assert "0% of 10,000,000 with an outcome were approved" in change["why"]

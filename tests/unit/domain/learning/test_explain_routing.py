@@ -365,7 +365,7 @@ def test_ratings_that_count_less_are_noted():
     [change] = changes(None, snapshot_of(rated("cheap", 30, day=DAY - 90), rated("cheap", 1)))
     assert change["notes"][-1] == (
         "The 31 ratings of p/cheap count as 15: old ones, those from before a change and "
-        "those of raters who are not proven count less."
+        "those of raters who are doubted count less."
     )
 
 
