@@ -200,7 +200,7 @@ def test_small_costs_are_told_with_digits_that_say_something():
         for name, cost in (("dear", 3_000), ("cheap", 2_000))
     )
     [said] = [one for one in told([dear, cheap], [])["key_insights"] if "expected cost" in one]
-    assert said.endswith("from $0.0030 to $0.0020 (-33%).")
+    assert said.endswith("from $0.0025 to $0.0020 (-20%).")
 
 
 def test_nothing_learned_says_nothing():
