@@ -25,7 +25,7 @@ GROUP = 64
 SMALL_GROUP = 8
 """Groups of this size are not split."""
 
-QUICK_COMMIT_S = 0.001
+QUICK_COMMIT_S = 0.003
 """A commit below this (moving average, in seconds) is quick: see `_next_jobs`."""
 
 COMMIT_WEIGHT = 0.2
@@ -68,6 +68,10 @@ class _Job(Generic[G]):
         self.future = future
 
 
+def _nothing() -> None:
+    """What is done after a commit where nothing is."""
+
+
 class GroupWriter(Generic[G]):
     """Runs transactions on one connection, in groups.
 
@@ -75,13 +79,19 @@ class GroupWriter(Generic[G]):
         connection: in autocommit mode (`isolation_level=None`), used by nobody else.
         group: makes what the transactions of one commit share.
         busy_timeout_s: how long to wait for another process's write to end.
+        committed: is called after each commit.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, group: Callable[[], G], busy_timeout_s: float = 15.0
+        self,
+        connection: sqlite3.Connection,
+        group: Callable[[], G],
+        busy_timeout_s: float = 15.0,
+        committed: Callable[[], None] = _nothing,
     ) -> None:
         self._connection = connection
         self._group = group
+        self._committed = committed
         self._busy_timeout_ms = int(busy_timeout_s * 1000)
         self._waiting: deque[_Job[G]] = deque()
         self._thread = OneThread("sqlite-commit")
@@ -142,6 +152,7 @@ class GroupWriter(Generic[G]):
         for job, settle in done:
             if not job.future.done():
                 settle()
+        self._committed()
         return True
 
     async def _in_thread(self, work: Callable[..., object], *arguments: object) -> None:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from shared.adapters import sqlite_schema
 from shared.adapters.declared_queries import audit_data, make_cursor, open_audit_cursor
 from shared.adapters.sql_statements import AUDIT_COLUMNS, Listing
+from shared.adapters.sqlite_checkpoints import Checkpoints
 from shared.adapters.sqlite_statements import conditions, listing
 from shared.adapters.sqlite_transaction import (
     SqliteGroup,
@@ -49,7 +50,12 @@ class SqliteStore:
         self._writing = sqlite_schema.open_current(path)
         self._writing.execute("PRAGMA busy_timeout = 0")
         self._reading = sqlite_schema.connect(path)
-        self._writer = GroupWriter(self._writing, lambda: SqliteGroup(self._writing))
+        self._checkpoints = Checkpoints(path)
+        self._writer = GroupWriter(
+            self._writing,
+            lambda: SqliteGroup(self._writing),
+            committed=self._checkpoints.after_commit,
+        )
 
     async def transact(self, workspace: str, run: Callable[[SqliteTransaction], Awaitable[T]]) -> T:
         """See Store."""
@@ -189,6 +195,7 @@ class SqliteStore:
     async def close(self) -> None:
         """See Store."""
         await self._writer.close()
+        self._checkpoints.close()
         self._reading.close()
         self._writing.close()
 

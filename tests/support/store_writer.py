@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from shared.adapters import sqlite_checkpoints
 from shared.adapters.postgres_login import DsnLogin
 from shared.adapters.postgres_pool import PostgresPool
 from shared.adapters.store_postgres import PostgresStore
@@ -26,6 +27,7 @@ def open_store(place: str) -> Store:
     """Returns the store at a place."""
     if place.startswith("postgresql://"):
         return PostgresStore(PostgresPool(DsnLogin(place)))
+    sqlite_checkpoints.EVERY_S = 0  # so that one is under way when the process is killed
     return SqliteStore(Path(place))
 
 
