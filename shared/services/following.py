@@ -49,13 +49,20 @@ async def check_agents(
 ) -> None:
     """Keeps an alert open for each agent that the current snapshot disables, and for no other.
 
+    One for each type where it is disabled in that type only; disabled wholly, it is in all of them.
     Who was reinstated is left alone until enough new outcomes judge it anew. `at_hand` is as in
     `follow_up`.
     """
     current = await open_current(deps, workspace, at_hand)
     cards = current.snapshot.trust if current else ()
     heard = await _on_probation(deps, workspace, cards)
-    disabled = {_key(card): card for card in cards if card.disabled and card.agent_id not in heard}
+    lost = [card for card in cards if card.disabled and card.agent_id not in heard]
+    wholly = {card.agent_id for card in lost if card.recommendation_type == ALL_TYPES}
+    disabled = {
+        _key(card): card
+        for card in lost
+        if card.recommendation_type == ALL_TYPES or card.agent_id not in wholly
+    }
     for key, card in disabled.items():
         await raise_alert(
             deps,

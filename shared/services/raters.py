@@ -273,12 +273,13 @@ async def _resolve_pushes(deps: Deps, workspace: str, seen: set[str]) -> None:
             workspace,
             ALERTS,
             Filter("state", "==", state),
-            order=Order("raised_at", descending=True),
+            Filter("rule", "==", "raters_pushing"),
+            order=Order("raised_at"),
             limit=MOST_LOOKED_AT,
         )
         for one in page.items:
             waits = state == "open" and one.evidence.get("set_aside")
-            if one.rule == "raters_pushing" and one.key not in seen and not waits:
+            if one.key not in seen and not waits:
                 reason = "nobody pushes that model any more who is not set aside or trusted"
                 await resolve_alert(deps, workspace, key=one.key, reason=reason)
 

@@ -101,7 +101,13 @@ async def evidence(
 
 
 async def settled(
-    system: System, count: int, *, agent_id: str = "a1", points: int = 2, completed: int = 1
+    system: System,
+    count: int,
+    *,
+    agent_id: str = "a1",
+    points: int = 2,
+    completed: int = 1,
+    kind: str = "discount",
 ) -> None:
     """Appends equal outcomes of an agent to the evidence log."""
     now = system.clock.now_text()
@@ -112,7 +118,7 @@ async def settled(
         recommendation_id="rec_x",
         workflow_id="wf_x",
         agent_id=agent_id,
-        recommendation_type="discount",
+        recommendation_type=kind,
         completed=completed,
         points=points if completed else 0,
         quality=400 * points,

@@ -164,12 +164,22 @@ def test_an_agent_that_is_always_wrong_is_disabled_and_people_are_told(tmp_path)
         await settled(system, 40, agent_id="bad", points=0)
         await settled(system, 40, agent_id="good")
         await run(system)
-        keys = [("agent_disabled:bad", "open"), ("agent_disabled:bad:discount", "open")]
+        keys = [("agent_disabled:bad", "open")]
         assert await disabled(system) == keys
         await run(system)
         assert await disabled(system) == keys
         told = [one for one in await system.drain() if one.type == "alert.raised"]
         assert {one.data["severity"] for one in told} == {"critical"}
+
+    play(tmp_path, scenario)
+
+
+def test_an_agent_that_is_disabled_in_a_type_only_has_an_alert_for_that(tmp_path):
+    async def scenario(system):
+        await settled(system, 40, agent_id="half", points=0)
+        await settled(system, 200, agent_id="half", kind="refund")
+        await run(system)
+        assert await disabled(system) == [("agent_disabled:half:discount", "open")]
 
     play(tmp_path, scenario)
 
@@ -206,7 +216,7 @@ def test_an_alert_that_a_crash_kept_back_is_raised_by_the_next_look(tmp_path):
 
             await system.store.transact(WORKSPACE, forget)
         await check_agents(system.deps, WORKSPACE)
-        assert len(await disabled(system)) == 2
+        assert len(await disabled(system)) == 1
 
     play(tmp_path, scenario)
 
