@@ -30,7 +30,7 @@ from shared.adapters.index_sqlite import SqliteKnowledgeIndex
 from shared.adapters.store_sqlite import SqliteStore
 from shared.domain.access import Caller
 from shared.domain.learning.config import LearningConfig, ModelId
-from shared.domain.learning.labels import LabelSums, learned, words_of
+from shared.domain.learning.labels import Labelled, LabelSums, learned, words_of
 from shared.domain.learning.prompts import classify, read
 from shared.domain.learning.snapshot import build_snapshot
 from shared.domain.learning.state import LearningState
@@ -90,7 +90,8 @@ def with_learned_patterns(view: View) -> View:
     path = Path(__file__).resolve().parent.parent / "demo" / "data" / "train.csv.gz"
     with gzip.open(path, "rt", newline="") as file:
         rows = [
-            (row["category"], words_of(read(row["prompt"]).words)) for row in csv.DictReader(file)
+            Labelled(row["category"], words_of(read(row["prompt"]).words), "")
+            for row in csv.DictReader(file)
         ]
     sums, _ = learned(LabelSums(), random.Random(0).sample(rows, 4000))
     config = LearningConfig()

@@ -263,12 +263,14 @@ class PromptEvidence:
     """One row of the prompts log: a request whose caller stated the pattern.
 
     `words` are hashes of the prompt's words (see learning/labels); the prompt itself is not kept.
+    `caller` is a hash of who asked (see learning/labellers).
     """
 
     at: Timestamp
     request_id: str
     pattern: str
     words: str
+    caller: str
 
 
 Evidence = RatingEvidence | OutcomeEvidence | PromptEvidence

@@ -17,7 +17,7 @@ from shared.domain.learning.decay import days_a_step
 from shared.domain.learning.epochs import Changed, Name
 from shared.domain.learning.evaluation import Evaluation
 from shared.domain.learning.explain import changes, insights, unchanged
-from shared.domain.learning.labels import unspelled
+from shared.domain.learning.labels import Labelled, unspelled
 from shared.domain.learning.routing import RoutingPolicy
 from shared.domain.learning.runs import LearningHead
 from shared.domain.learning.snapshot import Snapshot, build_snapshot, snapshot_id, to_bytes
@@ -129,9 +129,9 @@ def folded(base: LearningState, read: Read) -> LearningState:
     return fold_labels(
         state,
         [
-            (row.seq, row.evidence.pattern, unspelled(row.evidence.words))
+            (row.seq, Labelled(one.pattern, unspelled(one.words), one.caller))
             for row in read.prompts
-            if isinstance(row.evidence, PromptEvidence)
+            if isinstance(one := row.evidence, PromptEvidence)
         ],
     )
 

@@ -135,7 +135,7 @@ def creates(collection: Any, *records: Any) -> Callable[[Any], object]:
     return lambda tx: [tx.create(collection, one) for one in records]
 
 
-PROMPT = PromptEvidence(to_text(NOW), "req_1", "code", "17 8191")
+PROMPT = PromptEvidence(to_text(NOW), "req_1", "code", "17 8191", "0a1b2c3d")
 
 
 def everything(tx: Any) -> None:

@@ -482,6 +482,7 @@ CREATE TABLE evidence_prompts (
     request_id text COLLATE "C" NOT NULL,
     pattern text COLLATE "C" NOT NULL,
     words text COLLATE "C" NOT NULL,
+    caller text COLLATE "C" NOT NULL,
     PRIMARY KEY (workspace, seq)
 );
 

@@ -481,6 +481,7 @@ CREATE TABLE evidence_prompts (
     request_id TEXT NOT NULL,
     pattern TEXT NOT NULL,
     words TEXT NOT NULL,
+    caller TEXT NOT NULL,
     PRIMARY KEY (workspace, seq)
 ) WITHOUT ROWID;
 

@@ -13,9 +13,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice, repeat
+from itertools import compress, islice, repeat
+from typing import NamedTuple
 
 from shared.domain.learning.base import Figure, Learned
+from shared.domain.learning.labellers import Given, taken
 from shared.domain.learning.stats import wilson
 
 HASHES = 8192
@@ -100,18 +102,28 @@ def is_sampled(request_id: str, known: int) -> bool:
     return known < PLENTY or zlib.crc32(request_id.encode()) % SAMPLED == 0
 
 
+class Labelled(NamedTuple):
+    """A labelled prompt: its stated pattern, hashes of its words, and who gave it (hashed)."""
+
+    pattern: str
+    words: tuple[int, ...]
+    caller: str
+
+
 @dataclass(frozen=True, slots=True)
 class LabelSums:
     """Counts of labelled prompts up to a place of their log.
 
     `words` has for each pattern how many of its prompts have a word. `said` and `right` count the
-    prompts that what came before could tell, and told rightly, by band of margins.
+    prompts that what came before could tell, and told rightly, by band of margins. `callers` are
+    those who gave prompts lately; see labellers.
     """
 
     prompts: Mapping[str, int] = field(default_factory=dict)
     words: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     said: tuple[int, ...] = (0,) * _BANDS
     right: tuple[int, ...] = (0,) * _BANDS
+    callers: Mapping[str, Given] = field(default_factory=dict)
 
 
 class ToldPattern(Learned):
@@ -208,7 +220,7 @@ class Telling(Learned):
 NOTHING = Telling()
 
 
-def learned(sums: LabelSums, rows: Sequence[tuple[str, tuple[int, ...]]]) -> tuple[LabelSums, int]:
+def learned(sums: LabelSums, rows: Sequence[Labelled]) -> tuple[LabelSums, int]:
     """Returns the sums with the whole blocks among the next rows, and how many rows those are.
 
     Each block is first told by what the sums before it teach, which is how often that is right:
@@ -216,7 +228,7 @@ def learned(sums: LabelSums, rows: Sequence[tuple[str, tuple[int, ...]]]) -> tup
 
     Args:
         sums: of all rows before; stays as it was.
-        rows: pattern and words of labelled prompts, in the order of their places.
+        rows: labelled prompts, in the order of their places.
     """
     whole = len(rows) - len(rows) % BLOCK
     for start in range(0, whole, BLOCK):
@@ -224,12 +236,13 @@ def learned(sums: LabelSums, rows: Sequence[tuple[str, tuple[int, ...]]]) -> tup
     return sums, whole
 
 
-def _with_block(sums: LabelSums, block: Sequence[tuple[str, tuple[int, ...]]]) -> LabelSums:
+def _with_block(sums: LabelSums, block: Sequence[Labelled]) -> LabelSums:
     telling = build_telling(sums)
+    counts, callers = taken(sums.callers, [row.caller for row in block])
     said, right = list(sums.said), list(sums.right)
     prompts = Counter(sums.prompts)
     words = {name: Counter(counts) for name, counts in sums.words.items()}
-    for pattern, found in block:
+    for pattern, found, _ in compress(block, counts):
         if telling.patterns:
             told, margin = telling.best(found)
             band = min(margin // _BAND, _BANDS - 1)
@@ -243,7 +256,7 @@ def _with_block(sums: LabelSums, block: Sequence[tuple[str, tuple[int, ...]]]) -
                 words[pattern] = Counter({w: n // 2 for w, n in words[pattern].items() if n > 1})
     if sum(said) >= RECENT:
         said, right = [n // 2 for n in said], [n // 2 for n in right]
-    return LabelSums(prompts, words, tuple(said), tuple(right))
+    return LabelSums(prompts, words, tuple(said), tuple(right), callers)
 
 
 def _has_room(prompts: Counter[str], words: dict[str, Counter[int]], pattern: str) -> bool:

@@ -31,7 +31,7 @@ from shared.domain.learning.figures import (
     RatingKey,
     SquaredWeights,
 )
-from shared.domain.learning.labels import LabelSums, learned
+from shared.domain.learning.labels import Labelled, LabelSums, learned
 from shared.domain.learning.sums import OutcomeSums, QualitySums, RatingSums
 
 SECONDS_PER_DAY = 86400
@@ -134,17 +134,15 @@ def fold(
     )
 
 
-def fold_labels(
-    state: LearningState, rows: Sequence[tuple[int, str, tuple[int, ...]]]
-) -> LearningState:
+def fold_labels(state: LearningState, rows: Sequence[tuple[int, Labelled]]) -> LearningState:
     """Returns the state with the next labelled prompts learned from; `state` stays as it was.
 
     Args:
         state: what was folded before.
-        rows: place, pattern and words of those behind the state's place, in order. What does not
-            fill a block is left for the next time.
+        rows: those behind the state's place, with their places, in order. What does not fill a
+            block is left for the next time.
     """
-    labels, taken = learned(state.labels, [row[1:] for row in rows])
+    labels, taken = learned(state.labels, [row for _, row in rows])
     if not taken:
         return state
     return replace(state, labels=labels, labels_watermark=rows[taken - 1][0])

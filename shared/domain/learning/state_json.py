@@ -23,13 +23,14 @@ from shared.domain.learning.figures import (
     RatingKey,
     SquaredWeights,
 )
+from shared.domain.learning.labellers import Given
 from shared.domain.learning.labels import LabelSums
 from shared.domain.learning.state import (
     LearningState,
 )
 from shared.errors import CorruptData
 
-FORMAT = 9
+FORMAT = 10
 """Of the bytes, and of what the sums mean: a state of another format is folded anew."""
 
 _PLAIN = 1 << 256
@@ -116,6 +117,7 @@ def _unspell_numbers(row: list[Any]) -> list[int]:
 
 def _spell_labels(labels: LabelSums) -> dict[str, object]:
     return {
+        "callers": [[caller, *labels.callers[caller]] for caller in sorted(labels.callers)],
         "patterns": [
             [name, n, sorted(labels.words[name].items())]
             for name, n in sorted(labels.prompts.items())
@@ -132,6 +134,7 @@ def _unspell_labels(document: dict[str, Any]) -> LabelSums:
         words={name: dict(words) for name, _, words in patterns},
         said=tuple(document["said"]),
         right=tuple(document["right"]),
+        callers={row[0]: Given(*row[1:]) for row in document["callers"]},
     )
 
 

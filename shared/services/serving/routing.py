@@ -11,6 +11,7 @@ from shared.domain.access import Caller, IdempotencyKey
 from shared.domain.feedback import ROUTING_DECISIONS, PromptEvidence, RoutingDecision
 from shared.domain.learning.config import ModelId
 from shared.domain.learning.decision import Choice
+from shared.domain.learning.labellers import caller_hash
 from shared.domain.learning.labels import NOTHING, is_sampled, spelled, words_of
 from shared.domain.learning.neighbourhoods import cell_of
 from shared.domain.learning.prompts import classify_read, complexity_of, read
@@ -146,7 +147,8 @@ def labels_of(record: RoutingDecision, decided: Decided) -> list[PromptEvidence]
     """Returns what is logged of a prompt whose pattern was stated: one row, or none."""
     if decided.label is None:
         return []
-    return [PromptEvidence(record.decided_at, record.id, record.pattern, decided.label)]
+    caller = caller_hash(record.decided_by)
+    return [PromptEvidence(record.decided_at, record.id, record.pattern, decided.label, caller)]
 
 
 def decision_record(

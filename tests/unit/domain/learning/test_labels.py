@@ -15,6 +15,7 @@ from shared.domain.learning.labels import (
     NOTHING,
     PLENTY,
     SAMPLED,
+    Labelled,
     LabelSums,
     build_telling,
     is_sampled,
@@ -40,7 +41,7 @@ def prompt(pattern, draw, own=6):
 def rows(patterns=("billing", "legal", "travel"), count=900, own=6):
     draw = random.Random(7)
     names = [draw.choice(patterns) for _ in range(count)]
-    return tuple((name, prompt(name, draw, own)) for name in names)
+    return tuple(Labelled(name, prompt(name, draw, own), "key") for name in names)
 
 
 @cache
@@ -94,7 +95,9 @@ def test_one_pattern_alone_or_few_prompts_teach_nothing():
 
 
 def test_how_much_is_read_at_once_leaves_no_trace():
-    numbered = [(place, *row) for place, row in enumerate(rows(), 1)]
+    callers = random.Random(3).choices(["app", "ann", "bob", "eve"], [1, 1, 1, 9], k=900)
+    given = [row._replace(caller=one) for row, one in zip(rows(), callers, strict=True)]
+    numbered = list(enumerate(given, 1))
     whole = fold_labels(LearningState.empty(LearningConfig()), numbered)
     state = LearningState.empty(LearningConfig())
     for upto in (70, 150, 430, 431, 900):
@@ -107,7 +110,7 @@ def test_how_much_is_read_at_once_leaves_no_trace():
 
 
 def test_a_snapshot_keeps_what_tells_and_leaves_it_out_where_that_is_off():
-    numbered = [(place, *row) for place, row in enumerate(rows(), 1)]
+    numbered = list(enumerate(rows(), 1))
     config = LearningConfig()
     data = to_bytes(build_snapshot(fold_labels(LearningState.empty(config), numbered), config))
     found = from_bytes(data, workspace="w", expected_id=snapshot_id("w", data))
@@ -126,7 +129,7 @@ def test_the_counts_of_a_pattern_are_halved_so_that_it_goes_on_learning():
 
 
 def test_patterns_are_few_and_one_that_comes_once_does_not_keep_another_out():
-    odd = tuple((f"odd{number}", (number,)) for number in range(MOST_PATTERNS + 36))
+    odd = tuple(Labelled(f"odd{number}", (number,), "key") for number in range(MOST_PATTERNS + 36))
     sums, _ = learned(LabelSums(), odd)
     assert len(sums.prompts) == MOST_PATTERNS
     sums, _ = learned(sums, rows())

@@ -5,6 +5,7 @@ import random
 
 from shared.adapters.blobs_folder import FolderBlobs
 from shared.domain.learning.config import LabelConfig, LearningConfig
+from shared.domain.learning.labellers import caller_hash
 from shared.domain.learning.labels import SAMPLED, Telling, ToldPattern
 from shared.messages.serving import RouteRequest
 from shared.services import access, learning_status
@@ -30,8 +31,8 @@ def prompt(pattern, draw):
     return " ".join([*draw.sample(WORDS[pattern], 5), *draw.sample(OTHERS, 5)])
 
 
-async def ask(system, text, pattern=None):
-    return await route(system.deps, WHO, RouteRequest(prompt=text, pattern=pattern), None)
+async def ask(system, text, pattern=None, who=WHO):
+    return await route(system.deps, who, RouteRequest(prompt=text, pattern=pattern), None)
 
 
 async def labelled(system, count=200):
@@ -82,6 +83,7 @@ def test_the_log_has_hashes_of_words_and_only_of_labelled_prompts(tmp_path):
         [row] = await logged(system)
         assert (row.evidence.request_id, row.evidence.pattern) == (answer.request_id, "refunds")
         assert [int(word) < 8192 for word in row.evidence.words.split()] == [True] * 4
+        assert row.evidence.caller == caller_hash("key:a")
 
     play(tmp_path, scenario)
 
@@ -107,6 +109,25 @@ def test_of_a_pattern_that_is_known_well_a_sample_is_logged(tmp_path):
         before = len(await logged(system))
         await ask(system, "a new one", "new")
         assert len(await logged(system)) == before + 1
+
+    play(tmp_path, scenario)
+
+
+def test_one_caller_who_floods_the_log_teaches_little_more_than_each_other(tmp_path):
+    async def scenario(system):
+        draw = random.Random(8)
+        for number in range(200):
+            who = caller(f"person{number % 10}", scopes=("serve",))
+            name = ("refunds", "roaming")[number // 10 % 2]
+            await ask(system, prompt(name, draw), name, who)
+        for _ in range(200):
+            await ask(system, prompt("roaming", draw), "refunds")
+        await run(system)
+        system.clock.advance(5)
+        shown = (await policy(system.deps, WHO)).patterns_told
+        counted = {one.pattern: one.prompts for one in shown.patterns}
+        assert counted["roaming"] == 100
+        assert 100 <= counted["refunds"] <= 140
 
     play(tmp_path, scenario)
 
