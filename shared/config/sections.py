@@ -1,9 +1,10 @@
 """Groups of settings that every backend has."""
 
 import os
-from typing import Self
+from typing import Annotated, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from shared.domain.models import MAX_USD_PER_M
 
@@ -12,6 +13,13 @@ class Section(BaseModel):
     """A group of settings: read once, and nothing unknown in it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _http_address(given: str) -> str:
+    parts = urlsplit(given)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an http or https address")
+    return given
 
 
 class ModelSettings(Section):
@@ -29,8 +37,13 @@ class ModelSettings(Section):
 class ProviderSettings(Section):
     """An OpenAI-compatible endpoint and its models."""
 
-    name: str = Field(description="The name that policies and decisions use.")
-    base_url: str = Field(
+    name: str = Field(
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^/]+$",
+        description="The name that policies and decisions use, without a slash.",
+    )
+    base_url: Annotated[str, AfterValidator(_http_address)] = Field(
         description="Where `/chat/completions` is, for example http://127.0.0.1:9000/v1."
     )
     api_key_env: str | None = Field(

@@ -6,9 +6,9 @@ environment; they are `SecretStr`, so that printing the settings shows none.
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeGuard, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, Field, JsonValue, SecretStr, ValidationError
@@ -189,8 +189,11 @@ def load() -> Settings:
     """
     _refuse_unknown(os.environ)
     named = os.environ.get(f"{PREFIX}CONFIG_FILE")
+    file = _read(Path(named or "whetstone.yaml"), required=named is not None)
+    if held := [*_secrets_in(file, Settings)]:
+        raise _wrong(held)
     try:
-        found = Settings(**_read(Path(named or "whetstone.yaml"), required=named is not None))
+        found = Settings(**file)
     except ValidationError as error:
         lines = [f"{_variable(problem['loc'])}: {problem['msg']}" for problem in error.errors()]
         raise _wrong(lines) from None
@@ -232,6 +235,26 @@ def _read(path: Path, *, required: bool) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InvalidInput(f"the settings file {path} must hold a mapping of names to values")
     return {str(name): value for name, value in content.items()}
+
+
+def _secrets_in(
+    held: Mapping[str, object], model: type[BaseModel], path: tuple[str, ...] = ()
+) -> Iterator[str]:
+    """Yields what is wrong with secrets that a file holds; it may name them elsewhere."""
+    for name, field in model.model_fields.items():
+        kinds = [field.annotation, *get_args(field.annotation)]
+        value, place = held.get(name), (*path, name)
+        inner = next((one for one in kinds if _is_group(one)), None)
+        if isinstance(value, Mapping) and inner is not None:
+            yield from _secrets_in(value, inner, place)
+        is_secret = any(one is SecretStr or SecretStr in get_args(one) for one in kinds)
+        if is_secret and value and not is_reference(str(value)):
+            variable = f"{PREFIX}{'__'.join(place).upper()}"
+            yield f"{'.'.join(place)}: is a secret, which no file may hold; set {variable}"
+
+
+def _is_group(kind: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _refuse_unknown(environ: Mapping[str, str]) -> None:
