@@ -5,6 +5,7 @@ the watermarks, the configuration); what is served now matters only for the comp
 """
 
 import asyncio
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -26,6 +27,7 @@ from shared.domain.learning.state_json import Kept, to_json
 from shared.domain.learning.sums import OutcomeSums, QualitySums, RatingSums
 from shared.domain.learning.wording import Change
 from shared.ports import EvidenceRow
+from shared.services.bulk import in_bulk
 from shared.services.deps import Deps
 from shared.services.drifting import changes_after
 from shared.services.foreseeing import foresee, serving_of
@@ -90,7 +92,8 @@ async def plan(deps: Deps, workspace: str, head: LearningHead) -> Plan:
     if head.current_id is not None:
         current = (await open_snapshot(deps, workspace, head.current_id)).snapshot
     settings = await settings_of(deps, workspace)
-    return await asyncio.to_thread(_build, deps, workspace, settings, base, read, current, head)
+    build = functools.partial(_build, deps, workspace, settings, base, read, current, head)
+    return await asyncio.to_thread(in_bulk, build)
 
 
 async def read_since(deps: Deps, workspace: str, base: LearningState) -> Read:

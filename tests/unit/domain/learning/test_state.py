@@ -219,9 +219,9 @@ def test_only_groups_that_evidence_came_to_are_spelled_anew():
 @given(batches, st.integers(-200, 400), st.sampled_from([1.0, 30.0]))
 def test_sums_of_any_size_survive_their_bytes(batch, later, half_life):
     """With a half-life of a day squared weights pass 256 bits 96 days after the landmark."""
-    later_ones = [[row._replace(day=row.day + later) for row in rows] for rows in batch[:1]]
     config = LearningConfig(half_life_days=half_life)
-    state = state_of(ratings=later_ones[0], config=config)
+    moved = [row._replace(day=row.day + later) for row in batch[0]]
+    state = state_of(ratings=moved, config=config)
     data = to_json(state)
     assert from_json(data) == state
     assert to_json(from_json(data)) == data
