@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from shared.domain.feedback import OutcomeEvidence, RatingEvidence
+from shared.domain.learning.bundles import BUNDLES, NO_BUNDLE
 from shared.domain.learning.config import LearningConfig
 from shared.domain.learning.runs import SNAPSHOTS
 from shared.services.deps import Options
@@ -47,6 +48,7 @@ rating_rows = st.builds(
     tokened=st.integers(0, 1),
     standing=st.sampled_from([0, 1, 4]),
     epoch=st.integers(0, 1),
+    bundle=st.sampled_from([NO_BUNDLE, 0, 1, BUNDLES + 1]),
 )
 
 
