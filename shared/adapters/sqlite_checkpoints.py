@@ -4,6 +4,9 @@ SQLite else does it within the commit that finds the log too long, and whoever w
 waits for thousands of pages. A passive checkpoint disturbs neither readers nor the writer; it puts
 the log on the disk before it copies from it, so a crash at any moment loses nothing. What the
 writer still copies when the log has reached its full length is only what came in since.
+
+Only where SQLite is new enough: before, a commit that begins the log anew while a checkpoint starts
+could be taken for copied, and lost (the "WAL-reset bug", sqlite.org/wal.html).
 """
 
 import logging
@@ -17,7 +20,20 @@ from shared.adapters import sqlite_schema
 EVERY_S = 0.5
 """Seconds from one checkpoint to the next, at least: pages that change often are copied less."""
 
+LOG_PAGES = 16_000
+"""Pages of the log from which on the writer copies itself, where checkpoints run beside it."""
+
+_MENDED = (3, 51, 3)
+_MENDED_BEFORE = {(3, 50): 7, (3, 44): 6}
+"""Lines of older versions that have the mend, from which one on."""
+
 logger = logging.getLogger("whetstone.store")
+
+
+def may_run(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> bool:
+    """Tells whether a checkpoint beside the writer is safe with this version of SQLite."""
+    since = _MENDED_BEFORE.get((version[0], version[1]))
+    return version >= _MENDED or (since is not None and version[2] >= since)
 
 
 class Checkpoints:

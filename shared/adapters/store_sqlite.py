@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from shared.adapters import sqlite_schema
+from shared.adapters import sqlite_checkpoints, sqlite_schema
 from shared.adapters.declared_queries import audit_data, make_cursor, open_audit_cursor
 from shared.adapters.sql_statements import AUDIT_COLUMNS, Listing
 from shared.adapters.sqlite_checkpoints import Checkpoints
@@ -50,11 +50,12 @@ class SqliteStore:
         self._writing = sqlite_schema.open_current(path)
         self._writing.execute("PRAGMA busy_timeout = 0")
         self._reading = sqlite_schema.connect(path)
-        self._checkpoints = Checkpoints(path)
+        self._checkpoints: Checkpoints | None = None
+        if sqlite_checkpoints.may_run():
+            self._checkpoints = Checkpoints(path)
+            self._writing.execute(f"PRAGMA wal_autocheckpoint = {sqlite_checkpoints.LOG_PAGES}")
         self._writer = GroupWriter(
-            self._writing,
-            lambda: SqliteGroup(self._writing),
-            committed=self._checkpoints.after_commit,
+            self._writing, lambda: SqliteGroup(self._writing), committed=self._committed
         )
 
     async def transact(self, workspace: str, run: Callable[[SqliteTransaction], Awaitable[T]]) -> T:
@@ -192,10 +193,15 @@ class SqliteStore:
         """See Store."""
         self._fetch("SELECT 1 FROM workspaces LIMIT 1", ())
 
+    def _committed(self) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.after_commit()
+
     async def close(self) -> None:
         """See Store."""
         await self._writer.close()
-        self._checkpoints.close()
+        if self._checkpoints is not None:
+            self._checkpoints.close()
         self._reading.close()
         self._writing.close()
 

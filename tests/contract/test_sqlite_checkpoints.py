@@ -14,6 +14,47 @@ from tests.contract.store_records import creates, key, raise_count, write
 
 pytestmark = pytest.mark.contract
 
+MAY_RUN = sqlite_checkpoints.may_run
+
+
+@pytest.fixture(autouse=True)
+def beside(monkeypatch):
+    """Runs them beside the writer also on an older SQLite: its error needs very rare timing."""
+    monkeypatch.setattr(sqlite_checkpoints, "may_run", lambda: True)
+
+
+@pytest.mark.parametrize(
+    ("version", "safe"),
+    [
+        ("3.40.1", False),
+        ("3.44.5", False),
+        ("3.44.6", True),
+        ("3.45.9", False),
+        ("3.50.6", False),
+        ("3.50.7", True),
+        ("3.51.2", False),
+        ("3.51.3", True),
+        ("3.53.0", True),
+        ("4.0.0", True),
+    ],
+)
+def test_they_run_beside_the_writer_only_where_sqlite_does_not_lose_commits_then(version, safe):
+    assert MAY_RUN(tuple(map(int, version.split(".")))) is safe
+
+
+def test_on_an_older_version_the_writer_copies_itself(tmp_path, monkeypatch, always):
+    monkeypatch.setattr(sqlite_checkpoints, "may_run", lambda: False)
+
+    async def scenario():
+        store = SqliteStore(tmp_path / "whetstone.db")
+        await raise_count(store)
+        assert store._checkpoints is None
+        [pages] = store._writing.execute("PRAGMA wal_autocheckpoint").fetchone()
+        await store.close()
+        return pages
+
+    assert asyncio.run(scenario()) == 4000
+
 
 def keys_in(path):
     with closing(sqlite3.connect(path)) as connection:
