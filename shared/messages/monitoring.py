@@ -261,7 +261,12 @@ class SystemInfo(Answer):
 
 
 class ChecksRun(Answer):
-    """What a look at the alert rules found: alerts open after it, and those it resolved."""
+    """What a look at the alert rules with a threshold found.
+
+    `open` counts the alerts of these rules after it, `resolved` those that it closed. What is not
+    told by a threshold, as a fall of quality or a model that changed, is looked at as well and
+    counted in neither.
+    """
 
     workspaces: int
     open: int

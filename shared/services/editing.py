@@ -8,20 +8,15 @@ from pydantic import JsonValue
 from shared.domain import editing, reviewing
 from shared.domain.access import Caller
 from shared.domain.claims import check_claim, check_reviewer
-from shared.domain.entries import (
-    CONTENT_KEYS,
-    REVISIONS,
-    ContentKey,
-    Entry,
-    revision_id,
-)
+from shared.domain.entries import CONTENT_KEYS, REVISIONS, Entry, revision_id
+from shared.domain.knowledge import sketch
 from shared.domain.reviewing import Ruling
 from shared.errors import Conflict
 from shared.messages.reviewing import Decided, EditApprove
 from shared.ports import Transaction
 from shared.services.deps import Deps
 from shared.services.reviewing import decided, entry_of, record_ruled, write_ruled
-from shared.services.submitting import content_hash
+from shared.services.submitting import bands_of, content_hash, write_keys
 from shared.services.unit import audited, writable
 
 
@@ -44,6 +39,7 @@ async def edit_and_approve(
     async def work(tx: Transaction) -> Decided:
         entry = await entry_of(tx, entry_id)
         same = await tx.get(CONTENT_KEYS, digest)
+        bands = await bands_of(tx, sketch.bands(command.content))
         replaced = None
         if entry.published_revision is not None:
             replaced = await tx.get(REVISIONS, revision_id(entry_id, entry.published_revision))
@@ -55,7 +51,7 @@ async def edit_and_approve(
         ruling = Ruling("approve", caller.subject, now, command.notes)
         ruled = reviewing.decide(edited.entry, ruling, None, settings.two_approvals_above_risk)
         tx.put(REVISIONS, edited.before)
-        tx.put(CONTENT_KEYS, ContentKey(id=digest, entry_id=entry_id))
+        write_keys(tx, edited.entry, bands)
         facts_: dict[str, JsonValue] = {"revision": edited.entry.revision, "content_hash": digest}
         tx.audit(audited(caller, now, "entry.edited", entry_id, **facts_))
         write_ruled(tx, ruled, replaced if ruled.supersedes is not None else None)

@@ -76,11 +76,11 @@ async def submit_entry(
             first = await tx.get(ENTRIES, known.entry_id)
             if first is not None:
                 return _submitted(first, duplicate=True)
-        bands = await _bands(tx, near_bands)
+        bands = await bands_of(tx, near_bands)
         near = await _near(tx, bands, command.content)
         entry = _new_entry(entry_id, digest, command, caller, now, near, sure=sure)
         tx.create(ENTRIES, entry)
-        _write_keys(tx, entry, bands)
+        write_keys(tx, entry, bands)
         tx.add("review", {"pending_approval": 1})
         tx.audit(
             audited(
@@ -152,12 +152,12 @@ async def revise_entry(
             raise Conflict(
                 f"entry {same.entry_id} has this content already", facts={"entry_id": same.entry_id}
             )
-        bands = await _bands(tx, near_bands)
+        bands = await bands_of(tx, near_bands)
         near = [other for other in await _near(tx, bands, command.content) if other != entry_id]
         revised = _next_revision(entry, digest, command, caller, now, near, sure=sure)
         tx.put(REVISIONS, archived(entry))
         tx.put(ENTRIES, revised)
-        _write_keys(tx, revised, bands)
+        write_keys(tx, revised, bands)
         tx.add("review", {"pending_approval": 1, entry.state: -1})
         tx.audit(
             audited(
@@ -301,7 +301,7 @@ def _check_revisable(entry: Entry, command: ReviseEntry, digest: str) -> None:
         )
 
 
-async def _bands(tx: Transaction, keys: Sequence[str]) -> list[NearBand]:
+async def bands_of(tx: Transaction, keys: Sequence[str]) -> list[NearBand]:
     """Returns the bands of a text with the entries that share them, empty where none does."""
     found = await tx.get_many(NEAR_BANDS, keys)
     return [band or NearBand(id=key, entry_ids=[]) for key, band in zip(keys, found, strict=True)]
@@ -319,7 +319,8 @@ async def _near(tx: Transaction, bands: Sequence[NearBand], content: str) -> lis
     return [one.id for one in near[:NEAR_SHOWN]]
 
 
-def _write_keys(tx: Transaction, entry: Entry, bands: Sequence[NearBand]) -> None:
+def write_keys(tx: Transaction, entry: Entry, bands: Sequence[NearBand]) -> None:
+    """Makes an entry findable by its content, the same or nearly: `bands` are those of it."""
     tx.put(CONTENT_KEYS, ContentKey(id=entry.content_hash, entry_id=entry.id))
     for band in bands:
         others = [other for other in band.entry_ids if other != entry.id]

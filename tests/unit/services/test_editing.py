@@ -6,7 +6,8 @@ from functions.publish.main import app as publish
 from shared.domain.entries import DECISIONS, ENTRIES, REVISIONS, revision_id
 from shared.errors import Conflict, NotAllowed
 from shared.messages.reviewing import Approve, ClaimEntry, EditApprove
-from shared.services import claiming, editing, reviewing
+from shared.messages.submitting import SubmitEntry
+from shared.services import claiming, editing, reviewing, submitting
 from tests.support.entries import MODEL, revise, submit, words
 from tests.support.system import WORKSPACE, caller, play
 
@@ -101,6 +102,18 @@ def test_what_has_moved_on_or_was_not_changed_is_a_conflict(tmp_path, seen):
         with pytest.raises(Conflict):
             await edit(system, entry_id, **seen)
         assert (await get(system, ENTRIES, entry_id)).revision == 1
+
+    play(tmp_path, scenario)
+
+
+def test_what_is_nearly_like_an_edit_names_the_entry_as_its_near_duplicate(tmp_path):
+    async def scenario(system):
+        entry_id = await submit(system)
+        text = "A reissued invoice keeps its number while the customer gets the new one by mail."
+        await edit(system, entry_id, content=text)
+        command = SubmitEntry(topic="mail", content=f"{text} Today.", confidence_score=0.5)
+        answer = await submitting.submit_entry(system.deps, MODEL, command, None)
+        assert answer.near_duplicates == [entry_id]
 
     play(tmp_path, scenario)
 
