@@ -6,11 +6,8 @@ over 10,000 groups makes a million, none of them in a cycle.
 
 import gc
 import threading
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class _Rest:
@@ -38,10 +35,11 @@ class _Rest:
 _rest = _Rest()
 
 
-def in_bulk(make: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Returns what `make` returns; the collector rests in the whole process while it is at work."""
+@contextmanager
+def in_bulk() -> Iterator[None]:
+    """Has the collector rest, in the whole process, until the last that is within this is done."""
     _rest.begin()
     try:
-        return make(*args, **kwargs)
+        yield
     finally:
         _rest.end()

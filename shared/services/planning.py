@@ -5,7 +5,6 @@ the watermarks, the configuration); what is served now matters only for the comp
 """
 
 import asyncio
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -85,15 +84,15 @@ async def plan(deps: Deps, workspace: str, head: LearningHead) -> Plan:
     Raises:
         CorruptData: the current snapshot is damaged: roll back to another one first.
     """
-    config = deps.options.learning
-    base = await open_state(deps, await info_of(deps, workspace, head.tip_id), config)
-    read = await read_since(deps, workspace, base.state)
-    current = None
-    if head.current_id is not None:
-        current = (await open_snapshot(deps, workspace, head.current_id)).snapshot
-    settings = await settings_of(deps, workspace)
-    build = functools.partial(_build, deps, workspace, settings, base, read, current, head)
-    return await asyncio.to_thread(in_bulk, build)
+    with in_bulk():
+        config = deps.options.learning
+        base = await open_state(deps, await info_of(deps, workspace, head.tip_id), config)
+        read = await read_since(deps, workspace, base.state)
+        current = None
+        if head.current_id is not None:
+            current = (await open_snapshot(deps, workspace, head.current_id)).snapshot
+        settings = await settings_of(deps, workspace)
+        return await asyncio.to_thread(_build, deps, workspace, settings, base, read, current, head)
 
 
 async def read_since(deps: Deps, workspace: str, base: LearningState) -> Read:

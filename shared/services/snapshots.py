@@ -16,7 +16,6 @@ from shared.domain.learning.snapshot import Snapshot, checksum, from_bytes
 from shared.domain.learning.state import LearningState
 from shared.domain.learning.state_json import Kept, from_json, without_groups
 from shared.errors import AlreadyExists, CorruptData, NotFound
-from shared.services.bulk import in_bulk
 from shared.services.deps import Deps
 
 HEAD = "head"
@@ -97,7 +96,7 @@ async def open_snapshot(
         return Opened(info, view.snapshot)
     blob = await deps.blobs.get(info.blob_key)
     snapshot = await asyncio.to_thread(
-        in_bulk, from_bytes, blob.data, workspace=workspace, expected_id=snapshot_id
+        from_bytes, blob.data, workspace=workspace, expected_id=snapshot_id
     )
     return Opened(info, snapshot)
 
@@ -146,7 +145,7 @@ async def _opened(
         return empty
     try:
         blob = await deps.blobs.get(info.state_key)
-        state = await asyncio.to_thread(in_bulk, read, blob.data)
+        state = await asyncio.to_thread(read, blob.data)
     except (NotFound, CorruptData):
         return empty
     return Kept(state, blob.data) if state.fits(config) else empty

@@ -16,13 +16,14 @@ def _collector_on():
 
 
 def test_the_collector_rests_while_something_is_made():
-    assert in_bulk(lambda one, two: (gc.isenabled(), one + two), 1, two=2) == (False, 3)
+    with in_bulk():
+        assert not gc.isenabled()
     assert gc.isenabled()
 
 
 def test_it_goes_on_where_making_failed():
-    with pytest.raises(ZeroDivisionError):
-        in_bulk(lambda: 1 / 0)
+    with pytest.raises(LookupError), in_bulk():
+        raise LookupError
     assert gc.isenabled()
 
 
@@ -30,13 +31,15 @@ def test_it_goes_on_only_after_the_last_of_those_at_work():
     begun, finish = threading.Event(), threading.Event()
 
     def slow():
-        begun.set()
-        finish.wait(10)
+        with in_bulk():
+            begun.set()
+            finish.wait(10)
 
-    other = threading.Thread(target=in_bulk, args=(slow,))
+    other = threading.Thread(target=slow)
     other.start()
     begun.wait(10)
-    in_bulk(lambda: None)
+    with in_bulk():
+        pass
     assert not gc.isenabled()
     finish.set()
     other.join()
@@ -45,5 +48,6 @@ def test_it_goes_on_only_after_the_last_of_those_at_work():
 
 def test_one_that_was_off_stays_off():
     gc.disable()
-    in_bulk(lambda: None)
+    with in_bulk():
+        pass
     assert not gc.isenabled()
