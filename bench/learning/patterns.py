@@ -27,8 +27,8 @@ SETS = {"MMLU-Pro, 14 categories": PRO, "MMLU, 57 subjects": TWO}
 SIZES = (500, 1000, 2000, 4000)
 """Labelled prompts that were learned from."""
 
-ORDERS = 5
-"""Orders of the traffic at most: they differ little."""
+ORDERS, ATTACKED = 5, 3
+"""Orders of the traffic at most: they differ little. Fewer where somebody is hostile."""
 
 SHIPPED = {"code": "computer-science", "math": "math"}
 """Names that the shipped rules and the labels of MMLU-Pro share in all but spelling."""
@@ -51,8 +51,12 @@ class Prompt(NamedTuple):
     said: str
 
 
+Answers = list[tuple[str, str | None]]
+"""Of test prompts, their labels and what they are told to be; None where nothing is told."""
+
+
 class Attack(NamedTuple):
-    """What the hostile caller does: `flips` to any other label, else all to one; at once or not.
+    """What the hostile caller does: he gives any wrong label (`flips`), else that of the rarest.
 
     `stolen` says that he labels prompts of the commonest pattern only. `burst` says that his
     prompts come together, in blocks of their own, in the middle of the log.
@@ -105,7 +109,7 @@ def report(options: Options) -> list[str]:
         "",
         f"{orders} orders of the traffic; ± is half of the 95 % interval of the mean.",
         "",
-        *_attacked(orders),
+        *_attacked(min(orders, ATTACKED)),
     ]
 
 
@@ -152,17 +156,25 @@ def _attack_row(
 ) -> list[str]:
     sizes = Counter(one.label for one in train).most_common()
     commonest, rarest = sizes[0][0], sizes[-1][0]
-    figures: list[list[tuple[float, float, float]]] = [[], []]
+    capped: list[Answers] = []
+    plain: list[Answers] = []
     for seed in range(orders):
         rows = _hostile(train, share, attack, (commonest, rarest), random.Random(seed))
-        for place, given in enumerate((rows, [row._replace(caller=ALONE) for row in rows])):
+        alone = [row._replace(caller=ALONE) for row in rows]
+        for given, played in ((rows, capped), (alone, plain)):
             telling = build_telling(learned(LabelSums(), given)[0])
-            found = [(one.label, telling.pattern_of(one.words)) for one in test]
-            taken = [said == rarest for label, said in found if label == commonest]
-            figures[place].append((*_shares(found), sum(taken) / len(taken)))
-    columns = [list(zip(*found, strict=True)) for found in figures]
-    shown = [spread(columns[how][place]) for place in range(3) for how in (0, 1)]
-    return [name, f"{share:.0%}", *shown]
+            played.append([(one.label, telling.pattern_of(one.words)) for one in test])
+    shown = [_moved(found, commonest, rarest) for found in (capped, plain)]
+    return [name, f"{share:.0%}", *(one for pair in zip(*shown, strict=True) for one in pair)]
+
+
+def _moved(played: Sequence[Answers], commonest: str, rarest: str) -> list[str]:
+    """Returns the share told, that told rightly of all orders, and that taken for the rarest."""
+    told = [_shares(found)[0] for found in played]
+    of_all = [one for found in played for one in found]
+    taken = [said == rarest for label, said in of_all if label == commonest]
+    right = f"{_shares(of_all)[1]:.3f}" if any(told) else "-"
+    return [spread(told, 3), right, f"{sum(taken) / len(taken):.3f}"]
 
 
 def _hostile(
