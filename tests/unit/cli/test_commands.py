@@ -1,8 +1,8 @@
 """The commands of the operator, run as a shell runs them, on a data folder of their own."""
 
 import re
-import time
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
