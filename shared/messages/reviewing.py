@@ -321,6 +321,7 @@ class QueueItem(Answer):
 class Queue(Page[QueueItem]):
     """One page of entries; `pending_count` is how many wait in the whole workspace.
 
+    A page ends before `limit` where its entries hold more than 5,000,000 characters.
     `looked_through` is null where the page is full or the last. Else so many entries were looked
     through for it and too few fit to fill it: ask on with `next_cursor`.
     """

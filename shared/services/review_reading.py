@@ -1,5 +1,6 @@
 """What reviewers and operators look at: the queue, and figures of the decisions. Writes nothing."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from shared.domain import claims, review_stats
@@ -8,6 +9,7 @@ from shared.domain.entries import ENTRIES, Entry
 from shared.domain.records import Filter, Order
 from shared.domain.review_stats import Verdicts
 from shared.domain.times import Timestamp
+from shared.messages.base import Page
 from shared.messages.reviewing import (
     ClaimShown,
     DayFigures,
@@ -29,21 +31,23 @@ _ORDERS = {
 }
 
 
+MOST_CONTENT = 5_000_000
+"""Characters of content in a page, up to 6 bytes each: Cloud Run sends 32 MiB at most."""
+
+
 async def queue(deps: Deps, caller: Caller, params: QueueParams) -> Queue:
     """Returns one page of the entries that fit, and how many wait in all.
+
+    A page ends before `limit` where its entries are very long, or after many were looked through.
 
     Raises:
         InvalidInput: the cursor belongs to another list.
     """
-    page = await deps.store.find(
-        caller.workspace,
-        ENTRIES,
-        *_filters(params),
-        order=_ORDERS[params.order],
-        limit=params.limit,
-        cursor=params.cursor,
-    )
+    page = await _page(deps, caller, params, params.limit)
     short = page.next_cursor is not None and len(page.items) < params.limit
+    room = _room(page.items)
+    if room < len(page.items):
+        page = await _page(deps, caller, params, room)
     totals = await deps.store.counter(caller.workspace, review_stats.TOTALS)
     now = deps.clock.now_text()
     return Queue(
@@ -52,6 +56,27 @@ async def queue(deps: Deps, caller: Caller, params: QueueParams) -> Queue:
         pending_count=totals.get("pending_approval", 0),
         looked_through=MOST_LOOKED_THROUGH if short else None,
     )
+
+
+async def _page(deps: Deps, caller: Caller, params: QueueParams, limit: int) -> Page[Entry]:
+    return await deps.store.find(
+        caller.workspace,
+        ENTRIES,
+        *_filters(params),
+        order=_ORDERS[params.order],
+        limit=limit,
+        cursor=params.cursor,
+    )
+
+
+def _room(entries: Sequence[Entry]) -> int:
+    """Returns how many of these entries there is room for in an answer, one at least."""
+    total = 0
+    for place, entry in enumerate(entries):
+        total += len(entry.content)
+        if total > MOST_CONTENT:
+            return max(1, place)
+    return len(entries)
 
 
 async def stats(deps: Deps, caller: Caller) -> ReviewStats:

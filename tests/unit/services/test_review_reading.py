@@ -76,6 +76,25 @@ def test_pages_give_each_entry_once(tmp_path, order):
     play(tmp_path, scenario)
 
 
+def test_a_page_of_long_entries_ends_early_and_goes_on(tmp_path, monkeypatch):
+    async def scenario(system):
+        ids = await fill(system)
+        long = len((await system.store.get(WORKSPACE, ENTRIES, ids[0])).content)
+        for room, sizes in ((2 * long + 1, [2, 2]), (1, [1, 1, 1, 1]), (4 * long, [4])):
+            monkeypatch.setattr(review_reading, "MOST_CONTENT", room)
+            seen, found, cursor = [], [], None
+            while not seen or cursor is not None:
+                params = QueueParams(limit=500, cursor=cursor)
+                page = await review_reading.queue(system.deps, ADA, params)
+                seen += [item.entry_id for item in page.items]
+                found.append(len(page.items))
+                assert page.looked_through is None
+                cursor = page.next_cursor
+            assert (seen, found) == (ids, sizes)
+
+    play(tmp_path, scenario)
+
+
 def test_a_cursor_belongs_to_its_list(tmp_path):
     async def scenario(system):
         await fill(system)
