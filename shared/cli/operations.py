@@ -12,6 +12,7 @@ from shared.messages.reviewing import KnowledgeRolledBack, RollBackKnowledge
 from shared.ports import Schedule, ScheduledJob
 from shared.services import auditing, publishing, rolling_back_knowledge
 from shared.services import knowledge as knowing
+from shared.services.dead_letters import replay_anywhere
 from shared.services.deps import Deps
 from shared.web import openapi as document
 
@@ -63,26 +64,29 @@ def replay_dead_letters(ids: tuple[str, ...], *, every: bool) -> None:
     if not ids and not every:
         raise click.UsageError("name dead letters, or say --all")
 
-    async def work(deps: Deps) -> int:
-        return await (_replay_all(deps) if every else deps.bus.replay(sorted(set(ids))))
-
-    replayed = run(work)
+    replayed = run(lambda deps: _replay(deps, None if every else frozenset(ids)))
     unknown = 0 if every else len(set(ids)) - replayed
     if unknown:
         raise click.ClickException(f"{replayed} replayed; {unknown} of these are no dead letters")
     click.echo(f"{replayed} replayed")
 
 
-async def _replay_all(deps: Deps) -> int:
-    """Replays in pages; what fails again meanwhile, and so is listed again, is left to the next."""
+async def _replay(deps: Deps, wanted: frozenset[str] | None) -> int:
+    """Replays in pages, all where `wanted` is None.
+
+    What fails again meanwhile, and so is listed again, is left to the next time.
+    """
     seen: set[str] = set()
     replayed = 0
     while True:
-        found = {one.id for one in await deps.bus.dead_letters(None, _LETTERS_AT_ONCE)} - seen
+        listed = await deps.bus.dead_letters(None, _LETTERS_AT_ONCE)
+        found = [
+            one for one in listed if one.id not in seen and (wanted is None or one.id in wanted)
+        ]
         if not found:
             return replayed
-        seen |= found
-        replayed += await deps.bus.replay(sorted(found))
+        seen.update(one.id for one in found)
+        replayed += await replay_anywhere(deps, "system:cli", found)
 
 
 @click.group()

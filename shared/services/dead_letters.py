@@ -1,9 +1,12 @@
-"""Dead letters of one workspace: looked at, and given their tries back with an audit record."""
+"""Dead letters: looked at, and given their tries back with an audit record in their workspace."""
+
+from collections import defaultdict
+from collections.abc import Sequence
 
 from shared.domain.access import Caller
 from shared.errors import NotFound
 from shared.messages.watching import DeadLetterView, LettersReplayed, ReplayLetters
-from shared.ports import Transaction
+from shared.ports import DeadLetter, Transaction
 from shared.services.deps import Deps
 from shared.services.unit import audited, writable
 
@@ -43,10 +46,25 @@ async def replay_dead_letters(
     missing = [one for one in wanted if one not in known]
     if missing:
         raise NotFound(f"there is no dead letter {missing[0]} in this workspace; look again")
+    return LettersReplayed(replayed=await _replay(deps, caller, wanted))
+
+
+async def replay_anywhere(deps: Deps, actor: str, letters: Sequence[DeadLetter]) -> int:
+    """Gives dead letters of any workspaces their tries back; returns how many there still were."""
+    ids: dict[str, list[str]] = defaultdict(list)
+    for one in letters:
+        ids[one.event.workspace].append(one.id)
+    replayed = 0
+    for workspace, wanted in sorted(ids.items()):
+        replayed += await _replay(deps, Caller(workspace, actor, system=True), wanted)
+    return replayed
+
+
+async def _replay(deps: Deps, caller: Caller, ids: Sequence[str]) -> int:
     now = deps.clock.now_text()
 
     async def note(tx: Transaction) -> None:
-        tx.audit(audited(caller, now, "dead_letters.replayed", "deliveries", ids=list(wanted)))
+        tx.audit(audited(caller, now, "dead_letters.replayed", "deliveries", ids=list(ids)))
 
     await deps.store.transact(caller.workspace, note)
-    return LettersReplayed(replayed=await deps.bus.replay(wanted))
+    return await deps.bus.replay(ids)

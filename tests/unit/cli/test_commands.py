@@ -229,8 +229,13 @@ def test_dead_letters_are_listed_and_replayed(data: Path) -> None:
         "Error: 0 replayed; 1 of these are no dead letters\n",
     )
     assert whetstone("dead-letters", "replay").exit_code == 2
-    assert whetstone("dead-letters", "replay", "--all").output == "1 replayed\n"
+    assert whetstone("dead-letters", "replay", "notify:evt_1").output == "1 replayed\n"
     assert "no dead letters" in whetstone("dead-letters", "list").output
+    with closing(sqlite3.connect(data / "whetstone.db")) as connection:
+        records = connection.execute(
+            "SELECT workspace, actor, data FROM audit_log WHERE action = 'dead_letters.replayed'"
+        ).fetchall()
+    assert records == [("default", "system:cli", '{"ids":["notify:evt_1"]}')]
 
 
 def test_all_dead_letters_are_replayed_however_many_they_are(
