@@ -190,7 +190,8 @@ def test_one_refused_recipient_does_not_keep_the_mail_from_the_other(server, cap
     assert server.envelopes[0].rcpt_tos == TO[1:]
     (record,) = [record for record in caplog.records if record.name == "whetstone.notify"]
     assert (record.message, record.refused) == ("mail_refused_for_some", 1)
-    assert "ops@" not in caplog.text
+    ours = [one for one in caplog.records if one.name.startswith("whetstone")]
+    assert "ops@" not in str([vars(one) for one in ours])
 
 
 def test_nobody_listening_is_unavailable():

@@ -138,6 +138,10 @@ class World:
         self.post("/v1/feedback", self.rating())
         return self.post("/v1/learning/runs", {"reason": "test"})
 
+    def run_id(self) -> str:
+        """Returns the id of a new run."""
+        return str(self.run()["run_id"])
+
     def earlier_snapshot(self) -> str:
         """Returns a snapshot that was current before the current one."""
         first = self.run()["snapshot_id"]

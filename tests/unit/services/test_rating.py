@@ -289,10 +289,9 @@ def test_a_decision_names_the_revision_that_google_cloud_says_it_runs_in(monkeyp
     assert Settings().revision == ""
 
 
-def bundles(system):
-    return [
-        bundle for (bundle,) in rows(system, "SELECT bundle FROM evidence_ratings ORDER BY seq")
-    ]
+async def bundles(system):
+    log = await system.deps.evidence_log.rows(WORKSPACE, "ratings", 0, 100)
+    return [row.evidence.bundle for row in log]
 
 
 def test_ratings_of_a_session_fall_into_its_bundle_whoever_names_it(tmp_path):
@@ -303,7 +302,7 @@ def test_ratings_of_a_session_fall_into_its_bundle_whoever_names_it(tmp_path):
         await rate(system, "req_2", session_id="talk")
         await rate(system, "req_1", session_id="another")
         expected = bundle_of("session:talk", 0)
-        assert bundles(system) == [expected, expected, expected, expected]
+        assert await bundles(system) == [expected, expected, expected, expected]
 
     play(tmp_path, scenario)
 
@@ -313,7 +312,7 @@ def test_a_request_of_no_session_falls_by_itself_with_all_its_ratings(tmp_path):
         await routed(system)
         for person in ("ada", "bob"):
             await rate(system, user_id=person)
-        assert bundles(system) == [bundle_of("req_1", 0)] * 2
+        assert await bundles(system) == [bundle_of("req_1", 0)] * 2
 
     play(tmp_path, scenario)
 
@@ -322,7 +321,7 @@ def test_what_was_not_drawn_is_in_no_bundle(tmp_path):
     async def scenario(system):
         await routed(system, propensity=0.0, session_id="talk")
         await rate(system)
-        assert bundles(system) == [NO_BUNDLE]
+        assert await bundles(system) == [NO_BUNDLE]
 
     play(tmp_path, scenario)
 
@@ -334,7 +333,7 @@ def test_sessions_are_looked_at_as_thinly_as_the_decision_says(tmp_path):
             await routed(system, f"req_{number}", session_id=talk, thinned=1)
             await rate(system, f"req_{number}")
         expected = [bundle_of(f"session:{talk}", 1) for talk in talks]
-        assert bundles(system) == expected
+        assert await bundles(system) == expected
         assert 0 < sum(one != NO_BUNDLE for one in expected) < 20
 
     play(tmp_path, scenario)
