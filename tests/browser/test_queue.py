@@ -125,9 +125,16 @@ def test_what_is_too_late_to_undo_stays_decided(console):
     assert state_of(console, ids[0]) == "approved"
 
 
+def listening(page):
+    """Returns a page of the queue that is told of what happens from now on."""
+    with page.expect_response("**/queue/live"):
+        page.reload()
+    return page
+
+
 def test_two_reviewers_at_once_never_meet_the_same_entry(console):
     ids = fill(console, 8)
-    ada, grace = console.page("ada"), console.page("grace")
+    ada, grace = listening(console.page("ada")), listening(console.page("grace"))
     begin(ada)
     expect(ada.locator("#lease")).to_contain_text("held")
     expect(grace.locator(".held", has_text="with ada")).to_be_visible()
