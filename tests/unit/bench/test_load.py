@@ -1,6 +1,7 @@
 """The load generator, against a server that answers in pieces."""
 
 import asyncio
+import contextlib
 import itertools
 import threading
 from functools import partial
@@ -18,6 +19,7 @@ class Peer:
     def __init__(self, status=200):
         self.status = status
         self.requests = []
+        self._answering = set()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
@@ -37,8 +39,10 @@ class Peer:
         self._ready.set()
         async with server:
             await self._stop.wait()
+            await asyncio.gather(*self._answering)  # the load has ended, so each has an end
 
     async def _answer(self, reader, writer):
+        self._answering.add(asyncio.current_task())
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -51,7 +55,11 @@ class Peer:
                 await asyncio.sleep(0)
                 writer.write(BODY)
         except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
             writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
 
 def endless(path):
