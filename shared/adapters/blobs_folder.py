@@ -102,8 +102,7 @@ class FolderBlobs:
 
     def _put_file(self, key: str, given: BinaryIO) -> int:
         given.seek(0)
-        digest = hashlib.file_digest(given, "sha256").hexdigest()  # type: ignore[arg-type]
-        header = _Header(_new_generation(), digest, given.tell())
+        header = _Header(_new_generation(), _digest(given), given.tell())
         given.seek(0)
         return self._write(
             key, header, lambda file: shutil.copyfileobj(given, file, _CHUNK_BYTES), 0
@@ -153,8 +152,7 @@ class FolderBlobs:
             file.truncate()
             shutil.copyfileobj(stored, file, _CHUNK_BYTES)
         file.seek(0)
-        digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
-        if (file.tell(), digest) != (header.size_bytes, header.sha256):
+        if (_digest(file), file.tell()) != (header.sha256, header.size_bytes):
             raise CorruptData(f"the object {key} does not match its checksum")
         return header.generation
 
@@ -233,6 +231,14 @@ def _parse_header(key: str, start: bytes) -> tuple[_Header, int]:
         raise CorruptData(f"the object {key} has no readable header")
     generation, sha256, size = match.groups()
     return _Header(int(generation), sha256.decode(), int(size)), match.end()
+
+
+def _digest(file: BinaryIO) -> str:
+    """Returns the SHA-256 of the rest of a file, which is read to its end piece by piece."""
+    found = hashlib.sha256()
+    while piece := file.read(_CHUNK_BYTES):
+        found.update(piece)
+    return found.hexdigest()
 
 
 def _new_generation() -> int:

@@ -137,10 +137,13 @@ def _show_voters(crowd: Crowd) -> None:
 
 def _write(out: Path, crowd: Crowd, usual: Mapping[str, Counter[str]]) -> None:
     overruled = set(_overruled(crowd, usual))
-    with out.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(["item", "label", "probability", "votes", "against_the_most"])
-        for item, judged in crowd.items.items():
-            total, against = usual[item].total(), int(item in overruled)
-            rows.writerow([item, judged.label, f"{judged.probability:.4f}", total, against])
+    try:
+        with out.open("w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file)
+            rows.writerow(["item", "label", "probability", "votes", "against_the_most"])
+            for item, judged in crowd.items.items():
+                total, against = usual[item].total(), int(item in overruled)
+                rows.writerow([item, judged.label, f"{judged.probability:.4f}", total, against])
+    except OSError as error:
+        raise InvalidInput(f"{out} cannot be written: {error.strerror}") from error
     click.echo(f"\nwrote {out}")

@@ -194,7 +194,7 @@ class RatingEvidence:
     rating the row counts, 0 for one that is logged and counts for nothing; `epoch` is how many
     changes of this model in this pattern were known when the request was decided; `arm` is the
     trial and its arm, as `<trial>/<arm>`, empty where it took part in none; `bundle` is where its
-    session falls (see learning/bundles), NO_BUNDLE for nowhere.
+    session falls (see learning/bundles), NO_BUNDLE where it is in none.
     """
 
     at: Timestamp

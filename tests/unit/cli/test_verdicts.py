@@ -91,6 +91,12 @@ def _rated():
     return [*rows, replace(changed, sign=-1), replace(changed, correct=0)]
 
 
+def test_a_place_that_cannot_be_written_is_told_in_one_line(votes, tmp_path):
+    shown = done(votes, "--out", tmp_path / "none" / "verdicts.csv")
+    assert shown.exit_code == 1
+    assert "verdicts.csv cannot be written: No such file or directory" in shown.output
+
+
 def test_only_the_end_of_the_log_is_read(own):
     rows = [replace(one_of(n, 1), rater=name) for n in range(700) for name in ("ada", "bo")]
     own(rows)
