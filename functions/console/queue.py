@@ -18,7 +18,7 @@ from shared import bootstrap
 from shared.domain.entries import RejectCode
 from shared.messages.base import Identifier, Name, QueryParams
 from shared.messages.reviewing import QueueItem, QueueParams
-from shared.services import review_item, review_reading, review_search
+from shared.services import review_item, review_reading, review_search, watching
 from shared.services.unit import settings_of
 from shared.web.pages import PageCall, Pages
 
@@ -84,6 +84,9 @@ class Listed:
 async def queue(call: PageCall) -> Response:
     """Shows the list, and the entry that the address names; a script gets further items only."""
     wanted = call.query(QueueFilter)
+    since = await watching.newest(
+        bootstrap.deps(), call.caller.workspace
+    )  # before the list is read
     found = await listed(call, wanted)
     settings = await settings_of(bootstrap.deps(), call.caller.workspace)
     return render(
@@ -91,6 +94,7 @@ async def queue(call: PageCall) -> Response:
         "_queue_items.html" if call.partial else "queue.html",
         wanted=wanted,
         found=found,
+        since=since,
         now=bootstrap.deps().clock.now_text(),
         blind=settings.blind_review,
         reasons=REASONS,

@@ -10,7 +10,10 @@ from shared.domain.audit import AuditRecord
 from shared.services.deps import Deps
 
 SEEN_AT_ONCE = 100
-"""Records that one look reads; of more, only the newest are told."""
+"""Records that one look reads; the next look goes on behind them."""
+
+FAR_BEHIND = 1000
+"""Records behind the newest beyond which a page is better loaded anew than told of each."""
 
 _CHANGES = {
     "entry.submitted": "new",
@@ -31,13 +34,28 @@ _CHANGES = {
 class Change:
     """Something that happened to an entry.
 
-    `kind` is new, claimed, free, edited or decided; `who` did it; `until` is when a claim ends.
+    `place` is that of its record in the log; `kind` is new, claimed, free, edited or decided; `who`
+    did it; `until` is when a claim ends.
     """
 
+    place: int
     entry_id: str
     kind: str
     who: str
     until: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at the log found.
+
+    `place` is that of the last record read, from where the next look goes on; `more` tells that
+    there may be further ones already.
+    """
+
+    told: tuple[Change, ...]
+    place: int
+    more: bool = False
 
 
 async def newest(deps: Deps, workspace: str) -> int:
@@ -46,12 +64,12 @@ async def newest(deps: Deps, workspace: str) -> int:
     return page.items[0].seq if page.items else 0
 
 
-async def changes(deps: Deps, workspace: str, after: int) -> tuple[list[Change], int]:
-    """Returns what happened to entries after a place of the log, and the new place."""
-    page = await deps.store.audit_page(workspace, limit=SEEN_AT_ONCE)
-    fresh = [one for one in reversed(page.items) if one.seq > after]
-    told = [_change(one) for one in fresh if one.action in _CHANGES]
-    return told, fresh[-1].seq if fresh else after
+async def changes(deps: Deps, workspace: str, after: int) -> Look:
+    """Returns what happened to entries after a place of the log, oldest first, nothing left out."""
+    records = await deps.store.audit_chain(workspace, after, SEEN_AT_ONCE)
+    told = tuple(_change(one) for one in records if one.action in _CHANGES)
+    place = records[-1].seq if records else after
+    return Look(told, place, more=len(records) == SEEN_AT_ONCE)
 
 
 def _change(record: AuditRecord) -> Change:
@@ -59,4 +77,4 @@ def _change(record: AuditRecord) -> Change:
     who = reviewer if isinstance(reviewer, str) else record.actor
     until = record.data.get("expires_at")
     ends = until if isinstance(until, str) else ""
-    return Change(record.subject, _CHANGES[record.action], who, ends)
+    return Change(record.seq, record.subject, _CHANGES[record.action], who, ends)

@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from functions.console import queue_live
 from shared.domain.entries import DECISIONS, ENTRIES
 from shared.services import review_search
 from shared.services.auditing import verify_audit
@@ -125,16 +126,9 @@ def test_what_is_too_late_to_undo_stays_decided(console):
     assert state_of(console, ids[0]) == "approved"
 
 
-def listening(page):
-    """Returns a page of the queue that is told of what happens from now on."""
-    with page.expect_response("**/queue/live"):
-        page.reload()
-    return page
-
-
 def test_two_reviewers_at_once_never_meet_the_same_entry(console):
     ids = fill(console, 8)
-    ada, grace = listening(console.page("ada")), listening(console.page("grace"))
+    ada, grace = console.page("ada"), console.page("grace")
     begin(ada)
     expect(ada.locator("#lease")).to_contain_text("held")
     expect(grace.locator(".held", has_text="with ada")).to_be_visible()
@@ -159,6 +153,17 @@ def test_an_entry_that_somebody_else_decides_leaves_the_page(console):
     expect(toast(grace, "Approved: Topic 0")).to_be_visible()
     expect(ada.locator("li.item", has_text="Topic 0")).to_have_count(0)
     expect(ada.locator("#waiting")).to_have_text("2")
+
+
+def test_what_happens_between_two_streams_is_told_by_the_next(console, monkeypatch):
+    came_back, place = [], queue_live._place
+    monkeypatch.setattr(queue_live, "STREAM_S", 0.0)
+    monkeypatch.setattr(queue_live, "_place", lambda one: came_back.append(one) or place(one))
+    fill(console, 3)
+    ada, grace = console.page("ada"), console.page("grace")
+    begin(grace)
+    expect(ada.locator(".held", has_text="with grace")).to_be_visible()
+    assert came_back
 
 
 def test_a_claim_that_has_expired_decides_nothing_and_the_entry_comes_back(console):

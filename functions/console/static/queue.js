@@ -44,15 +44,18 @@
   }
 
   let fetching = null;
+  const late = []; // what happened while more was being fetched
   function more() {
     const last = list.querySelector("li.more");
     if (!last || fetching) return fetching || Promise.resolve();
+    late.length = 0;
     fetching = whetstone.get(last.dataset.next).then(async (answer) => {
       const holder = document.createElement("ol");
       holder.innerHTML = await answer.text();
       for (const one of holder.querySelectorAll("li.item")) if (itemOf(one.dataset.id) || decided.some((was) => was.id === one.dataset.id)) one.remove();
       whetstone.localTimes(holder);
       last.replaceWith(...holder.children);
+      late.forEach(happened);
     }).finally(() => { fetching = null; });
     return fetching;
   }
@@ -373,14 +376,20 @@
 
   // --- live --------------------------------------------------------------------------------------
 
-  const live = new EventSource("/queue/live");
+  const live = new EventSource(`/queue/live?since=${desk.dataset.since}`);
+  const showNew = () => { document.getElementById("fresh").hidden = false; };
   live.addEventListener("waiting", (event) => {
     document.getElementById("waiting").textContent = JSON.parse(event.data).count.toLocaleString(undefined).replaceAll(",", "\u202f");
   });
+  live.addEventListener("missed", showNew);
   live.addEventListener("entry", (event) => {
-    const { entry_id: id, kind, who } = JSON.parse(event.data);
+    const one = JSON.parse(event.data);
+    if (fetching) late.push(one);
+    happened(one);
+  });
+  function happened({ entry_id: id, kind, who }) {
     const item = itemOf(id), mine = who === desk.dataset.me;
-    if (kind === "new" && !item && !mine) document.getElementById("fresh").hidden = false;
+    if (kind === "new" && !item && !mine) showNew();
     if (kind === "edited" || kind === "new") ready.delete(id);
     if (mine || !item) return;
     if (kind === "claimed") mark(item, who);
@@ -393,7 +402,7 @@
       next(1);
     }
     item.remove();
-  });
+  }
 
   setInterval(() => {
     if (!current || !current.token || current.sent) return;

@@ -167,10 +167,14 @@ def test_what_happens_to_entries_is_told_in_order_and_without_tokens(tmp_path):
         place = await watching.newest(system.deps, WORKSPACE)
         await claiming.claim(system.deps, ADA, entry_id, ClaimEntry(seconds=60), None)
         await decide(system, entry_id, "approve")
-        told, after = await watching.changes(system.deps, WORKSPACE, place)
+        look = await watching.changes(system.deps, WORKSPACE, place)
+        told = look.told
         assert [(one.kind, one.who) for one in told] == [("claimed", "ada"), ("decided", "ada")]
         assert told[0].until > system.clock.now_text()
-        assert await watching.changes(system.deps, WORKSPACE, after) == ([], after)
+        assert told[-1].place <= look.place == await watching.newest(system.deps, WORKSPACE)
+        assert await watching.changes(system.deps, WORKSPACE, look.place) == watching.Look(
+            (), look.place
+        )
 
     play(tmp_path, scenario)
 
@@ -178,6 +182,6 @@ def test_what_happens_to_entries_is_told_in_order_and_without_tokens(tmp_path):
 def test_nothing_is_told_of_another_workspace(tmp_path):
     async def scenario(system):
         await submit(system)
-        assert await watching.changes(system.deps, "another", 0) == ([], 0)
+        assert await watching.changes(system.deps, "another", 0) == watching.Look((), 0)
 
     play(tmp_path, scenario)

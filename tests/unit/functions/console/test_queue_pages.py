@@ -1,11 +1,9 @@
 """The queue's pages and actions as its script meets them: lists, holds, decisions, many at once."""
 
-import asyncio
 import re
 
 import pytest
 
-from functions.console import queue_live
 from functions.console.queue import PAGE, REASONS, QueueFilter
 from functions.console.queue_actions import RejectForm
 from shared.domain.entries import DECISIONS, ENTRIES
@@ -348,29 +346,5 @@ def test_a_cluster_is_the_entry_and_those_like_it_that_wait(tmp_path):
         assert {one.partition(":")[0] for one in shown} == {two, three}
         form["entry_id"] = "ent_none"
         assert "Nothing here waits" in (await http.post("/queue/bulk-preview", data=form)).text
-
-    playing(tmp_path, scenario)
-
-
-# --- live -----------------------------------------------------------------------------------------
-
-
-def test_the_stream_tells_what_happens_and_how_many_wait_and_then_ends(tmp_path, monkeypatch):
-    monkeypatch.setattr(queue_live, "LOOK_S", 0.001)
-
-    async def scenario(system, http):
-        entry_id = await submit(system, 1)
-        stream = queue_live._stream(system.deps, WORKSPACE)
-        async with asyncio.timeout(10):
-            assert (await anext(stream)).count == 1
-            await http.post(f"/queue/{entry_id}/claim")
-            told = await anext(stream)
-            assert (told.entry_id, told.kind, told.who) == (entry_id, "claimed", "ada")
-            assert (await anext(stream)).count == 1
-            await submit(system, 2)
-            assert (await anext(stream)).kind == "new"
-            assert (await anext(stream)).count == 2
-            system.clock.advance(queue_live.STREAM_S)
-            assert [one async for one in stream] == []
 
     playing(tmp_path, scenario)
