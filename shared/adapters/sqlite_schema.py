@@ -1,11 +1,12 @@
 """Opens the SQLite file and brings its schema up to date.
 
 Migrations are numbered files, each run once, in order, in one transaction; the file's
-`user_version` says how far it has come. A migration only adds: the previous version of the code
-still runs on the new schema.
+`user_version` says how far it has come, and its `application_id` is a checksum of those that it has
+seen. A migration only adds: the previous version of the code still runs on the new schema.
 """
 
 import sqlite3
+import zlib
 from pathlib import Path
 
 from shared.domain import collections
@@ -77,25 +78,45 @@ def migrations() -> list[tuple[int, str]]:
     return [(int(file.name[:4]), file.read_text("utf-8")) for file in files]
 
 
+def checksum(applied: list[tuple[int, str]]) -> int:
+    """Returns a number in 1..2**31 - 1 that tells these migrations from edited ones."""
+    return zlib.crc32("".join(sql for _, sql in applied).encode()) % (2**31 - 1) + 1
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Runs the migrations that the file has not seen.
 
     Raises:
-        Unavailable: the file is of a newer version than this code knows.
+        Unavailable: the file is of a newer version than this code knows, or of a build whose
+            migrations were others under the same numbers.
     """
     known = migrations()
+    version = _checked_version(connection, known)
+    for number, _ in known:
+        if number > version:
+            _apply(connection, [one for one in known if one[0] <= number])
+
+
+def _checked_version(connection: sqlite3.Connection, known: list[tuple[int, str]]) -> int:
+    connection.execute("BEGIN")  # so that both are read as of one moment
     (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (seen,) = connection.execute("PRAGMA application_id").fetchone()
+    connection.execute("COMMIT")
     if version > known[-1][0]:
         raise Unavailable(
             f"the database has schema {version}, this version knows {known[-1][0]}:"
             " deploy the newer version"
         )
-    for number, sql in known:
-        if number > version:
-            _apply(connection, number, sql)
+    if version and seen != checksum([one for one in known if one[0] <= version]):
+        raise Unavailable(
+            f"the database was made by a build whose schema {version} is another than this one's:"
+            " run that build, or start in a new data directory (WHETSTONE_DATA_DIR)"
+        )
+    return int(version)
 
 
-def _apply(connection: sqlite3.Connection, number: int, sql: str) -> None:
+def _apply(connection: sqlite3.Connection, upto: list[tuple[int, str]]) -> None:
+    number, sql = upto[-1]
     connection.execute("BEGIN IMMEDIATE")
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -103,6 +124,7 @@ def _apply(connection: sqlite3.Connection, number: int, sql: str) -> None:
             for statement in sql.split(";\n"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {number}")
+            connection.execute(f"PRAGMA application_id = {checksum(upto)}")
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")

@@ -86,8 +86,23 @@ def test_each_migration_runs_once_however_many_start_at_once(postgres):
 
 def test_a_database_of_a_newer_version_is_refused_and_left_alone(postgres):
     dsn = postgres.fresh()
-    run(dsn, "INSERT INTO schema_migrations (number) VALUES (9999)")
+    run(dsn, "INSERT INTO schema_migrations (number, checksum) VALUES (9999, 1)")
     with pytest.raises(Unavailable, match="9999"):
+        open_and_close(dsn)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "UPDATE schema_migrations SET checksum = 1",
+        "ALTER TABLE schema_migrations DROP COLUMN checksum",
+    ],
+    ids=["another checksum", "none"],
+)
+def test_a_database_of_a_build_with_an_edited_migration_is_refused(postgres, edit):
+    dsn = postgres.fresh()
+    run(dsn, edit)
+    with pytest.raises(Unavailable, match=r"another than this one's.*new database"):
         open_and_close(dsn)
 
 

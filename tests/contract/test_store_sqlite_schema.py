@@ -85,6 +85,24 @@ def test_migrating_again_changes_nothing(tmp_path):
         assert file.execute("PRAGMA user_version").fetchone() == (numbers[-1],)
 
 
+def test_a_file_of_a_build_with_an_edited_migration_is_refused_and_left_as_it_is(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "whetstone.db"
+    make_file(path)
+    known = sqlite_schema.migrations()
+    later = (known[-1][0] + 1, "CREATE TABLE later (a)")
+    edited = [(number, f"{sql}\nCREATE TABLE edited (a);\n") for number, sql in known]
+    monkeypatch.setattr(sqlite_schema, "migrations", lambda: [*edited, later])
+    with pytest.raises(Unavailable, match=r"another than this one's.*new data directory"):
+        SqliteStore(path)
+    assert not {"edited", "later"} & set(_schema(path))
+    monkeypatch.setattr(sqlite_schema, "migrations", lambda: [*known, later])
+    for _ in range(2):
+        make_file(path)
+    assert "later" in _schema(path)
+
+
 def test_many_who_open_a_new_file_at_once_migrate_it_once(tmp_path):
     path = tmp_path / "whetstone.db"
     errors = []
