@@ -30,7 +30,7 @@ from shared.domain.learning.explain_serving import (
 from shared.domain.learning.ranking import ModelFigures, PatternPolicy
 from shared.domain.learning.routing import RoutingPolicy
 from shared.domain.learning.snapshot import Snapshot
-from shared.domain.learning.spelling import at_least_in_100, per_1000
+from shared.domain.learning.spelling import at_least_in_100, certainly, per_1000
 from shared.domain.learning.wording import Change, counts_less, ratings, right, shortfall
 
 _NO_MODEL = "the first model of the list"
@@ -179,7 +179,7 @@ def _why_taken(
     take: str,
 ) -> str:
     against = second.mean_cost_usd if second and second.tier != "LOW" else None
-    head = f"In {pattern}, {_seen(first)} at {_price(first, against)}"
+    head = f"In {pattern}, {_seen(first, new)} at {_price(first, against)}"
     take = f"so {first.id} {take}"
     if was is None:
         return f"{head}, {take}; nothing was settled before."
@@ -192,8 +192,9 @@ def _why_taken(
     return f"{head}; {told}, {take}: {_verdict(first, second, new)}."
 
 
-def _seen(one: ModelFigures) -> str:
-    least = f"at least {at_least_in_100(one.correctness_lower)} in 100 even if that was luck"
+def _seen(one: ModelFigures, snapshot: Snapshot) -> str:
+    sure = certainly(snapshot.config.confidence_level)
+    least = f"{sure} at least {at_least_in_100(one.correctness_lower)} in 100"
     return f"{right(one)} ({ratings(one)}, {least})"
 
 
@@ -355,8 +356,9 @@ def _why_ranked(one: ModelFigures, row: PatternPolicy, snapshot: Snapshot, *, fi
     """Returns why a model stands where it does; `first` where the table does not choose."""
     if one.tier == "LOW":
         return f"Not chosen: {shortfall(one, snapshot.config)}."
+    seen = _seen(one, snapshot)
     if not one.holds_up:
-        return f"Stands by: {_seen(one)}; it may be noticeably worse than the best here."
+        return f"Stands by: {seen}; it may be noticeably worse than the best here."
     if one.id == row.choice:
-        return f"{'First' if first else 'Chosen'}: {_seen(one)}."
-    return f"Stands by: {_seen(one)}; as good as the best, as far as it matters, but not cheaper."
+        return f"{'First' if first else 'Chosen'}: {seen}."
+    return f"Stands by: {seen}; as good as the best, as far as it matters, but not cheaper."

@@ -247,7 +247,12 @@ def _card(found: Hypothesis, config: LearningConfig, *, told: bool) -> PatternCa
         key=":".join(filter(None, (found.category, found.recommendation_type, found.about))),
         category=found.category,
         recommendation_type=found.recommendation_type,
-        words=" ".join(filter(None, (_words(found, rate, low), _STATES[state] if told else ""))),
+        words=" ".join(
+            filter(
+                None,
+                (_words(found, rate, low, rules.confidence_level), _STATES[state] if told else ""),
+            )
+        ),
         success_rate=rate,
         low=low,
         high=high,
@@ -271,11 +276,11 @@ def strength(margin: float) -> Strength:
     return next((name for bar, name in _STRENGTHS if margin >= bar), "weak")
 
 
-def _words(found: Hypothesis, rate: float, low: float) -> str:
+def _words(found: Hypothesis, rate: float, low: float, level: float) -> str:
     kind, (least, base) = found.recommendation_type, above(low, found.base_rate)
     proof = (
-        f"{in_100(rate)}% of {found.evidence.raw.completed:,} were approved (at least {least}% "
-        "even if that was luck"
+        f"{in_100(rate)}% of {found.evidence.raw.completed:,} were approved "
+        f"(with {100 * level:g}% certainty at least {least}%"
     )
     if found.category == "consensus":
         return f"Where agents agree on {kind}, {proof}, against {base}% overall)."

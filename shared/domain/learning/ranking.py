@@ -14,6 +14,7 @@ from shared.domain.learning.config import LearningConfig, ModelField, ModelId, T
 from shared.domain.learning.spelling import (
     at_least,
     at_least_in_100,
+    certainly,
     in_ratings,
     often_right,
     per_1000,
@@ -140,7 +141,7 @@ def ranked(pattern: str, standings: Iterable[Standing], config: LearningConfig) 
         *[_figures(one, _why_rest(one, best, lag, config)) for one, lag in rest],
         *low,
     ]
-    why = _why_row(pattern, [one for one, _ in holding], best)
+    why = _why_row(pattern, [one for one, _ in holding], best, config)
     return _row(pattern, holding[0][0].standing.id, why, ranking)
 
 
@@ -186,7 +187,7 @@ def _why_rest(one: Judged, best: Judged, margin: float, config: LearningConfig) 
     )
 
 
-def _why_row(pattern: str, holding: list[Judged], best: Judged) -> str:
+def _why_row(pattern: str, holding: list[Judged], best: Judged, config: LearningConfig) -> str:
     """Returns which figure decided and what it was weighed against, in plain words."""
     first, found = holding[0].standing, best.standing
     if first.id != found.id:
@@ -199,7 +200,8 @@ def _why_row(pattern: str, holding: list[Judged], best: Judged) -> str:
     seen = (
         f"{found.id} has shown the most in {pattern}: right in at least "
         f"{at_least_in_100(best.correctness_lower)} of 100 answers, rated "
-        f"{at_least(best.quality_lower)} of 5 or more ({in_ratings(found.n)})"
+        f"{at_least(best.quality_lower)} of 5 or more ({in_ratings(found.n)}, "
+        f"each {certainly(config.confidence_level)})"
     )
     if len(holding) == 1:
         return f"{seen}; no other model has shown that it is nearly as good."

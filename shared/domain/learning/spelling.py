@@ -62,8 +62,13 @@ def often_right(share: float) -> str:
 
 
 def at_least_in_100(share: float) -> int:
-    """Returns how many whole ones in a hundred a share (0..1) surely has."""
+    """Returns how many whole ones in a hundred a share (0..1) has, rounded down."""
     return math.floor(100 * share + 1e-9)
+
+
+def certainly(level: float) -> str:
+    """Returns how sure a bound is, from its one-sided level (0..1)."""
+    return f"with {100 * level:g} % certainty"
 
 
 def per_1000(cost_usd: float | None, against: float | None = None) -> str:

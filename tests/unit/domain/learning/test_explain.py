@@ -226,7 +226,7 @@ def test_a_pattern_that_was_new_is_told_when_it_is_confirmed():
     [told] = [one for one in changes(fresh, firm) if one["kind"] == "pattern"]
     assert (told["change"], fresh.patterns[0].state) == ("confirmed", "new")
     assert told["why"] == (
-        "a is an expert in t: 100% of 40 were approved (at least 93% even if that was luck, above "
+        "a is an expert in t: 100% of 40 were approved (with 95% certainty at least 93%, above "
         "the bar of 75%). It is confirmed: it holds on more outcomes than it takes."
     )
 

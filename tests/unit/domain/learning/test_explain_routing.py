@@ -42,8 +42,8 @@ GOLDEN = {
         None,
         snapshot_of(DEAR, CHEAP),
         (
-            "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, at least "
-            "91 in 100 even if that was luck) at $1.00 per 1,000 answers; p/dear was right 93 "
+            "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, with 80 % "
+            "certainty at least 91 in 100) at $1.00 per 1,000 answers; p/dear was right 93 "
             "times in 100, rated 4.7 of 5 (300 ratings) at $9.00, so p/cheap takes over: it is "
             "as good, give or take 3 of 100 in the score, and costs less."
         ),
@@ -52,8 +52,8 @@ GOLDEN = {
         snapshot_of(DEAR, CHEAP),
         snapshot_of(DEAR, rated("cheap", 280, 60)),
         (
-            "In code, p/dear was right 93 times in 100, rated 4.7 of 5 (300 ratings, at least 92 "
-            "in 100 even if that was luck) at $9.00 per 1,000 answers; p/cheap was right 82 "
+            "In code, p/dear was right 93 times in 100, rated 4.7 of 5 (300 ratings, with 80 % "
+            "certainty at least 92 in 100) at $9.00 per 1,000 answers; p/cheap was right 82 "
             "times in 100, rated 4.3 of 5 (340 ratings) at $1.00, so p/dear takes over: p/cheap "
             "may be noticeably worse than the best there."
         ),
@@ -62,8 +62,8 @@ GOLDEN = {
         None,
         snapshot_of(rated("dear", 280, 20, cost=None), CHEAP),
         (
-            "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, at least "
-            "91 in 100 even if that was luck) at $1.00 per 1,000 answers; p/dear was right 93 "
+            "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, with 80 % "
+            "certainty at least 91 in 100) at $1.00 per 1,000 answers; p/dear was right 93 "
             "times in 100, rated 4.7 of 5 (300 ratings) at unknown cost, so p/cheap takes over: "
             "what the other costs is not known."
         ),
@@ -72,8 +72,8 @@ GOLDEN = {
         None,
         snapshot_of(rated("dear", 279, 21), rated("cheap", 280, 20)),
         (
-            "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, at least "
-            "92 in 100 even if that was luck) at $1.00 per 1,000 answers; p/dear was right 93 "
+            "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, with 80 % "
+            "certainty at least 92 in 100) at $1.00 per 1,000 answers; p/dear was right 93 "
             "times in 100, rated 4.7 of 5 (300 ratings) at $1.00, so p/cheap takes over: it has "
             "proved more at the same cost."
         ),
@@ -82,8 +82,8 @@ GOLDEN = {
         None,
         snapshot_of(rated("dear", 270, 30, cost=1_004_000), CHEAP),
         (
-            "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, at least "
-            "91 in 100 even if that was luck) at $1.000 per 1,000 answers; p/dear was right 90 "
+            "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, with 80 % "
+            "certainty at least 91 in 100) at $1.000 per 1,000 answers; p/dear was right 90 "
             "times in 100, rated 4.6 of 5 (300 ratings) at $1.004, so p/cheap takes over: "
             "p/dear may be noticeably worse than the best there."
         ),
@@ -92,8 +92,8 @@ GOLDEN = {
         None,
         snapshot_of(rated("dear", 4, cost=9_000_000), CHEAP),
         (
-            "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, at least "
-            "91 in 100 even if that was luck) at $1.00 per 1,000 answers; p/dear has 4 of the 5 "
+            "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, with 80 % "
+            "certainty at least 91 in 100) at $1.00 per 1,000 answers; p/dear has 4 of the 5 "
             "ratings that are needed, so p/cheap takes over."
         ),
     ),
@@ -101,8 +101,8 @@ GOLDEN = {
         None,
         snapshot_of(rated("dear", 20, day=DAY - 120), rated("dear", 1), CHEAP),
         (
-            "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, at least "
-            "91 in 100 even if that was luck) at $1.00 per 1,000 answers; the 21 ratings of "
+            "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, with 80 % "
+            "certainty at least 91 in 100) at $1.00 per 1,000 answers; the 21 ratings of "
             "p/dear count as 4.8 today and 5 are needed, so p/cheap takes over."
         ),
     ),
@@ -110,8 +110,8 @@ GOLDEN = {
         None,
         snapshot_of(rated("dear", 40, quality=3), CHEAP),
         (
-            "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, at least "
-            "91 in 100 even if that was luck) at $1.00 per 1,000 answers; p/dear was rated 3.0 "
+            "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, with 80 % "
+            "certainty at least 91 in 100) at $1.00 per 1,000 answers; p/dear was rated 3.0 "
             "of 5 (40 ratings) and 3.5 is needed, so p/cheap takes over."
         ),
     ),
@@ -119,8 +119,8 @@ GOLDEN = {
         None,
         snapshot_of([*rated("dear", 20), rating(model="dear", correct=0, times=20)], CHEAP),
         (
-            "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, at least "
-            "91 in 100 even if that was luck) at $1.00 per 1,000 answers; p/dear was right 50 "
+            "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, with 80 % "
+            "certainty at least 91 in 100) at $1.00 per 1,000 answers; p/dear was right 50 "
             "times in 100 (40 ratings) and 70 are needed, so p/cheap takes over."
         ),
     ),
@@ -128,8 +128,8 @@ GOLDEN = {
         None,
         snapshot_of(CHEAP),
         (
-            "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, at least "
-            "91 in 100 even if that was luck) at $1.00 per 1,000 answers; p/dear has no ratings "
+            "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, with 80 % "
+            "certainty at least 91 in 100) at $1.00 per 1,000 answers; p/dear has no ratings "
             "there, so p/cheap takes over."
         ),
     ),
@@ -137,8 +137,8 @@ GOLDEN = {
         None,
         snapshot_of(CHEAP, config=NO_DEFAULT),
         (
-            "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, at least "
-            "91 in 100 even if that was luck) at $1.00 per 1,000 answers, so p/cheap takes over; "
+            "In code, p/cheap was right 93 times in 100, rated 4.7 of 5 (300 ratings, with 80 % "
+            "certainty at least 91 in 100) at $1.00 per 1,000 answers, so p/cheap takes over; "
             "nothing was settled before."
         ),
     ),
@@ -371,7 +371,7 @@ def test_ratings_that_count_less_are_noted():
 
 def test_an_unknown_cost_is_told_as_such():
     [change] = changes(None, snapshot_of(rated("cheap", 20, cost=None)))
-    assert " even if that was luck) at unknown cost; p/dear has no ratings there" in change["why"]
+    assert " in 100) at unknown cost; p/dear has no ratings there" in change["why"]
 
 
 def test_a_mean_above_the_bar_is_told_with_what_it_may_really_be():

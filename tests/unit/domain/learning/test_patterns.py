@@ -39,7 +39,7 @@ def test_agreement_that_pays_is_a_consensus():
     assert card.low > card.base_rate
     assert card.strength == "very strong"
     assert card.words == (
-        "Where agents agree on t, 100% of 60 were approved (at least 95% even if that was luck, "
+        "Where agents agree on t, 100% of 60 were approved (with 95% certainty at least 95%, "
         "against 60% overall)."
     )
 
@@ -59,7 +59,9 @@ def test_expert_is_right_more_often_than_the_bar_and_the_others():
     card = found["expert:t:a"]
     assert card.base_rate == 0.75
     assert card.agents == ("a",)
-    assert card.words.startswith("a is an expert in t: 100% of 40 were approved (at least 9")
+    assert card.words.startswith(
+        "a is an expert in t: 100% of 40 were approved (with 95% certainty at least 9"
+    )
 
 
 def test_single_agent_of_a_type_can_be_its_expert():

@@ -91,7 +91,7 @@ def test_cheapest_that_holds_up_is_chosen():
     assert row.choice == ModelId("p", "cheap")
     assert row.why == (
         "p/cheap has shown the most in code: right in at least 99 of 100 answers, rated 4.9 of 5 "
-        "or more (300 ratings); none that is nearly as good costs less."
+        "or more (300 ratings, each with 80 % certainty); none that is nearly as good costs less."
     )
 
 
@@ -120,7 +120,8 @@ def test_cheap_model_without_proof_does_not_displace_the_best():
     assert "may be" in figures(row, "cheap").why
     assert row.why == (
         "p/dear has shown the most in code: right in at least 99 of 100 answers, rated 4.9 of 5 or "
-        "more (300 ratings); no other model has shown that it is nearly as good."
+        "more (300 ratings, each with 80 % certainty); no other model has shown that it is "
+        "nearly as good."
     )
 
 
