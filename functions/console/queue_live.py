@@ -97,14 +97,16 @@ async def _stream(
     elif since is not None:
         place = min(since, place)
     yield Waiting(place=place, count=await _waiting(deps, workspace))
+    named = place
     while True:
         look = await watching.changes(deps, workspace, place)
         for one in look.told:
             yield Happened(**asdict(one))
-        place = look.place
-        if look.told:
+        place, ends = look.place, deps.clock.monotonic_s() - began >= STREAM_S
+        if look.told or (ends and place > named):  # the next stream is to go on from here
             yield Waiting(place=place, count=await _waiting(deps, workspace))
-        if deps.clock.monotonic_s() - began >= STREAM_S:
+            named = place
+        if ends:
             return
         if not look.more:
             await asyncio.sleep(LOOK_S)

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from functions.console import queue_live
+from shared.domain.audit import AuditEntry
 from shared.services import watching
 from tests.support.entries import submit
 from tests.support.system import WORKSPACE, play
@@ -111,6 +112,23 @@ def test_more_than_one_look_reads_is_told_without_a_pause(tmp_path, monkeypatch)
             told = [await anext(stream) for _ in range(6)]
         assert [one.event for one in told].count("entry") == 3
         await stream.aclose()
+
+    playing(tmp_path, scenario)
+
+
+def test_the_next_stream_goes_on_behind_what_is_no_change_of_an_entry(tmp_path, monkeypatch):
+    async def scenario(system, http):
+        await submit(system, 1)
+        one = await watching.newest(system.deps, WORKSPACE)
+        rated = AuditEntry("ada", "feedback.recorded", "fb_1", system.clock.now_text(), {})
+
+        async def work(tx):
+            tx.audit(rated)
+
+        for place in range(one, one + 3):
+            await system.store.transact(WORKSPACE, work)
+            told = await streamed(http, monkeypatch, last_id=str(place))
+            assert told == [("waiting", place), ("waiting", place + 1)]
 
     playing(tmp_path, scenario)
 
