@@ -8,7 +8,7 @@ from functions.console.queue import PAGE, REASONS, QueueFilter
 from functions.console.queue_actions import RejectForm
 from shared.domain.entries import DECISIONS, ENTRIES
 from shared.messages.reviewing import MAX_BULK
-from shared.services import review_search
+from shared.services import review_reading, review_search
 from tests.support.entries import submit
 from tests.support.system import WORKSPACE, play
 from tests.unit.functions.console.test_pages import browser
@@ -297,6 +297,19 @@ def test_a_preview_says_when_there_is_more_than_one_decision_takes(tmp_path):
         text = (await http.post("/queue/bulk-preview", data={"topic": "billing"})).text
         assert len(previewed(text)) == MAX_BULK
         assert f"the first {MAX_BULK}; there are more" in text
+
+    playing(tmp_path, scenario)
+
+
+def test_a_preview_of_very_long_entries_says_how_many_it_has_room_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(review_reading, "MOST_CONTENT", 1000)
+
+    async def scenario(system, http):
+        for at in range(3):
+            await submit(system, at, content=f"{at} " + "long " * 80)
+        text = (await http.post("/queue/bulk-preview", data={})).text
+        assert len(previewed(text)) == 2
+        assert "the first 2; there are more" in text
 
     playing(tmp_path, scenario)
 
