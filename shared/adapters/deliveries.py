@@ -140,8 +140,14 @@ class Deliveries:
         filters = [Filter("state", "==", state)]
         if workspace is not None:
             filters.append(Filter("tenant", "==", workspace))
-        order = Order("next_attempt_at")
-        page = await self._store.find(
-            SYSTEM_WORKSPACE, DELIVERIES, *filters, order=order, limit=limit
-        )
-        return page.items
+        order, cursor = Order("next_attempt_at"), None
+        found: list[Delivery] = []
+        while True:
+            room = limit - len(found)
+            page = await self._store.find(
+                SYSTEM_WORKSPACE, DELIVERIES, *filters, order=order, limit=room, cursor=cursor
+            )
+            found += page.items
+            cursor = page.next_cursor
+            if cursor is None or len(found) >= limit:
+                return found

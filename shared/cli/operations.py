@@ -77,16 +77,18 @@ async def _replay(deps: Deps, wanted: frozenset[str] | None) -> int:
     What fails again meanwhile, and so is listed again, is left to the next time.
     """
     seen: set[str] = set()
-    replayed = 0
+    replayed, limit = 0, _LETTERS_AT_ONCE
     while True:
-        listed = await deps.bus.dead_letters(None, _LETTERS_AT_ONCE)
+        listed = await deps.bus.dead_letters(None, limit)
         found = [
             one for one in listed if one.id not in seen and (wanted is None or one.id in wanted)
         ]
-        if not found:
-            return replayed
         seen.update(one.id for one in found)
         replayed += await replay_anywhere(deps, "system:cli", found)
+        if len(listed) < limit or (wanted is not None and wanted <= seen):
+            return replayed
+        if not found:  # those that are wanted are behind these
+            limit *= 2
 
 
 @click.group()

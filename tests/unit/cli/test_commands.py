@@ -248,6 +248,18 @@ def test_all_dead_letters_are_replayed_however_many_they_are(
     assert "no dead letters" in whetstone("dead-letters", "list").output
 
 
+def test_a_dead_letter_that_is_named_is_found_behind_many_others(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "_LETTERS_AT_ONCE", 2)
+    for number in range(6):
+        _leave_dead_letter(f"evt_{number}")
+    said = whetstone("dead-letters", "replay", "notify:evt_5", "notify:evt_0", "nope")
+    assert said.output == "Error: 2 replayed; 1 of these are no dead letters\n"
+    left = whetstone("dead-letters", "list").output
+    assert [f"evt_{number}" in left for number in range(6)] == [False, *[True] * 4, False]
+
+
 def test_an_empty_knowledge_base_verifies_and_rebuilds(data: Path) -> None:
     assert "version 0" in whetstone("knowledge", "verify").output
     assert "version 0" in whetstone("knowledge", "rebuild").output
