@@ -158,12 +158,17 @@ def judge(rater: Rater, given: Given, config: RaterConfig) -> Verdict:
 
 
 def _turned(rater: Rater, given: Given, config: RaterConfig) -> Rater:
-    """Returns the rater with a new day or burst begun where the old one is over."""
+    """Returns the rater with a new day or burst begun where the old one is over.
+
+    Ratings of one moment may come out of order, as instances and retries have it: at midnight one
+    of the day before is of the day that has begun. A day or a burst that is further ahead was begun
+    by a clock that was wrong, and is over too.
+    """
     day = day_number(given.at)
     changes: dict[str, object] = {}
-    if day != rater.day:
+    if not 0 <= rater.day - day <= 1:
         changes |= {"day": day, "today": {}, "days": rater.days + 1}
-    if seconds_between(rater.burst_at, given.at) >= config.burst_s:
+    if abs(seconds_between(rater.burst_at, given.at)) >= config.burst_s:
         changes |= {"burst": 0, "burst_at": given.at}
     return rater.model_copy(update=changes)
 

@@ -163,6 +163,26 @@ def test_as_many_count_as_the_caps_say_whatever_comes_beyond_them():
     assert (rater.ratings, rater.days, rater.last_rated_at) == (5, 1, at(660))
 
 
+def test_ratings_that_come_out_of_order_at_midnight_are_of_one_day_and_one_cap():
+    config = RaterConfig(per_day=5)
+    midnight = 86_400 - from_text(START).hour * 3600
+    rater = after([8] * 3, config=config, every_s=60)
+    standings = []
+    for number in range(12):
+        verdict = judge(rater, Given("m", 8, 0.7, at(midnight - number % 2)), config)
+        rater = verdict.rater
+        standings.append(verdict.standing > 0)
+    assert standings == [True] * 5 + [False] * 7
+    assert rater.days == 2
+
+
+def test_a_day_and_a_burst_that_a_wrong_clock_began_are_over_when_it_is_right_again():
+    config = RaterConfig(per_day=3, per_burst=3)
+    ahead = judge(first("ada", START), Given("m", 8, 0.7, at(30 * 86_400)), config).rater
+    full = ahead.model_copy(update={"today": {"m": 3}, "burst": 3})
+    assert judge(full, Given("m", 8, 0.7, at(0)), config).standing > 0
+
+
 def test_ratings_of_one_set_aside_count_for_nothing():
     aside = first("ada", START).model_copy(update={"state": "aside"})
     verdict = judge(aside, Given("m", 8, 0.7, START), CONFIG)
