@@ -80,9 +80,12 @@ async def check(
     """
     workspaces = await list_workspaces(deps)
     changes: list[int] = []
+    largest = 0
     for workspace in workspaces:
         for rule, look in _LOOKS.items():
             changes.append(await _settle(deps, workspace, rule, look))
+        with suppress(WhetstoneError):  # while it is here: others' may take its place
+            largest = max(largest, (await deps.index.size(workspace)).size_bytes)
         for one in extra:
             await _guarded(deps, workspace, one)
     for rule, look in _system_looks(recent).items():
@@ -91,17 +94,8 @@ async def check(
         workspaces=len(workspaces),
         open=changes.count(1),
         resolved=changes.count(-1),
-        largest_index_bytes=await _largest_index(deps, workspaces),
+        largest_index_bytes=largest,
     )
-
-
-async def _largest_index(deps: Deps, workspaces: list[str]) -> int:
-    """Returns the bytes of the largest search index of those that can be looked at."""
-    largest = 0
-    for workspace in workspaces:
-        with suppress(Unavailable, CorruptData):
-            largest = max(largest, (await deps.index.size(workspace)).size_bytes)
-    return largest
 
 
 async def on_learning(deps: Deps, event: Event) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from shared.adapters.blobs_folder import FolderBlobs
 from shared.adapters.index_blobs import StoredIndex
 from shared.adapters.index_sqlite import SqliteKnowledgeIndex
 from shared.domain.access import DEFAULT_WORKSPACE
@@ -27,6 +28,7 @@ from shared.messages.events import Event
 from shared.messages.monitoring import AlertsQuery
 from shared.messages.reviewing import Approve
 from shared.messages.submitting import SubmitEntry
+from shared.ports import IndexChange, IndexDocument
 from shared.services import access, checking, monitoring, publishing, reviewing, submitting
 from tests.support.entries import submit
 from tests.support.system import WORKSPACE, caller, play
@@ -285,6 +287,40 @@ def test_an_index_that_outgrows_the_memory_of_its_instances_raises_before_it_has
         assert alert.evidence["room_mb"] == round(found.largest_index_bytes / 1e6, 1)
         await checking.check(system.deps)
         assert "index_large" in await alerts(system, "resolved")
+
+    started(tmp_path, scenario)
+
+
+class CountingBlobs(FolderBlobs):
+    """Counts the files that are loaded."""
+
+    loaded = 0
+
+    async def get_file(self, key, file):
+        self.loaded += 1
+        return await super().get_file(key, file)
+
+
+def test_each_index_is_loaded_once_where_all_of_them_have_no_room_together(tmp_path):
+    async def scenario(system):
+        await access.create_workspace(system.deps, "other")
+        document = IndexDocument("e1", 1, "topic", "text", ())
+        blobs = CountingBlobs(tmp_path / "saved")
+        indexes = [
+            StoredIndex(
+                SqliteKnowledgeIndex(tmp_path / name), blobs, least_changes=1, share=0, room_bytes=1
+            )
+            for name in ("publisher", "monitor")
+        ]
+        for workspace in (WORKSPACE, "other"):
+            await indexes[0].apply(workspace, [IndexChange(1, "e1", document)])
+            await indexes[0].save(workspace)
+        assert await indexes[1].version("other") == 1
+        blobs.loaded = 0
+        found = await checking.check(replace(system.deps, index=indexes[1]))
+        assert (blobs.loaded, found.largest_index_bytes > 0) == (2, True)
+        for one in indexes:
+            await one.close()
 
     started(tmp_path, scenario)
 
