@@ -76,7 +76,7 @@ def _rows(path: Path, columns: Sequence[str]) -> list[tuple[str, ...]]:
         InvalidInput: it lacks one, or a row lacks a value; says which and where.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a mark
             lines = csv.DictReader(file)
             missing = [name for name in columns if name not in (lines.fieldnames or ())]
             if missing:

@@ -132,3 +132,11 @@ def test_a_bad_file_gets_one_line_that_says_where(tmp_path, text, told):
     assert shown.exit_code == 1
     assert told in shown.output
     assert len(shown.output.splitlines()) == 1
+
+
+def test_a_file_of_a_spreadsheet_is_read_with_the_mark_that_it_begins_with(tmp_path):
+    path = tmp_path / "votes.csv"
+    path.write_text("item,worker,label\na,ada,yes\na,bo,yes\n", encoding="utf-8-sig")
+    shown = done(path)
+    assert shown.exit_code == 0, shown.output
+    assert "1 items, 2 votes of 2 voters" in shown.output
