@@ -149,9 +149,9 @@ class Watch:
 
     `kinds` counts the standing ratings by kind, `recent` spells the newest in order, a digit each;
     `raters` has who gave those, by a number of 16 bits.
-    `owed` counts ratings that were taken back and whose replacement is to come: that one is counted
-    but not bet on, as its rater and request have been. `falls` and `rises` have what each bet has
-    earned.
+    `owed` is the number of a rating that was just taken back, 0 for none: where its replacement is
+    next, that is counted but not bet on, as its rater and request have been. None is next for those
+    of a rater who is set aside. `falls` and `rises` have what each bet has earned.
     """
 
     kinds: list[int] = field(default_factory=lambda: [0] * KINDS)
@@ -186,13 +186,13 @@ class Watch:
         kind = SCORES * row.correct + row.quality - 1
         if row.standing <= 0:
             return None
+        owed, self.owed = self.owed, 0
         if row.sign < 0:
-            self.owed += 1
+            self.owed = _number(row)
             self.kinds[kind] = max(0, self.kinds[kind] - 1)
             return None
         self.kinds[kind] += 1
-        if self.owed:
-            self.owed -= 1
+        if owed == _number(row):
             return None
         self.recent = (self.recent + str(kind))[-RECENT:]
         rank, stake = self._rank(kind, row.feedback_id), self._stake(row)
@@ -257,6 +257,11 @@ class Watch:
             return None
         self.kinds, self.recent, self.raters, self.owed = [0] * KINDS, "", [], 0
         return Alarm(direction, place, day, before, after, found)
+
+
+def _number(row: RatingEvidence) -> int:
+    """Returns what tells who rated which request from others, 1 or above."""
+    return zlib.crc32(f"{row.request_id} {row.rater}".encode()) + 1
 
 
 def _earned(wealth: list[float], rank: float, stake: float) -> list[float]:

@@ -147,7 +147,7 @@ def test_a_replaced_rating_is_counted_once_and_not_bet_on_again() -> None:
     watch.take(row(1, correct=1, quality=5), 1, CONFIG)
     earned = list(watch.falls)
     watch.take(row(1, correct=1, quality=5, sign=-1), 2, CONFIG)
-    watch.take(row(2, correct=0, quality=1), 3, CONFIG)
+    watch.take(replace(row(1, correct=0, quality=1), feedback_id="fb_2"), 3, CONFIG)
     assert watch.falls == earned
     assert figures(watch.kinds) == Figures(n=1, quality=1, quality_squared=1, correct=0)
     watch.take(row(3), 4, CONFIG)
@@ -187,6 +187,16 @@ def test_one_person_who_rates_everything_the_worst_proves_no_change(people: int)
     assert alarms([*before, *by("angry", angry)]) == []
     (fall,) = alarms([*before, *many(angry, 60)])
     assert fall.direction == "fall"
+
+
+def test_ratings_taken_back_of_one_who_was_set_aside_do_not_blind_it_to_those_that_follow() -> None:
+    before, after = many(stream(1, (400, 0.9)), 60), many(stream(2, (120, 0.4)), 50)
+    aside = by("eve", [row(1000 + place, correct=0, quality=3) for place in range(300)])
+    known = [one for pair in zip(before, aside, strict=False) for one in pair] + before[300:]
+    rows = [*known, *(replace(one, sign=-1) for one in aside), *after]
+    last = alarms(rows)[-1]
+    assert last.direction == "fall"
+    assert len(rows) - 120 < last.place < len(rows) - 80
 
 
 @pytest.mark.parametrize("people", [1, 3, 10, 60])
