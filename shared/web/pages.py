@@ -34,7 +34,7 @@ from shared.errors import (
 from shared.messages.base import Command, QueryParams
 from shared.web import problems, telemetry
 from shared.web.endpoint import Gate, Receive, Scope, Send, collect
-from shared.web.paths import whole
+from shared.web.paths import asked, whole
 from shared.web.session import (
     CSRF_FIELD,
     CSRF_HEADER,
@@ -274,7 +274,7 @@ class PageRoute:
 
     def _to_sign_in(self, call: PageCall, error: NotAuthenticated) -> Response:
         query = f"?{call.query_string.decode('latin-1')}" if call.query_string else ""
-        where = SIGN_IN if self._unsafe else f"{SIGN_IN}?next={quote(call.path + query)}"
+        where = SIGN_IN if self._unsafe else f"{SIGN_IN}?next={quote(asked(call.path) + query)}"
         if call.partial:
             return Response(error.detail, 401, {"hx-redirect": SIGN_IN})
         return RedirectResponse(where, 303)

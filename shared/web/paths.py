@@ -27,3 +27,8 @@ def apart(scope: Mapping[str, Any]) -> str:
 def whole(part: str) -> str:
     """Returns a part of such a path with its own slashes."""
     return part.replace(_SLASH, "/")
+
+
+def asked(path: str) -> str:
+    """Returns such a path as it is asked for, encoded."""
+    return quote(path).replace(quote(_SLASH), "%2F")

@@ -233,3 +233,22 @@ def test_no_page_fails_over_an_odd_address(tmp_path, part):
                 assert answer.status_code in {200, 404, 422}, path
 
     play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/trust/team%2Fpricing",
+        "/trust/what%3F%20%C3%A4",
+        "/trust/%F0%9F%98%80",
+        "/queue?topic=a%26b&limit=1",
+        "/queue",
+    ],
+)
+def test_whoever_signs_in_lands_on_the_page_that_was_asked_for(tmp_path, path):
+    async def scenario(system):
+        there = (await (await system.client(app)).get(path)).headers["location"]
+        http = await browser(system)
+        assert (await http.get(there)).headers["location"] == path
+
+    play(tmp_path, scenario)
