@@ -15,6 +15,9 @@ from shared.services.verdicts import votes_on_answers
 SHOWN = 10
 """Items and voters that are printed; `--out` has all."""
 
+MOST_FIGURES = 5_000_000
+"""Voters times labels times labels: each voter has a table of mistakes, some 100 bytes a figure."""
+
 _VOTE_COLUMNS = ("item", "worker", "label")
 _KNOWN_COLUMNS = ("item", "label")
 _A_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -47,6 +50,7 @@ def verdicts(
     """
     given = _read_votes(votes) if votes else _own_votes(workspace, last)
     told = {row[0]: row[1] for row in _rows(known, _KNOWN_COLUMNS)} if known else {}
+    _check_room(given, told)
     crowd = aggregate(given, told)
     usual = _majorities(given)
     _show_items(crowd, usual)
@@ -60,6 +64,16 @@ def _read_votes(path: Path) -> list[Vote]:
     if not found:
         raise InvalidInput(f"{path} has no votes")
     return found
+
+
+def _check_room(votes: Sequence[Vote], known: Mapping[str, str]) -> None:
+    voters, labels = {one.worker for one in votes}, {one.label for one in votes}
+    labels |= set(known.values())
+    if len(voters) * len(labels) ** 2 > MOST_FIGURES:
+        raise InvalidInput(
+            f"{len(labels):,} labels of {len(voters):,} voters are too many to weigh: votes are on "
+            "a few labels that come again and again"
+        )
 
 
 def _own_votes(workspace: str, last: int) -> list[Vote]:

@@ -140,3 +140,12 @@ def test_a_file_of_a_spreadsheet_is_read_with_the_mark_that_it_begins_with(tmp_p
     shown = done(path)
     assert shown.exit_code == 0, shown.output
     assert "1 items, 2 votes of 2 voters" in shown.output
+
+
+def test_more_labels_than_there_is_room_for_are_refused(tmp_path):
+    path = tmp_path / "votes.csv"
+    rows = "".join(f"i{one // 2},w{one % 8},free text {one}\n" for one in range(1000))
+    path.write_text(f"item,worker,label\n{rows}")
+    shown = done(path)
+    assert shown.exit_code == 1
+    assert "1,000 labels of 8 voters are too many" in shown.output
