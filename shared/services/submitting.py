@@ -114,17 +114,17 @@ async def submit_batch(
     """
     await writable(deps, caller.workspace)
     keys = await item_keys(deps, caller, key, len(command.entries))
-    items = []
+    items, replayed = [], []
     for index, (raw, item_key) in enumerate(zip(command.entries, keys, strict=True)):
         try:
             entry = await submit_entry(deps, caller, SubmitEntry.model_validate(raw), item_key)
             items.append(BatchItem(index=index, entry=entry))
+            replayed.append(item_key is not None and item_key.replayed)
         except (ValidationError, WhetstoneError) as error:
             items.append(BatchItem(index=index, problem=item_problem(error)))
-    accepted = sum(item.entry is not None for item in items)
     if key is not None:
-        key.replayed = all(own is not None and own.replayed for own in keys)
-    return BatchResult(items=items, accepted=accepted, failed=len(items) - accepted)
+        key.replayed = bool(replayed) and all(replayed)
+    return BatchResult(items=items, accepted=len(replayed), failed=len(items) - len(replayed))
 
 
 async def revise_entry(

@@ -324,15 +324,15 @@ def test_a_key_with_another_batch_is_422_and_none_of_its_items_is_taken(tmp_path
     with_http(tmp_path, scenario)
 
 
-def test_a_repeated_batch_says_that_it_was_answered_before(tmp_path):
+def test_a_repeated_batch_says_that_it_was_answered_before_also_where_an_item_is_refused(tmp_path):
     async def scenario(system, http):
-        headers = {"Idempotency-Key": "k"}
-        body = {"entries": numbered(2)}
-        first = await http.post("/v1/entries:batch", json=body, headers=headers)
-        again = await http.post("/v1/entries:batch", json=body, headers=headers)
-        assert "idempotent-replayed" not in first.headers
-        assert again.headers["idempotent-replayed"] == "true"
-        assert again.json() == first.json()
+        for name, entries in (("k", numbered(2)), ("l", [{}, *numbered(1)])):
+            headers, body = {"Idempotency-Key": name}, {"entries": entries}
+            first = await http.post("/v1/entries:batch", json=body, headers=headers)
+            again = await http.post("/v1/entries:batch", json=body, headers=headers)
+            assert "idempotent-replayed" not in first.headers
+            assert again.headers["idempotent-replayed"] == "true"
+            assert again.json() == first.json()
 
     with_http(tmp_path, scenario)
 
