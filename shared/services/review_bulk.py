@@ -37,10 +37,10 @@ async def decide_many(
             return await _decide_item(deps, caller, command.reviewer, index, raw, keys[index])
 
     items = await asyncio.gather(*(one(at, raw) for at, raw in enumerate(command.decisions)))
-    succeeded = sum(item.decision is not None for item in items)
+    made = [own for own, item in zip(keys, items, strict=True) if item.decision is not None]
     if key is not None:
-        key.replayed = all(own is not None and own.replayed for own in keys)
-    return BulkResult(items=items, succeeded=succeeded, failed=len(items) - succeeded)
+        key.replayed = bool(made) and all(own is not None and own.replayed for own in made)
+    return BulkResult(items=items, succeeded=len(made), failed=len(items) - len(made))
 
 
 async def _decide_item(

@@ -83,6 +83,12 @@ def test_a_repeated_request_answers_as_it_did_and_goes_on_where_it_stopped(tmp_p
         assert await bulk(system, items, key=again) == whole
         assert again.replayed
         assert await decisions(system) == 2
+        key = IdempotencyKey("l", "f")
+        for replayed in (False, True):  # also where one of the items is refused
+            left = [{"entry_id": "ent_none", "verdict": "approve"}]
+            left.append({"entry_id": await submit(system, 9), "verdict": "approve"})
+            assert (await bulk(system, left, key=key)).failed == 1
+            assert key.replayed == replayed
 
     play(tmp_path, scenario)
 
