@@ -19,7 +19,7 @@ from localcloud import plan
 from localcloud.forwarding import Receive, Scope, Send, Upstream
 from localcloud.process import HOST
 from localcloud.tokens import TokenSource
-from shared.cli.serve import apps
+from shared.cli.serve import KEEP_ALIVE_S, apps
 from shared.web.gateway import Gateway
 
 GRACE_S = 5
@@ -66,6 +66,7 @@ def _server(app: Callable[..., Awaitable[None]], port: int) -> _Server:
             lifespan="off",
             proxy_headers=False,
             server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=GRACE_S,
         )
     )

@@ -47,6 +47,11 @@ FUNCTIONS: tuple[FunctionName, ...] = (
 BACKLOG = 2048
 """Connections that may wait to be taken."""
 
+KEEP_ALIVE_S = 75
+"""Seconds after which an unused connection is closed: later than clients give theirs up, which is
+after 5 s in many, so that no request meets one that is just being closed.
+"""
+
 RELAY_PAUSE_S = 0.05
 RELAY_BATCH = 200
 RETRY_PAUSE_S = 0.5
@@ -136,6 +141,7 @@ async def _serve(listening: socket.socket) -> None:
             lifespan="off",
             proxy_headers=False,
             server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=10,
         )
     )

@@ -1,5 +1,6 @@
 """The story of the loop on real servers: what is answered is kept, seen and told."""
 
+import http.client
 import json
 import sqlite3
 import subprocess
@@ -312,6 +313,16 @@ def test_ctrl_c_in_the_middle_of_load_ends_well_and_a_restart_goes_on(started):
 
 
 @OURS
+def test_a_connection_still_answers_that_rested_longer_than_clients_keep_theirs(started):
+    world = started()
+    resting = http.client.HTTPConnection(world.server.url.removeprefix("http://"), timeout=30)
+    with closing(resting):
+        for pause_s in (0.0, 5.5):
+            time.sleep(pause_s)
+            resting.request("GET", "/health")
+            assert json.loads(resting.getresponse().read())["status"] == "ok"
+
+
 def test_two_servers_on_one_folder_corrupt_nothing(started):
     one, two = started(), started()
     writers = Writers(one, two)
