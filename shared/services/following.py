@@ -23,6 +23,9 @@ from shared.services.snapshots import NONE_OPEN, open_current
 RULE: RuleName = "agent_disabled"
 _ALERTS = 500
 
+_BACK = "its trust is above the limit again or no longer known, or it was reinstated"
+_WHOLLY = "the agent is disabled in all types by now, and has an alert for that"
+
 logger = logging.getLogger("whetstone.learning")
 
 
@@ -72,9 +75,10 @@ async def check_agents(
             summary=_summary(card),
             evidence={"card": card.model_dump(mode="json")},
         )
+    still = {_key(card) for card in lost}
     for alert in await _unresolved(deps, workspace):
         if alert.key not in disabled:
-            reason = "its trust is above the limit again or no longer known, or it was reinstated"
+            reason = _WHOLLY if alert.key in still else _BACK
             await resolve_alert(deps, workspace, key=alert.key, reason=reason)
 
 

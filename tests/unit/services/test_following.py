@@ -184,6 +184,23 @@ def test_an_agent_that_is_disabled_in_a_type_only_has_an_alert_for_that(tmp_path
     play(tmp_path, scenario)
 
 
+def test_the_alert_of_a_type_ends_in_that_of_all_where_the_agent_is_disabled_wholly(tmp_path):
+    async def scenario(system):
+        await settled(system, 40, agent_id="half", points=0)
+        await settled(system, 200, agent_id="half", kind="refund")
+        await run(system)
+        await settled(system, 2000, agent_id="half", kind="refund", points=0)
+        await run(system)
+        assert await disabled(system) == [
+            ("agent_disabled:half", "open"),
+            ("agent_disabled:half:discount", "resolved"),
+        ]
+        [told] = [one for one in await system.drain() if one.type == "alert.resolved"]
+        assert told.data["reason"].startswith("the agent is disabled in all types")
+
+    play(tmp_path, scenario)
+
+
 @pytest.mark.parametrize("count", [5, 9])
 def test_little_evidence_disables_nobody(tmp_path, count):
     async def scenario(system):
