@@ -60,12 +60,11 @@ async def record_feedback(
     async def work(tx: Transaction) -> FeedbackRecorded:
         decision = await _rateable(tx, command.request_id)
         known = await tx.get(FEEDBACK, f"{command.request_id}:{user_id}")
-        turn = NO_TURN
-        if known is not None:
-            counts = Counts.of(known)
-        else:
+        turn, counts = NO_TURN, Counts() if known is None else Counts.of(known)
+        if known is None:
             turn = await turn_of(tx, decision, "rated", f"{decision.id}:{user_id}", now)
-            counts = await _judged(deps, tx, user_id, decision, rating) if judged else Counts()
+        if judged and counts.standing and _says_more(known, rating):
+            counts = await _judged(deps, tx, user_id, decision, rating, known)
         if settings.rating_tokens:
             tx.put(ROUTING_DECISIONS, use_token(deps, caller, command, decision, now))
         rated.append(decision)
@@ -117,20 +116,40 @@ async def _rateable(tx: Transaction, request_id: str) -> RoutingDecision:
     return decision
 
 
-async def _judged(
-    deps: Deps, tx: Transaction, user_id: str, decision: RoutingDecision, rating: Rating
-) -> "Counts":
-    """Returns what a person's first rating of a request counts, and notes it of the rater.
+def _says_more(known: Feedback | None, rating: Rating) -> bool:
+    """Tells whether a rating is judged: the first of a request, and one that changes what it says.
 
-    What does not count changes nothing of the rater and writes nothing: somebody who sends many
-    ratings at once would have them all wait for one record.
+    Else a rater could say what is expected, and change it all at once, beyond any cap.
+    """
+    if known is None:
+        return True
+    before = known.rating
+    return (before.quality_score, before.is_correct) != (rating.quality_score, rating.is_correct)
+
+
+async def _judged(
+    deps: Deps,
+    tx: Transaction,
+    user_id: str,
+    decision: RoutingDecision,
+    rating: Rating,
+    replaced: Feedback | None,
+) -> "Counts":
+    """Returns what a person's rating of a request counts, and notes it of the rater.
+
+    It counts no more than the one that it replaces. What does not count changes nothing of the
+    rater and writes nothing: somebody who sends many ratings at once would have them all wait for
+    one record.
     """
     known = await tx.get(RATERS, user_id)
     rater = known or first(user_id, rating.rated_at)
-    verdict = judge(rater, given(decision, rating), deps.options.learning.raters)
+    told = given(decision, rating)._replace(again=replaced is not None)
+    verdict = judge(rater, told, deps.options.learning.raters)
     if verdict.rater is not known:
         tx.put(RATERS, verdict.rater)
-    return Counts(verdict.standing, 0, verdict.reason)
+    most = FULL_STANDING if replaced is None else replaced.standing
+    taken = most if replaced is not None and rater.state == "aside" else 0
+    return Counts(min(most, verdict.standing), taken, verdict.reason)
 
 
 def _tell(decision: RoutingDecision, quality_score: int, now: Timestamp) -> None:

@@ -101,12 +101,16 @@ class Rater(Record):
 
 
 class Given(NamedTuple):
-    """A rating as it is judged: the model's name, its value in eighths, and what was expected."""
+    """A rating as it is judged: the model's name, its value in eighths, and what was expected.
+
+    `again` where it changes one of the same request: that is one rating all the same.
+    """
 
     model: str
     value: int
     expected: float | None
     at: Timestamp
+    again: bool = False
 
 
 class Verdict(NamedTuple):
@@ -179,7 +183,7 @@ def _counted(rater: Rater, given: Given) -> Rater:
     today[name] = today.get(name, 0) + 1
     return rater.model_copy(
         update={
-            "ratings": rater.ratings + 1,
+            "ratings": rater.ratings + (not given.again),
             "burst": rater.burst + 1,
             "today": today,
             "last_rated_at": given.at,

@@ -7,6 +7,7 @@ from shared.domain.learning.config import LearningConfig, RaterConfig
 from shared.domain.learning.raters import RATERS
 from shared.domain.learning.state import LearningState, fold
 from shared.domain.learning.state_json import to_json
+from shared.domain.learning.sums import FULL_STANDING
 from shared.domain.operations import ALERTS
 from shared.domain.records import Order
 from shared.errors import Conflict, InvalidInput, NotAllowed, NotFound
@@ -83,6 +84,67 @@ def test_changing_a_rating_that_is_set_aside_does_not_make_it_count_until_put_ba
         answer = await rate(system, "req_eve_0", quality=2, user_id="eve")
         assert (answer.counted, answer.replaced) == (False, True)
         assert await learned(system) == empty
+        await raters.put_back(system.deps, ADMIN, "eve", WHY, None)
+        upto, _ = await system.deps.analytics.head(WORKSPACE)
+        sums = await system.deps.analytics.rating_sums(WORKSPACE, 0, upto)
+        assert [(one.n, one.quality) for one in sums] == [(1, 2)]
+
+    play(tmp_path, scenario)
+
+
+def test_who_says_what_is_expected_and_then_changes_it_all_is_judged_by_what_he_changes(tmp_path):
+    async def scenario(system):
+        for number in range(90):
+            await routed(system, f"req_{number}", expected=0.8)
+            await rate(system, f"req_{number}", 5 if number % 5 else 2, user_id="eve")
+            system.clock.advance(60)
+        system.clock.advance(days=1)
+        answers = []
+        for number in range(90):
+            answers.append(await rate(system, f"req_{number}", 1, user_id="eve"))
+            system.clock.advance(10)
+        standings = [
+            (await system.store.get(WORKSPACE, FEEDBACK, f"req_{number}:eve")).standing
+            for number in range(90)
+        ]
+        eve = await system.store.get(WORKSPACE, RATERS, "eve")
+        assert (eve.ratings, eve.state) == (90, "doubted")
+        assert standings[:10] == [FULL_STANDING] * 10
+        assert standings[20:40] == [1] * 20
+        assert standings[40:60] == [0] * 20
+        beyond = next(one for one in answers if not one.counted)
+        assert beyond.replaced
+        assert "ratings within" in beyond.reason
+
+    play(tmp_path, scenario)
+
+
+def test_a_rating_that_says_the_same_again_is_nothing_new_of_its_rater(tmp_path):
+    async def scenario(system):
+        await routed(system, expected=0.5)
+        await rate(system, user_id="eve")
+        known = await system.store.get(WORKSPACE, RATERS, "eve")
+        for comment in ("good", "very good"):
+            assert (await rate(system, user_id="eve", comment=comment)).counted
+        assert await system.store.get(WORKSPACE, RATERS, "eve") == known
+
+    play(tmp_path, scenario)
+
+
+def test_a_rating_changed_before_it_is_taken_back_comes_back_as_it_is_then(
+    tmp_path,
+):
+    async def scenario(system):
+        await rated(system, "eve", 1)
+        eve = await system.store.get(WORKSPACE, RATERS, "eve")
+
+        async def die(tx):
+            tx.put(RATERS, eve.model_copy(update={"state": "aside", "unsettled": True}))
+
+        await system.store.transact(WORKSPACE, die)
+        assert not (await rate(system, "req_eve_0", quality=2, user_id="eve")).counted
+        await raters.look(system.deps, WORKSPACE)
+        assert rows(system, "SELECT SUM(sign) FROM evidence_ratings WHERE standing > 0") == [(0,)]
         await raters.put_back(system.deps, ADMIN, "eve", WHY, None)
         upto, _ = await system.deps.analytics.head(WORKSPACE)
         sums = await system.deps.analytics.rating_sums(WORKSPACE, 0, upto)
