@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from pydantic_core import to_json
+
 from shared.domain import claims, review_stats
 from shared.domain.access import Caller
 from shared.domain.entries import ENTRIES, Entry
@@ -32,7 +34,7 @@ _ORDERS = {
 
 
 MOST_CONTENT = 5_000_000
-"""Characters of content in a page, up to 6 bytes each: Cloud Run sends 32 MiB at most."""
+"""Characters of submitters in a page, up to 6 bytes each: Cloud Run sends 32 MiB at most."""
 
 
 async def queue(deps: Deps, caller: Caller, params: QueueParams) -> Queue:
@@ -73,7 +75,7 @@ def _room(entries: Sequence[Entry]) -> int:
     """Returns how many of these entries there is room for in an answer, one at least."""
     total = 0
     for place, entry in enumerate(entries):
-        total += len(entry.content)
+        total += len(entry.content) + sum(map(len, entry.tags)) + len(to_json(entry.metadata))
         if total > MOST_CONTENT:
             return max(1, place)
     return len(entries)

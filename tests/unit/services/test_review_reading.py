@@ -79,7 +79,7 @@ def test_pages_give_each_entry_once(tmp_path, order):
 def test_a_page_of_long_entries_ends_early_and_goes_on(tmp_path, monkeypatch):
     async def scenario(system):
         ids = await fill(system)
-        long = len((await system.store.get(WORKSPACE, ENTRIES, ids[0])).content)
+        long = len((await system.store.get(WORKSPACE, ENTRIES, ids[0])).content) + len("ab{}")
         for room, sizes in ((2 * long + 1, [2, 2]), (1, [1, 1, 1, 1]), (4 * long, [4])):
             monkeypatch.setattr(review_reading, "MOST_CONTENT", room)
             seen, found, cursor = [], [], None
@@ -91,6 +91,19 @@ def test_a_page_of_long_entries_ends_early_and_goes_on(tmp_path, monkeypatch):
                 assert page.looked_through is None
                 cursor = page.next_cursor
             assert (seen, found) == (ids, sizes)
+
+    play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("more", [{"metadata": {"a": "m" * 600}}, {"tags": ["t" * 90] * 7}])
+def test_a_page_has_room_for_all_that_submitters_say(tmp_path, monkeypatch, more):
+    monkeypatch.setattr(review_reading, "MOST_CONTENT", 1500)
+
+    async def scenario(system):
+        for number in range(3):
+            await submit(system, number, **more)
+        page = await review_reading.queue(system.deps, ADA, QueueParams(limit=500))
+        assert (len(page.items), page.next_cursor is None) == (2, False)
 
     play(tmp_path, scenario)
 
