@@ -112,3 +112,23 @@ def test_a_backup_brings_the_changes_along(tmp_path):
 
     play(tmp_path / "here", taken)
     play(tmp_path / "there", restored)
+
+
+def test_a_page_of_runs_that_tell_very_much_ends_early_and_goes_on(tmp_path, monkeypatch):
+    async def scenario(system):
+        ids = [(await learned(system, dry_run=True)).run_id]
+        for _ in range(3):
+            system.clock.advance(60)
+            ids.append((await run(system, dry_run=True)).run_id)
+        for most, sizes in ((2 * run_changes.KEPT, [2, 2]), (1, [1, 1, 1, 1]), (10**6, [4])):
+            monkeypatch.setattr(training, "MOST_TOLD", most)
+            seen, found, cursor = [], [], None
+            while not seen or cursor is not None:
+                params = PageParams(limit=500, cursor=cursor)
+                page = await training.list_runs(system.deps, ADMIN, params)
+                seen += [one.run_id for one in page.items]
+                found.append(len(page.items))
+                cursor = page.next_cursor
+            assert (seen, found) == (ids[::-1], sizes)
+
+    play(tmp_path, scenario)
