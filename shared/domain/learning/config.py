@@ -137,11 +137,11 @@ class BeliefConfig(Settings):
         default=10, gt=0, le=10_000, description="How many ratings that thought is worth."
     )
     strength: float | None = Field(
-        default=100,
+        default=None,
         gt=0,
         le=100_000,
         description="How many ratings a model's standing elsewhere is worth in a pattern; "
-        "null: estimated from the evidence.",
+        "null: estimated from the evidence, 100 before there is any.",
     )
     neighbourhoods: bool = Field(
         default=True,

@@ -22,8 +22,14 @@ _EFFECT_STRENGTH = 20.0
 SPREAD_PRIOR = 0.25
 """Variance of a value before any is seen: that of a coin."""
 
+PRIOR_STRENGTH = 100.0
+"""Ratings that a model's standing elsewhere is thought to be worth before any evidence on that."""
+
 _STRENGTHS = 5.0, 2000.0
 """Bounds of a strength that is estimated."""
+
+_LEAST_FREE = 1e-6
+"""Degrees of freedom below which groups say nothing of their scatter: rounding left them."""
 
 
 Rows = Sequence[tuple[GroupKey, Observed]]
@@ -100,20 +106,52 @@ class _Side:
 def estimated_strength(rows: Rows, fit: Fit, variance: float) -> float:
     """Returns the strength that the groups' own scatter about the additive prior speaks for.
 
-    The method of moments (DerSimonian, Laird, "Meta-analysis in clinical trials", Controlled
-    Clinical Trials 7, 1986): of the scatter, what chance explains is taken off; the rest is t**2,
-    and the strength is variance / t**2, within _STRENGTHS.
+    The method of moments for t**2, the variance between groups (DerSimonian, Laird, "Meta-analysis
+    in clinical trials", Controlled Clinical Trials 7, 1986; its general form: DerSimonian, Kacker,
+    Contemporary Clinical Trials 28, 2007): the scatter is expected to be variance * sum(1 - h) +
+    t**2 * sum(n (1 - h)), h being how much of a group its own row and column absorb. As few ratings
+    tell little of t**2, it leans on what PRIOR_STRENGTH says of it, each by its precision. The
+    strength is variance / t**2, within _STRENGTHS.
     """
+    free, weight, scatter = _scattered(rows, fit)
+    if free < _LEAST_FREE:
+        return PRIOR_STRENGTH
+    prior = variance / PRIOR_STRENGTH
+    seen = (scatter - free * variance) / weight
+    noise = 2 * free * (variance / weight) ** 2
+    between = (prior**2 * seen + noise * prior) / (prior**2 + noise)
     low, high = _STRENGTHS
-    sizes = [one.n for _, one in rows]
-    total = math.fsum(sizes)
-    free = len(rows) - len(fit.models) - len(fit.effects) + 1
-    if total <= 0 or free <= 0:
-        return 100.0
-    scatter = math.fsum(one.n * (one.value - fit.prior(*key)) ** 2 for key, one in rows)
-    scale = (total - math.fsum(n * n for n in sizes) / total) * free / len(rows)
-    between = (scatter - free * variance) / scale if scale > 0 else 0.0
     return min(high, max(low, variance / between)) if between > 0 else high
+
+
+def _scattered(rows: Rows, fit: Fit) -> tuple[float, float, float]:
+    """Returns sum(1 - h), sum(n (1 - h)) and the scatter about the fit, within each pattern.
+
+    h is n / ratings of the model + n / ratings of the pattern - n / all, exact where the ratings of
+    all patterns spread over the models alike. It matters where they do not: where one model has
+    nearly all ratings of a pattern, the pattern's effect follows that model wherever it goes.
+    """
+    models: dict[ModelId, float] = defaultdict(float)
+    patterns: dict[str, float] = defaultdict(float)
+    off: dict[str, float] = defaultdict(float)
+    squares = []
+    for (pattern, model), one in rows:
+        models[model] += one.n
+        patterns[pattern] += one.n
+        left = one.value - fit.prior(pattern, model)
+        off[pattern] += one.n * left
+        squares.append(one.n * left * left)
+    total = math.fsum(models.values())
+    open_ = [
+        max(0.0, 1 - one.n / models[model] - one.n / patterns[pattern] + one.n / total)
+        for (pattern, model), one in rows
+    ]
+    followed = math.fsum(off[pattern] ** 2 / n for pattern, n in patterns.items())
+    return (
+        math.fsum(open_),
+        math.fsum(one.n * share for (_, one), share in zip(rows, open_, strict=True)),
+        math.fsum(squares) - followed,
+    )
 
 
 def pooled_variance(rows: Rows) -> float:

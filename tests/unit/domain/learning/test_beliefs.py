@@ -50,10 +50,11 @@ def test_without_ratings_the_prior_is_believed_of_every_model():
 @given(groups)
 def test_values_stay_between_0_and_1_and_spreads_shrink_below_the_priors(given_groups):
     learned = Learned(given_groups)
+    between = math.sqrt(learned.beliefs.variance / learned.beliefs.strength)
     for pattern, model in given_groups:
         one = learned.of(pattern, "", model)
         assert 0 <= one.value <= 1
-        assert 0 < one.spread <= math.hypot(learned.beliefs.spread, 0.05) + 1e-6
+        assert 0 < one.spread <= math.hypot(learned.beliefs.spread, between) + 1e-6
 
 
 @given(groups)
@@ -127,17 +128,31 @@ def test_answers_of_a_neighbourhood_are_as_long_as_they_were_against_the_pattern
     assert beliefs.of("code", "", A).output_tokens == pytest.approx(200, abs=1)
 
 
-def test_strength_can_be_estimated_from_how_much_patterns_differ():
-    config = BeliefConfig(strength=None)
+def test_strength_is_estimated_from_how_much_patterns_differ():
     alike = {(f"p{n}", model): seen(400, 0.6) for n in range(8) for model in (A, B, C)}
     apart = {
         (f"p{n}", model): seen(400, 0.2 + 0.6 * ((n * 7 + place * 5) % 4) / 3)
         for n in range(8)
         for place, model in enumerate((A, B, C))
     }
-    assert build_beliefs(alike, {}, config).strength == 2000
-    assert build_beliefs(apart, {}, config).strength < 20
-    assert build_beliefs({("code", A): seen(5, 1.0)}, {}, config).strength == 100
+    assert build_beliefs(alike, {}, CONFIG).strength == 2000
+    assert build_beliefs(apart, {}, CONFIG).strength < 20
+    assert build_beliefs({("code", A): seen(5, 1.0)}, {}, CONFIG).strength == 100
+    assert build_beliefs(apart, {}, BeliefConfig(strength=70)).strength == 70
+
+
+def test_where_patterns_differ_much_a_model_that_is_new_to_one_is_left_more_open():
+    def spread(swing):
+        """How unsure B is in the last pattern, after as many ratings either way."""
+        groups = {
+            (f"p{n}", model): seen(200, 0.6 + swing * (-1) ** (n // 2 + n * place))
+            for n in range(8)
+            for place, model in enumerate((A, B))
+        }
+        groups["p7", B] = seen(2, 0.6)
+        return Learned(groups).of("p7", "", B).spread
+
+    assert spread(0.3) > 2 * spread(0.02)
 
 
 def test_answers_of_a_new_pattern_are_thought_as_long_as_the_models_elsewhere():

@@ -1,6 +1,7 @@
 """Fits are those of the additive model, told group by group."""
 
 import math
+import random
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,13 @@ from hypothesis import strategies as st
 
 from shared.domain.learning.cells import Observed
 from shared.domain.learning.config import BeliefConfig, ModelId
-from shared.domain.learning.fitting import backfitted, of_models
+from shared.domain.learning.fitting import (
+    PRIOR_STRENGTH,
+    backfitted,
+    estimated_strength,
+    of_models,
+    pooled_variance,
+)
 
 CONFIG = BeliefConfig()
 MODELS = [ModelId("p", name) for name in "abc"]
@@ -65,3 +72,43 @@ def test_a_models_answers_are_as_long_as_all_of_known_length_are():
     seen = of_models(rows)
     assert (seen[a].n, seen[a].output_tokens) == (45, 250.0)
     assert (seen[b].n, seen[b].output_tokens) == (10, None)
+
+
+def strength_of(rows):
+    return estimated_strength(rows, backfitted(rows, CONFIG), pooled_variance(rows))
+
+
+def tried(swing, sizes, seed=1, patterns=14):
+    """Returns rows of models whose standing in a pattern is off by a normal of deviation `swing`.
+
+    `sizes` gives the ratings of a pattern's models, best one first.
+    """
+    chance, rows = random.Random(seed), []
+    for number in range(patterns):
+        worth = {f"m{n}": 0.5 + 0.02 * n + chance.gauss(0, swing) for n in range(len(sizes))}
+        ease = chance.gauss(0, 0.1)
+        for n, name in zip(sizes, sorted(worth, key=lambda one: -worth[one]), strict=True):
+            share = min(0.95, max(0.05, worth[name] + ease))
+            right = sum(chance.random() < share for _ in range(n)) / n
+            spread = right * (1 - right) + 0.25 / n
+            rows.append(((f"p{number:02}", ModelId("p", name)), Observed(n, right, spread, None)))
+    return sorted(rows)
+
+
+EVEN, TAKEN = [60] * 8, [380, 40, 10, 10, 10, 10, 10, 10]
+
+
+@pytest.mark.parametrize("sizes", [EVEN, TAKEN])
+def test_strength_is_how_much_the_standing_differs_by_pattern(sizes):
+    for swing, low, high in ((0.2, 4, 13), (0.1, 12, 30), (0.01, 90, 2000)):
+        found = sorted(strength_of(tried(swing, sizes, seed)) for seed in range(9))
+        assert low < found[4] <= high
+
+
+def test_few_ratings_hardly_move_the_strength_from_what_is_thought():
+    assert strength_of(tried(0.2, [2, 1], patterns=3)) == pytest.approx(PRIOR_STRENGTH, rel=0.05)
+
+
+@pytest.mark.parametrize(("patterns", "sizes"), [(1, [700, 90, 31]), (9, [170])])
+def test_one_pattern_or_one_model_says_nothing_of_the_strength(patterns, sizes):
+    assert strength_of(tried(0.2, sizes, patterns=patterns)) == PRIOR_STRENGTH
