@@ -37,15 +37,18 @@ def cheapest(world: World) -> Fixed:
 
 def best_single(world: World) -> Fixed:
     """Returns who always takes the model that is right most often on train: hindsight."""
-    right = [sum(task.correct[place] for task in world.train) for place in _places(world)]
-    return Fixed(lambda task: right.index(max(right)))  # noqa: ARG005
+    best = _most_right(world)
+    return Fixed(lambda task: best)  # noqa: ARG005
 
 
 def best_by_pattern(world: World) -> Fixed:
-    """Returns who takes each pattern's best model by all outcomes of train: full information."""
-    means = pattern_means(world)
+    """Returns who takes each pattern's best model by all outcomes of train: full information.
+
+    Patterns that train does not have go to the best of all.
+    """
+    means, single = pattern_means(world), _most_right(world)
     best = {pattern: row.index(max(row)) for pattern, row in means.items()}
-    return Fixed(lambda task: best[task.pattern])
+    return Fixed(lambda task: best.get(task.pattern, single))
 
 
 def oracle(world: World) -> Fixed:
@@ -59,6 +62,11 @@ def oracle(world: World) -> Fixed:
 
 def _places(world: World) -> range:
     return range(len(world.models))
+
+
+def _most_right(world: World) -> int:
+    right = [sum(task.correct[place] for task in world.train) for place in _places(world)]
+    return right.index(max(right))
 
 
 class Bandit:

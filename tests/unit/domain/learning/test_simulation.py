@@ -108,6 +108,11 @@ def test_baselines_are_ordered_as_their_knowledge():
     assert knowing.cost_usd < best.cost_usd
 
 
+def test_patterns_that_were_never_seen_go_to_the_best_of_all():
+    unseen = WORLD.test[0]._replace(pattern="unseen")
+    assert best_by_pattern(WORLD).best(unseen, LAST) == best_single(WORLD).best(unseen, LAST) == 2
+
+
 @pytest.mark.parametrize("rate", [0.1, None])
 def test_bandits_find_the_best_models_too(rate):
     learner = Bandit(WORLD, rate)
