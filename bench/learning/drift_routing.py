@@ -9,8 +9,9 @@ from bench.learning.report import Options, spread, table
 from shared.cli.plots import Series, svg
 from shared.cli.simulate import config_for
 from shared.domain.feedback import RatingEvidence
-from shared.domain.learning.changes import GroupName, advance, as_evidence, new_group
+from shared.domain.learning.changes import GroupName, as_evidence, new_group
 from shared.domain.learning.config import LearningConfig, ModelId
+from shared.domain.learning.drift_groups import advance
 from shared.domain.learning.epochs import Changed, Name
 from shared.domain.learning.preference import Preference
 from shared.domain.learning.simulation import (
@@ -100,10 +101,10 @@ class Follower(Whetstone):
 
     def _look(self, place: int, correct: int, day: int) -> None:
         row = rating(correct, f"{self._name}.{self._rated}", day, self._models[place])
-        moved, changes = advance(self._groups[place], [(self._rated, row)], self._config.drift, "")
-        self._groups[place] = moved
-        if changes:
-            self._noted += [(one.name, as_evidence(one)) for one in changes]
+        moved = advance(self._groups[place], [(self._rated, row)], self._config.drift, "")
+        self._groups[place] = moved.group
+        self._noted += [(one.name, as_evidence(one)) for one in moved.proofs]
+        if moved.changes:
             self._changed_at = self._rated
 
 

@@ -39,6 +39,7 @@ ALL: tuple[Collection[Any], ...] = (
     runs.PATTERN_ROWS,
     changes.DRIFT_GROUPS,
     changes.DRIFT_CHANGES,
+    changes.DRIFT_PROOFS,
     changes.DRIFT_HEADS,
     trials.TRIALS,
     trials.TRIAL_UNITS,

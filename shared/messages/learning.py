@@ -185,13 +185,29 @@ class RatedFigures(Answer):
     correctness: float | None
 
 
+class WithdrawnView(Answer):
+    """That a change was taken back, by the row at `place` of the log, and why (`words`).
+
+    It had been proven on `change_day` by `ratings`, of which `ratings_left` still stood then.
+    """
+
+    direction: Direction
+    change_day: str
+    place: int
+    ratings: int
+    ratings_left: int
+    words: str
+    withdrawn_at: Timestamp
+
+
 class DriftView(Answer):
     """Where a model stands in a pattern: as it was, changed, or looking so without proof.
 
     `now` are the ratings since its last change, divided where they differ most into `before` and
     `after`. `epoch` counts its changes. `evidence_of_a_fall` reaches x at most once in x ratings
     while nothing changes; a change is told from `needed` on (null where none are looked for).
-    `fallen_from` is what it has not recovered from.
+    `fallen_from` is what it has not recovered from; `withdrawn` is its newest change where that was
+    taken back, else null.
     """
 
     pattern: str
@@ -206,11 +222,15 @@ class DriftView(Answer):
     fallen_from: RatedFigures | None
     evidence_of_a_fall: float
     needed: float | None
+    withdrawn: WithdrawnView | None
     updated_at: Timestamp
 
 
 class DriftChangeView(Answer):
-    """A change that was proven, by the rating at `place` of the log on `day`."""
+    """A change that was proven, by the rating at `place` of the log on `day`.
+
+    `withdrawn` is null while it stands.
+    """
 
     change_id: str
     pattern: str
@@ -226,3 +246,4 @@ class DriftChangeView(Answer):
     needed: float
     words: str
     noticed_at: Timestamp
+    withdrawn: WithdrawnView | None

@@ -6,15 +6,21 @@ from shared.domain.learning.changes import (
     DRIFT_GROUPS,
     DriftChange,
     DriftGroup,
-    told,
-    told_change,
+    Withdrawal,
 )
 from shared.domain.learning.config import DriftConfig
 from shared.domain.learning.drift import FALLS, Figures, evidence
+from shared.domain.learning.drift_words import told, told_change, told_withdrawal
 from shared.domain.records import Filter, Order
 from shared.domain.times import day_text
 from shared.messages.base import Page, PageParams
-from shared.messages.learning import DriftChangeView, DriftPage, DriftView, RatedFigures
+from shared.messages.learning import (
+    DriftChangeView,
+    DriftPage,
+    DriftView,
+    RatedFigures,
+    WithdrawnView,
+)
 from shared.services.deps import Deps
 
 
@@ -62,6 +68,7 @@ def _view(group: DriftGroup, config: DriftConfig) -> DriftView:
         fallen_from=None if group.fallen_from is None else _rated(group.fallen_from),
         evidence_of_a_fall=round(FALLS * evidence(group.watch.falls), 3),
         needed=1 / rate if rate > 0 else None,
+        withdrawn=_withdrawn(group.withdrawn),
         updated_at=group.updated_at,
     )
 
@@ -82,6 +89,21 @@ def _change_view(change: DriftChange) -> DriftChangeView:
         needed=change.needed,
         words=told_change(change),
         noticed_at=change.noticed_at,
+        withdrawn=_withdrawn(change.withdrawn),
+    )
+
+
+def _withdrawn(found: Withdrawal | None) -> WithdrawnView | None:
+    if found is None:
+        return None
+    return WithdrawnView(
+        direction=found.direction,
+        change_day=day_text(found.day),
+        place=found.place,
+        ratings=found.of,
+        ratings_left=found.left,
+        words=told_withdrawal(found),
+        withdrawn_at=found.at,
     )
 
 

@@ -1,6 +1,6 @@
 """Drifting: reads new ratings in the order of their log and notes which models have changed.
 
-    ratings log → detectors → log of changes → the next run's evidence; alerts
+    ratings log → detectors → changes, and what stands of them → the next run's evidence; alerts
 
 Called by the monitor's check and before each run; each call reads so many rows at most and goes on
 where the last one ended. Invariant: the place up to which was read moves in the same transaction as
@@ -18,18 +18,19 @@ from shared.domain.learning.changes import (
     DRIFT_CHANGES,
     DRIFT_GROUPS,
     DRIFT_HEADS,
+    DRIFT_PROOFS,
     DriftChange,
     DriftGroup,
     DriftHead,
     GroupName,
-    advance,
+    Withdrawal,
     as_evidence,
     new_group,
     place_id,
-    shown,
-    told,
-    told_change,
 )
+from shared.domain.learning.drift import Figures
+from shared.domain.learning.drift_groups import Advanced, advance
+from shared.domain.learning.drift_words import shown, told, told_change
 from shared.domain.learning.epochs import Changed, Name
 from shared.domain.records import Filter, Order
 from shared.ports import EvidenceRow, Transaction
@@ -40,7 +41,11 @@ from shared.services.unit import audited, event, settings_of
 HEAD = "head"
 
 PAGE = 250
-"""Rows of one transaction: with each of another model and changed they are below 500 writes."""
+"""Rows of one transaction, at most."""
+
+WRITES = 450
+"""Records that one transaction writes besides its head and its event, at most: a page that needs
+more is taken in by halves."""
 
 PAGES = 80
 """Pages that one look reads, at most; the next one goes on."""
@@ -56,6 +61,10 @@ SETTLED_AT_ONCE = 100
 """Alerts that one call raises or resolves, at most."""
 
 CHANGES_AT_ONCE = 500
+
+
+class _TooManyWrites(Exception):
+    """A page does not fit into one transaction."""
 
 
 async def look(deps: Deps, workspace: str) -> int:
@@ -95,8 +104,8 @@ async def catch_up(
         moved = await _take_in(deps, workspace, head, rows, ask=ask)
         if moved is None:
             break
-        head, taken = moved, taken + len(rows)
-        if len(rows) < PAGE:
+        head, taken = moved, taken + sum(row.seq <= moved.read for row in rows)
+        if len(rows) < PAGE and moved.read == rows[-1].seq:
             break
     return taken
 
@@ -109,13 +118,13 @@ async def head_of(deps: Deps, workspace: str) -> DriftHead:
 async def changes_after(
     deps: Deps, workspace: str, place: int, *, upto: int | None = None
 ) -> list[tuple[Name, Changed]]:
-    """Returns the changes in (place, upto] of the log, in order: evidence that a run folds in."""
+    """Returns what stands of changes in (place, upto] of the log, in order: a run's evidence."""
     found: list[tuple[Name, Changed]] = []
     cursor = None
     while True:
         page = await deps.store.find(
             workspace,
-            DRIFT_CHANGES,
+            DRIFT_PROOFS,
             Filter("place", ">=", place + 1),
             order=Order("place"),
             limit=CHANGES_AT_ONCE,
@@ -131,7 +140,19 @@ async def changes_after(
 async def _take_in(
     deps: Deps, workspace: str, seen: DriftHead, rows: list[EvidenceRow], *, ask: bool
 ) -> DriftHead | None:
-    """Moves the detectors on by a page of rows; None where another process has done so."""
+    """Moves the detectors on by rows, all or the first of them.
+
+    None where another process has done so.
+    """
+    try:
+        return await _page_in(deps, workspace, seen, rows, ask=ask)
+    except _TooManyWrites:
+        return await _take_in(deps, workspace, seen, rows[: len(rows) // 2], ask=ask)
+
+
+async def _page_in(
+    deps: Deps, workspace: str, seen: DriftHead, rows: list[EvidenceRow], *, ask: bool
+) -> DriftHead | None:
     by_name = _by_name(rows)
     names, now = list(by_name), deps.clock.now_text()
     config = deps.options.learning.drift
@@ -144,13 +165,26 @@ async def _take_in(
             return None
         groups = [one or new_group(name, now) for name, one in zip(names, known, strict=True)]
         moved = [advance(one, by_name[one.name], config, now) for one in groups]
-        changes = sorted(chain(*[found for _, found in moved]), key=lambda one: one.place)
-        for group, _ in moved:
-            tx.put(DRIFT_GROUPS, group)
+        taken_back = await _taken_back(tx, moved)
+        if _writes(moved, taken_back) > WRITES and len(rows) > 1:
+            raise _TooManyWrites
+        changes = sorted(chain(*[one.changes for one in moved]), key=lambda one: one.place)
+        for one in moved:
+            tx.put(DRIFT_GROUPS, one.group)
+            for stands in one.proofs:
+                tx.create(DRIFT_PROOFS, stands)
         for change in changes:
             tx.create(DRIFT_CHANGES, change)
             tx.audit(audited(caller, now, "learning.drift_noted", change.id, **facts(change)))
-        read, changed = rows[-1].seq, changes[-1].place if changes else head.changed
+        for change in taken_back:
+            tx.put(DRIFT_CHANGES, change)
+        fallen = _fallen([*changes, *taken_back])
+        for change, why in fallen:
+            left = {"withdrawn_at": why.place, "ratings_left": why.left}
+            told_so = {**facts(change), **left}
+            tx.audit(audited(caller, now, "learning.drift_withdrawn", change.id, **told_so))
+        places = [one.place for one in changes] + [why.place for _, why in fallen]
+        read, changed = rows[-1].seq, max([head.changed, *places])
         if ask and _run_is_due(head, read, changed):
             tx.emit(event(deps, caller, now, "learning.requested", workspace, reason="drift"))
         after = DriftHead(id=HEAD, read=read, changed=changed)
@@ -158,6 +192,25 @@ async def _take_in(
         return after
 
     return await deps.store.transact(workspace, work)
+
+
+async def _taken_back(tx: Transaction, moved: list[Advanced]) -> list[DriftChange]:
+    """Returns the changes of earlier pages that are taken back, with that in them."""
+    fell = {place_id(place): why for one in moved for place, why in one.withdrawn.items()}
+    known = await tx.get_many(DRIFT_CHANGES, sorted(fell)) if fell else []
+    return [one.model_copy(update={"withdrawn": fell[one.id]}) for one in known if one]
+
+
+def _writes(moved: list[Advanced], taken_back: list[DriftChange]) -> int:
+    """Returns how many records a page writes; those of changes with their audit records."""
+    noted = sum(len(one.changes) for one in moved)
+    return len(moved) + sum(len(one.proofs) for one in moved) + 3 * noted + 2 * len(taken_back)
+
+
+def _fallen(changes: list[DriftChange]) -> list[tuple[DriftChange, Withdrawal]]:
+    """Returns those that were taken back, each with why, in the order of their places."""
+    found = [(one, one.withdrawn) for one in changes if one.withdrawn is not None]
+    return sorted(found, key=lambda pair: pair[0].place)
 
 
 def _by_name(rows: list[EvidenceRow]) -> dict[GroupName, list[tuple[int, RatingEvidence]]]:
@@ -193,13 +246,15 @@ async def _settle(deps: Deps, workspace: str) -> None:
 
         async def work(tx: Transaction, group: DriftGroup = group) -> None:
             known = await tx.get(DRIFT_GROUPS, group.id)
-            if known is not None and (known.epoch, known.fallen_from) == (
-                group.epoch,
-                group.fallen_from,
-            ):
+            if known is not None and _place_of(known) == _place_of(group):
                 tx.put(DRIFT_GROUPS, known.model_copy(update={"unsettled": False}))
 
         await deps.store.transact(workspace, work)
+
+
+def _place_of(group: DriftGroup) -> tuple[int, int, Figures | None]:
+    """Returns what an alert follows from."""
+    return group.epoch, group.changed, group.fallen_from
 
 
 async def _alert(deps: Deps, workspace: str, group: DriftGroup) -> None:

@@ -287,6 +287,15 @@ CREATE TABLE drift_changes (
 );
 CREATE INDEX drift_changes_by_place ON drift_changes (workspace, place, id);
 
+CREATE TABLE drift_proofs (
+    workspace text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    place bigint NOT NULL,
+    doc text NOT NULL,
+    PRIMARY KEY (workspace, id)
+);
+CREATE INDEX drift_proofs_by_place ON drift_proofs (workspace, place, id);
+
 CREATE TABLE drift_heads (
     workspace text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL,

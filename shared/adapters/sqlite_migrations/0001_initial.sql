@@ -286,6 +286,15 @@ CREATE TABLE drift_changes (
 ) WITHOUT ROWID;
 CREATE INDEX drift_changes_by_place ON drift_changes (workspace, place, id);
 
+CREATE TABLE drift_proofs (
+    workspace TEXT NOT NULL,
+    id TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (workspace, id)
+) WITHOUT ROWID;
+CREATE INDEX drift_proofs_by_place ON drift_proofs (workspace, place, id);
+
 CREATE TABLE drift_heads (
     workspace TEXT NOT NULL,
     id TEXT NOT NULL,

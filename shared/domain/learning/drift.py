@@ -21,10 +21,11 @@ quotients of doubles are used.
 import hashlib
 import zlib
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from math import fsum
-from operator import mul
+from operator import add, mul
 from typing import Literal
 
 from shared.domain.feedback import RatingEvidence
@@ -48,6 +49,12 @@ NEWEST = 16
 
 USUAL = 2.0
 """How many times as often as before he may come among them, and still stake in full."""
+
+CODE = 8
+"""Digits by which a person's rating of a request is known again; see `code_of`."""
+
+OWED = 512
+"""Ratings that were taken back and may be given again, the newest, of which that is remembered."""
 
 LEAST_AFTER = 16
 """Ratings since a change that its figures are taken over, at least."""
@@ -87,6 +94,7 @@ _QUALITY = tuple(kind % SCORES + 1 for kind in range(KINDS))
 _QUALITY_SQUARED = tuple(score**2 for score in _QUALITY)
 _CORRECT = tuple(kind // SCORES for kind in range(KINDS))
 _VALUES = tuple(4 * (kind // SCORES) + kind % SCORES for kind in range(KINDS))
+_VALUES_SQUARED = tuple(value**2 for value in _VALUES)
 _DIGITS = tuple(str(kind) for kind in range(KINDS))
 _VALUE_OF = dict(zip(_DIGITS, _VALUES, strict=True))
 _BELOW = tuple(
@@ -112,7 +120,7 @@ class Figures:
         return (4 * self.correct + self.quality - self.n) / (TOP * self.n) if self.n > 0 else 0.0
 
 
-def figures(kinds: list[int]) -> Figures:
+def figures(kinds: Sequence[int]) -> Figures:
     """Returns the sums of ratings that were counted by kind."""
     return Figures(
         n=sum(kinds),
@@ -122,25 +130,68 @@ def figures(kinds: list[int]) -> Figures:
     )
 
 
+def values_of(kinds: Sequence[int]) -> tuple[int, int, int]:
+    """Returns how many ratings were counted by kind, and the sums of their values and squares."""
+    return sum(kinds), sum(map(mul, kinds, _VALUES)), sum(map(mul, kinds, _VALUES_SQUARED))
+
+
 def evidence(wealth: list[float]) -> float:
     """Returns what all bets in one direction have earned, by their mean."""
     return fsum(wealth) / BETS
+
+
+def kind_of(row: RatingEvidence) -> int:
+    """Returns which of the `KINDS` a rating is."""
+    return SCORES * row.correct + row.quality - 1
+
+
+def code_of(row: RatingEvidence) -> str:
+    """Returns by what a person's rating of a request is known again, when it is replaced as well.
+
+    Two of a thousand ratings have the same code once in ten thousand times.
+    """
+    return f"{zlib.crc32(f'{row.request_id} {row.rater}'.encode()):08x}"
+
+
+def place_in(codes: str, code: str) -> int:
+    """Returns which of the codes, one behind the other, is this one; -1 where none is."""
+    at = codes.find(code)
+    while at > 0 and at % CODE:
+        at = codes.find(code, at + 1)
+    return at // CODE
+
+
+def without(codes: str, place: int) -> str:
+    """Returns the codes but the one at a place."""
+    return codes[: CODE * place] + codes[CODE * (place + 1) :]
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
     """A change that is proven at the stated rate of false alarms.
 
-    `place` and `day` are of the rating that proved it; `after` has the ratings since the change
-    most likely happened, `before` those up to there. `evidence` was needed to reach 1 / rate.
+    `place` and `day` are of the rating that proved it; `later` counts the ratings since the change
+    most likely happened by kind, `earlier` those up to there. `provers` has the codes of the later
+    ones. `evidence` was needed to reach 1 / rate.
     """
 
     direction: Direction
     place: int
     day: int
-    before: Figures
-    after: Figures
+    earlier: tuple[int, ...]
+    later: tuple[int, ...]
+    provers: str
     evidence: float
+
+    @property
+    def before(self) -> Figures:
+        """The sums of the earlier ones."""
+        return figures(self.earlier)
+
+    @property
+    def after(self) -> Figures:
+        """The sums of the later ones."""
+        return figures(self.later)
 
 
 @dataclass(slots=True)
@@ -148,16 +199,17 @@ class Watch:
     """The detector of one (pattern, provider, model), since the start or the last change.
 
     `kinds` counts the standing ratings by kind, `recent` spells the newest in order, a digit each;
-    `raters` has who gave those, by a number of 16 bits.
-    `owed` is the number of a rating that was just taken back, 0 for none: where its replacement is
-    next, that is counted but not bet on, as its rater and request have been. None is next for those
-    of a rater who is set aside. `falls` and `rises` have what each bet has earned.
+    `raters` has who gave those, by a number of 16 bits, and `rated` the codes of them.
+    `owed` has the codes of ratings that were taken back: where one is replaced or put back, that is
+    counted but not bet on, as its rater and request have been. `falls` and `rises` have what each
+    bet has earned.
     """
 
     kinds: list[int] = field(default_factory=lambda: [0] * KINDS)
     recent: str = ""
     raters: list[int] = field(default_factory=list)
-    owed: int = 0
+    rated: str = ""
+    owed: str = ""
     falls: list[float] = field(default_factory=lambda: [0.0] * BETS)
     rises: list[float] = field(default_factory=lambda: [0.0] * BETS)
 
@@ -183,24 +235,60 @@ class Watch:
             place: its place in the log; higher than that of any row before.
             config: the rate of false alarms, and the least change that matters.
         """
-        kind = SCORES * row.correct + row.quality - 1
         if row.standing <= 0:
             return None
-        owed, self.owed = self.owed, 0
+        kind, code = kind_of(row), code_of(row)
         if row.sign < 0:
-            self.owed = _number(row)
-            self.kinds[kind] = max(0, self.kinds[kind] - 1)
+            self.take_back(kind, code)
             return None
         self.kinds[kind] += 1
-        if owed == _number(row):
+        if self.owed and self.settle(code):
             return None
-        self.recent = (self.recent + str(kind))[-RECENT:]
+        self.recent = (self.recent + _DIGITS[kind])[-RECENT:]
+        self.rated = (self.rated + code)[-CODE * RECENT :]
         rank, stake = self._rank(kind, row.feedback_id), self._stake(row)
         self.falls = _earned(self.falls, rank, stake)
         self.rises = _earned(self.rises, 1.0 - rank, stake)
         if self.evidence * config.false_alarm_rate < 1.0:
             return None
         return self._proven(place, row.day, config)
+
+    def take_back(self, kind: int, code: str) -> bool:
+        """Takes a rating out; returns whether it was one since the last change.
+
+        Of the newest that is known. Of others it is taken for one while there are more of its kind
+        than among the newest.
+        """
+        self.owe(code)
+        at = place_in(self.rated, code)
+        if at >= 0:
+            self.recent = self.recent[:at] + self.recent[at + 1 :]
+            self.raters = self.raters[:at] + self.raters[at + 1 :]
+            self.rated = without(self.rated, at)
+        elif self.kinds[kind] <= self.recent.count(_DIGITS[kind]):
+            return False
+        self.kinds[kind] = max(0, self.kinds[kind] - 1)
+        return True
+
+    def owe(self, code: str) -> None:
+        """Remembers that a rating was taken back."""
+        self.owed = (self.owed + code)[-CODE * OWED :]
+
+    def settle(self, code: str) -> bool:
+        """Returns whether a rating was taken back, and forgets that."""
+        at = place_in(self.owed, code)
+        if at < 0:
+            return False
+        self.owed = without(self.owed, at)
+        return True
+
+    def regain(self, kinds: Sequence[int]) -> None:
+        """Takes up ratings from before a change that is none any more; the bets start anew.
+
+        What they have earned was earned without those.
+        """
+        self.kinds = list(map(add, self.kinds, kinds))
+        self.falls, self.rises = [0.0] * BETS, [0.0] * BETS
 
     def _stake(self, row: RatingEvidence) -> float:
         """Returns how much of a bet a rating stakes, 0..1, and remembers who gave it.
@@ -224,6 +312,11 @@ class Watch:
         of random variables", Biometrika 57, 1970); exact, as it is formed from whole numbers. None
         are after where there are too few.
         """
+        before, after = self._parted()
+        return figures(before), figures(after)
+
+    def _parted(self) -> tuple[list[int], list[int]]:
+        """Returns the ratings before and after that place by kind."""
         count, total = sum(self.kinds), sum(map(mul, self.kinds, _VALUES))
         summed = list(accumulate([_VALUE_OF[digit] for digit in reversed(self.recent)]))
         gaps = [
@@ -235,8 +328,7 @@ class Watch:
             newest = LEAST_AFTER + len(gaps) - 1 - gaps[::-1].index(max(gaps))
         last = self.recent[len(self.recent) - newest :]
         after = [last.count(digit) for digit in _DIGITS]
-        before = [max(0, all_ - new) for all_, new in zip(self.kinds, after, strict=True)]
-        return figures(before), figures(after)
+        return [max(0, all_ - new) for all_, new in zip(self.kinds, after, strict=True)], after
 
     def _rank(self, kind: int, feedback_id: str) -> float:
         kinds = self.kinds
@@ -250,18 +342,20 @@ class Watch:
         Small changes would else pile up evidence and hide when a large one begins.
         """
         direction, found = self.leans, self.evidence
-        before, after = self.split()
-        change = after.value - before.value
+        earlier, later = self._parted()
+        newest = sum(later)
         self.falls, self.rises = [0.0] * BETS, [0.0] * BETS
-        if after.n == 0 or (-change if direction == "fall" else change) < config.min_change:
+        if not newest or change(direction, earlier, later) < config.min_change:
             return None
-        self.kinds, self.recent, self.raters, self.owed = [0] * KINDS, "", [], 0
-        return Alarm(direction, place, day, before, after, found)
+        provers = self.rated[-CODE * newest :]
+        self.kinds, self.recent, self.raters, self.rated = [0] * KINDS, "", [], ""
+        return Alarm(direction, place, day, tuple(earlier), tuple(later), provers, found)
 
 
-def _number(row: RatingEvidence) -> int:
-    """Returns what tells who rated which request from others, 1 or above."""
-    return zlib.crc32(f"{row.request_id} {row.rater}".encode()) + 1
+def change(direction: Direction, earlier: Sequence[int], later: Sequence[int]) -> float:
+    """Returns how far ratings went that way, in the mean value; below 0 if they went the other."""
+    went = figures(later).value - figures(earlier).value
+    return -went if direction == "fall" else went
 
 
 def _earned(wealth: list[float], rank: float, stake: float) -> list[float]:

@@ -3,7 +3,8 @@
 When a model has changed, what is known of it is mostly of what it was. The ratings that were
 decided on before the change was known are kept as a power prior (Ibrahim, Chen, "Power prior
 distributions for regression models", Statistical Science 15, 2000): all together they count as
-`keep` ratings at most, with their own mean. Those that proved the change stand beside them in full.
+`keep` ratings at most, with their own mean. Those that proved the change stand beside them in full,
+as far as they were not taken back; where too many were, the change is none, and nothing is old.
 Invariant: whole numbers in, whole numbers out, so a snapshot stays the same bytes everywhere.
 """
 
@@ -26,19 +27,23 @@ _PARTS = 1000
 
 
 class Changed(NamedTuple):
-    """A group's changes up to now, and the ratings that proved the last one.
+    """What stands of a group's changes from `place` of the log on.
 
-    `epoch` counts them; the last was proven at `place` of the log, on `day`, by `n` ratings with
-    these sums, in the units of RatingSums.
+    `epoch` counts them, those that were withdrawn too, so that no number comes twice. `since` is
+    the last one that stands, 0 where none does. It was proven on `day`, and what is left of its
+    proof are `n` ratings with these sums, in the units of RatingSums. `withdrawn` is the day on
+    which the newest one fell with its proof, 0 where it stands.
     """
 
     epoch: int
+    since: int
     place: int
     day: int
     n: int
     quality: int
     quality_squared: int
     correct: int
+    withdrawn: int = 0
 
 
 Name = tuple[str, str, str]
@@ -136,7 +141,7 @@ def proof(changed: Changed, weight: int) -> Evidence[RatingFigures]:
 
 def _is_old(key: RatingKey, changes: Mapping[Name, Changed]) -> bool:
     changed = changes.get(key[:3])
-    return changed is not None and key.epoch < changed.epoch
+    return changed is not None and key.epoch < changed.since
 
 
 def _part(figures: Iterable[int], share: Share) -> list[int]:

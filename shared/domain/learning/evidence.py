@@ -38,7 +38,8 @@ class ModelEvidence(ModelFigures):
     The share correct lies between `correctness_lower` and `correctness_upper`, each one-sided.
     `believed` is the value (0..1) after borrowing, `rests_on` where it comes from; `neighbourhoods`
     has what it is by how much of a prompt is figures. `changed_on` is the day of the model's last
-    proven change: older ratings count little since. `tier_before` is None where it had no ratings.
+    proven change: older ratings count little since; `withdrawn_on` that on which the newest one
+    fell with its proof. `tier_before` is None where it had no ratings.
     """
 
     correctness_upper: Figure
@@ -46,6 +47,7 @@ class ModelEvidence(ModelFigures):
     rests_on: RestsOn | None
     neighbourhoods: tuple[NeighbourhoodScore, ...] = ()
     changed_on: str | None
+    withdrawn_on: str | None = None
     tier_before: Tier | None = None
 
 
@@ -63,6 +65,14 @@ def evidence_of(
     level, n = snapshot.config.confidence_level, one.n_effective
     policy = snapshot.policy
     tiers = {row.id: row.tier for row in before.ranking} if before else {}
+    changed = next(
+        (
+            change
+            for change in snapshot.changed
+            if (change.pattern, change.provider, change.model) == (pattern, *one.id)
+        ),
+        None,
+    )
     return ModelEvidence(
         **one.model_dump(),
         correctness_upper=wilson(one.correctness * n, n, level)[1],
@@ -73,14 +83,8 @@ def evidence_of(
             for cell in CELLS
             if any(known.cell == cell for known in policy.beliefs.cells)
         ),
-        changed_on=next(
-            (
-                change.day
-                for change in snapshot.changed
-                if (change.pattern, change.provider, change.model) == (pattern, *one.id)
-            ),
-            None,
-        ),
+        changed_on=changed.day if changed else None,
+        withdrawn_on=changed.withdrawn if changed else None,
         tier_before=tiers.get(one.id),
     )
 

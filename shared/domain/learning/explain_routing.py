@@ -236,6 +236,11 @@ def _notes(found: list[ModelEvidence]) -> Iterator[str]:
             yield (
                 f"{one.id} changed on {one.changed_on}, so its ratings from before count little."
             )
+        if one.withdrawn_on is not None:
+            yield (
+                f"A change of {one.id} was taken back on {one.withdrawn_on}, as too many of the "
+                "ratings that proved it were: those from before it count as if it had not been."
+            )
 
 
 def _back(first: ModelFigures | None, second: ModelFigures | None, new: Snapshot) -> Iterator[str]:

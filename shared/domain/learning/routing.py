@@ -89,6 +89,10 @@ def build_policy(state: LearningState, config: LearningConfig) -> RoutingPolicy:
 
 
 def _shaken(state: LearningState, config: LearningConfig) -> tuple[str, ...]:
-    """Returns the patterns in which a model has changed a short while ago, by days of evidence."""
+    """Returns the patterns in which a model has changed a short while ago, by days of evidence.
+
+    A change that was withdrawn is none.
+    """
     since = (state.last_day or 0) - config.drift.new_for_days
-    return tuple(sorted({name[0] for name, one in state.changes.items() if one.day >= since}))
+    changes = state.changes.items()
+    return tuple(sorted({name[0] for name, one in changes if one.since and one.day >= since}))

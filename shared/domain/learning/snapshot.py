@@ -38,13 +38,18 @@ class Totals(Learned):
 
 
 class ChangedModel(Learned):
-    """A model that has changed in a pattern: how often, and when last (YYYY-MM-DD)."""
+    """A model that has changed in a pattern: how often, and when last (YYYY-MM-DD).
+
+    `day` is None where no change stands any more, `withdrawn` the day on which the newest one fell
+    with its proof, None where it stands.
+    """
 
     pattern: str
     provider: str
     model: str
     epoch: int
-    day: str
+    day: str | None
+    withdrawn: str | None = None
 
 
 class Snapshot(Learned):
@@ -71,7 +76,10 @@ class Snapshot(Learned):
 
     @cached_property
     def epochs(self) -> dict[tuple[str, str, str], int]:
-        """How many changes are known, by pattern, provider and model; 0 is left out."""
+        """How many changes are known, by pattern, provider and model; 0 is left out.
+
+        Those that were withdrawn are counted, so that what is decided now is old after the next.
+        """
         return {(one.pattern, one.provider, one.model): one.epoch for one in self.changed}
 
     def card(self, agent_id: str, recommendation_type: str = ALL_TYPES) -> TrustCard:
@@ -112,7 +120,8 @@ def build_snapshot(state: LearningState, config: LearningConfig) -> Snapshot:
                 provider=provider,
                 model=model,
                 epoch=change.epoch,
-                day=day_text(change.day),
+                day=day_text(change.day) if change.since else None,
+                withdrawn=day_text(change.withdrawn) if change.withdrawn else None,
             )
             for (pattern, provider, model), change in sorted(state.changes.items())
         ),

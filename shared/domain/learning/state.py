@@ -42,9 +42,9 @@ class LearningState:
     """The sums of all evidence up to the watermarks.
 
     `last_day` is the newest day that evidence was seen of, None before any. Groups may stand below
-    zero between a take-back and the row it takes back; readers pass over those. `changes` are the
-    last ones of each model in a pattern, up to `changes_watermark`; what came before one counts as
-    `keep` ratings at most.
+    zero between a take-back and the row it takes back; readers pass over those. `changes` has what
+    stands of those of each model in a pattern, up to `changes_watermark`; what came before the last
+    one counts as `keep` ratings at most.
     """
 
     half_life_days: float
@@ -91,8 +91,8 @@ def fold(
         ratings: sums of the new ratings, any order, any number of rows a group and day.
         outcomes: sums of the new outcomes.
         quality: sums of the new ratings by snapshot.
-        changes: the new changes of models, in order of their place; those that the state has read
-            already are passed over.
+        changes: what stands of the changes of models, from a place on each, in that order; those
+            that the state has read already are passed over.
         ratings_watermark: position of the last rating covered; one below the state's is passed
             over.
         outcomes_watermark: likewise for outcomes.
@@ -259,7 +259,7 @@ def without_epochs(state: LearningState) -> LearningState:
         _put(ratings, key._replace(epoch=0), faded(evidence, share) if share else evidence)
     rated = {key[:3] for key in ratings}
     for name, changed in state.changes.items():
-        if name in rated:
+        if changed.since and name in rated:
             _put(ratings, RatingKey(*name), proof(changed, rating_weight(changed.day, days)))
     logged: dict[RatingKey, Logged] = {}
     for key, sums in state.logged.items():

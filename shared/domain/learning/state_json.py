@@ -30,7 +30,7 @@ from shared.domain.learning.state import (
 )
 from shared.errors import CorruptData
 
-FORMAT = 10
+FORMAT = 11
 """Of the bytes, and of what the sums mean: a state of another format is folded anew."""
 
 _PLAIN = 1 << 256

@@ -7,16 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.domain.learning.changes import (
-    GroupName,
-    advance,
-    as_evidence,
-    new_group,
-    told,
-    told_change,
-)
+from shared.domain.learning.changes import GroupName, as_evidence, new_group
 from shared.domain.learning.config import DriftConfig
 from shared.domain.learning.drift import Figures
+from shared.domain.learning.drift_groups import advance
+from shared.domain.learning.drift_words import told, told_change
 from tests.unit.domain.learning.test_drift import row, stream
 
 CONFIG = DriftConfig()
@@ -29,7 +24,8 @@ def placed(rows, start=1):
 
 
 def after(*parts, seed=1, config=CONFIG):
-    return advance(new_group(NAME, NOW), placed(stream(seed, *parts)), config, NOW)
+    found = advance(new_group(NAME, NOW), placed(stream(seed, *parts)), config, NOW)
+    return found.group, found.changes
 
 
 @settings(max_examples=10, deadline=None)
@@ -38,9 +34,9 @@ def test_pages_of_any_size_lead_to_the_same_group_and_changes(cuts, seed):
     rows = placed(stream(seed, (250, 0.9), (150, 0.3), (150, 0.95)))
     group, found = new_group(NAME, NOW), []
     for start, end in pairwise([0, *sorted(cuts), len(rows)]):
-        group, some = advance(group, rows[start:end], CONFIG, NOW)
+        group, some, *_ = advance(group, rows[start:end], CONFIG, NOW)
         found += some
-    assert (group, found) == advance(new_group(NAME, NOW), rows, CONFIG, NOW)
+    assert (group, found) == advance(new_group(NAME, NOW), rows, CONFIG, NOW)[:2]
     assert [one.epoch for one in found] == list(range(1, len(found) + 1))
     assert found
 
@@ -103,13 +99,14 @@ def test_a_rise_to_about_where_it_was_ends_a_fall_and_one_to_less_does_not():
 def test_a_false_alarm_ends_by_itself():
     group, _ = after((300, 0.9), (80, 0.3))
     good = [row(place) for place in range(1, 200)]
-    ended, _ = advance(group, placed(good, 1000), CONFIG, NOW)
+    ended = advance(group, placed(good, 1000), CONFIG, NOW).group
     assert ended.fallen_from is None
     assert ended.unsettled
 
 
 def test_a_change_is_folded_with_the_ratings_that_proved_it():
-    _, (change,) = after((300, 0.9), (80, 0.3))
-    found = as_evidence(change)
-    assert (found.epoch, found.place, found.day) == (1, change.place, change.day)
+    rows = placed(stream(1, (300, 0.9), (80, 0.3)))
+    _, (change,), _, (stands,) = advance(new_group(NAME, NOW), rows, CONFIG, NOW)
+    found = as_evidence(stands)
+    assert (found.epoch, found.since, found.place, found.day) == (1, 1, change.place, change.day)
     assert Figures(found.n, found.quality, found.quality_squared, found.correct) == change.after

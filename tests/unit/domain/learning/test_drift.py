@@ -147,7 +147,8 @@ def test_a_replaced_rating_is_counted_once_and_not_bet_on_again() -> None:
     watch.take(row(1, correct=1, quality=5), 1, CONFIG)
     earned = list(watch.falls)
     watch.take(row(1, correct=1, quality=5, sign=-1), 2, CONFIG)
-    watch.take(replace(row(1, correct=0, quality=1), feedback_id="fb_2"), 3, CONFIG)
+    again = replace(row(2, correct=0, quality=1), request_id="req_1")
+    watch.take(again, 3, CONFIG)
     assert watch.falls == earned
     assert figures(watch.kinds) == Figures(n=1, quality=1, quality_squared=1, correct=0)
     watch.take(row(3), 4, CONFIG)

@@ -22,7 +22,8 @@ CONFIG = LearningConfig()
 def changed(**more):
     facts = {"epoch": 1, "place": 50, "day": DAY, "n": 0}
     sums = {"quality": 0, "quality_squared": 0, "correct": 0}
-    return Changed(**{**facts, **sums, **more})
+    found = {**facts, **sums, **more}
+    return Changed(**{"since": found["epoch"], **found})
 
 
 def after(change, *ratings):

@@ -320,7 +320,7 @@ def test_what_is_read_without_groups_is_the_state_but_for_them():
     state = fold(
         state_of(ratings=[rating()], outcomes=[outcome()]),
         quality=[QualitySums("snap_1", 2, 9, 41, 2)],
-        changes=[(("code", "p", "m"), Changed(1, 7, DAY, 20, 60, 200, 9))],
+        changes=[(("code", "p", "m"), Changed(1, 1, 7, DAY, 20, 60, 200, 9))],
         ratings_watermark=2,
     )
     none = {"ratings": {}, "logged": {}, "outcomes": {}}
