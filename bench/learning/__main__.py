@@ -25,6 +25,7 @@ PARTS = {
     "canary": "how often a canary of a policy is right, and how many ratings it takes",
     "off_policy": "what logged traffic says about another policy",
     "attacks": "what hostile raters move, and who is blamed for it",
+    "feigned": "a fall that hostile raters feign, and how it is undone",
     "trust_attacks": "what hostile evaluators move of agents' trust and rank",
     "crowd": "which answer is right where many workers vote",
     "drift": "a model that is changed behind its name",
@@ -32,7 +33,7 @@ PARTS = {
 """One line for each part: the module and what it shows."""
 
 
-LONGEST_FIRST = ("attacks", "crowd")
+LONGEST_FIRST = ("attacks", "feigned", "crowd")
 """Parts that take longest, so that they are begun first where parts run side by side."""
 
 

@@ -2,6 +2,8 @@
 
 The system's own modules: ratings are judged as they are recorded (`raters.judge`), looked at once a
 day as the monitor does (`raters.pushes`), and what is set aside is taken back by rows of sign -1.
+The detectors of drift read the same rows, so that an attack may also be taken for a change, and a
+run follows where something changed.
 """
 
 import random
@@ -9,7 +11,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from bench.learning.attackers import ATTACKS, DAYS, PEOPLE, Crowd
+from bench.learning.attackers import ATTACKS, DAYS, PEOPLE, Crowd, Says
+from bench.learning.detectors import Detectors, evidence
 from bench.learning.report import PRO, Options, spread, table
 from bench.learning.ten_models import SERVED
 from shared.cli.datasets import read_world
@@ -35,6 +38,7 @@ from shared.domain.learning.simulation import (
     play,
     rating_of,
 )
+from shared.domain.learning.state import fold
 from shared.domain.learning.sums import RatingSums
 from shared.domain.times import day_number, plus
 
@@ -53,7 +57,7 @@ DEFENCES: Mapping[str, RaterConfig] = {
 
 
 class Watched(Whetstone):
-    """Whetstone with people who rate.
+    """Whetstone with people who rate, and with its detectors of drift.
 
     Args:
         world: whose models may answer.
@@ -61,10 +65,18 @@ class Watched(Whetstone):
         crowd: who rates.
         target: place of the model that is promoted.
         ordered: how many requests there will be.
+        falls: whether a change falls with its proof.
     """
 
     def __init__(
-        self, world: World, config: LearningConfig, crowd: Crowd, target: int, ordered: int
+        self,
+        world: World,
+        config: LearningConfig,
+        crowd: Crowd,
+        target: int,
+        ordered: int,
+        *,
+        falls: bool = True,
     ) -> None:
         super().__init__(world, config, SERVED)
         self._crowd, self._target, self._ordered = crowd, target, ordered
@@ -72,7 +84,9 @@ class Watched(Whetstone):
         self._number, self._day = 0, 0
         self._draw = random.Random(crowd.seed)
         self._raters: dict[str, Rater] = {}
-        self._rows: dict[str, list[RatingSums]] = defaultdict(list)
+        self._rows: dict[str, list[tuple[int, RatingSums]]] = defaultdict(list)
+        self.detectors = Detectors(config.drift, falls=falls)
+        self._stands = 0
         self.pushed: set[str] = set()
         self.doubted: set[str] = set()
 
@@ -82,7 +96,7 @@ class Watched(Whetstone):
         if day_number(at) != self._day:
             self._look()
             self._day = day_number(at)
-        name, says = self._crowd.rater(self._number, self._ordered)
+        name, says = self._who(place)
         self._number += 1
         said = says(task.correct[place], place == self._target, self._draw)
         shown = task._replace(correct=tuple(said for _ in task.correct))
@@ -99,13 +113,28 @@ class Watched(Whetstone):
         if verdict.rater.state == "doubted":
             self.doubted.add(name)
         if verdict.standing:
-            counted = row._replace(standing=verdict.standing)
+            known = self._state.changes.get((row.pattern, row.provider, row.model))
+            epoch = known.epoch if known else 0
+            counted = row._replace(standing=verdict.standing, epoch=epoch)
             self._waiting.append(counted)
-            self._rows[name].append(counted)
+            self._rows[name].append((self._number, counted))
+            if self.detectors.take(evidence(counted, name, self._number, at)):
+                self._learn()
+
+    def _who(self, _place: int) -> tuple[str, Says]:
+        """Returns who rates the next answer, which the model at a place gave."""
+        return self._crowd.rater(self._number, self._ordered)
 
     def retrain(self) -> None:
         """See Learner: the day's look comes first."""
         self._look()
+        self._learn()
+
+    def _learn(self) -> None:
+        """Folds in what stands of changes since the last run, and runs."""
+        stands = self.detectors.noted.stands
+        self._state = fold(self._state, changes=stands[self._stands :])
+        self._stands = len(stands)
         super().retrain()
 
     def _look(self) -> None:
@@ -122,7 +151,13 @@ class Watched(Whetstone):
 
     def _aside(self, name: str) -> None:
         self._raters[name] = self._raters[name].model_copy(update={"state": "aside"})
-        self._waiting.extend(taken_back(row) for row in self._rows.pop(name, []))
+        at = plus(START, self._number * DAYS * 86_400 / self._ordered)
+        changed = False
+        for number, row in self._rows.pop(name, []):
+            self._waiting.append(taken_back(row))
+            changed |= self.detectors.take(evidence(row, name, number, at, sign=-1))
+        if changed:
+            self._learn()
 
 
 KEYS = {"pattern", "provider", "model", "cell", "day", "standing", "epoch", "bundle"}

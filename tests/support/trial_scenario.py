@@ -22,7 +22,7 @@ async def ratings(system: System, count: int, share: float, *, seed: int = 1, **
         at=now,
         day=day_number(now),
         feedback_id="",
-        request_id="req_x",
+        request_id="",
         rater="ada",
         pattern="math",
         provider="local",
@@ -40,7 +40,11 @@ async def ratings(system: System, count: int, share: float, *, seed: int = 1, **
     rows = []
     for number in range(count):
         right = chance.random() < share
-        fields = {"feedback_id": f"fb_{seed}_{number}", "quality": 5 if right else 2}
+        fields = {
+            "feedback_id": f"fb_{seed}_{number}",
+            "request_id": f"req_{seed}_{number}",
+            "quality": 5 if right else 2,
+        }
         rows.append(replace(row, **fields, correct=int(right), **more))
 
     async def write(tx) -> None:
@@ -53,6 +57,12 @@ async def changed(system: System) -> None:
     """Has a model fall, and what looks for that notice it."""
     await ratings(system, 250, 0.9, seed=2)
     await ratings(system, 120, 0.3, seed=3)
+    await drifting.look(system.deps, WORKSPACE)
+
+
+async def changed_back(system: System) -> None:
+    """Has the ratings that proved the fall taken back."""
+    await ratings(system, 120, 0.3, seed=3, sign=-1)
     await drifting.look(system.deps, WORKSPACE)
 
 

@@ -94,9 +94,45 @@ def test_a_change_that_was_folded_already_is_passed_over():
     assert fold(once, changes=[(NAME, changed(epoch=2, place=51))]).changes[NAME].epoch == 2
 
 
+def test_where_no_change_stands_any_more_all_ratings_count_in_full():
+    believed = after(changed(n=20), rating(times=1000), rating(times=30, epoch=1))
+    taken_back = fold(believed, changes=[(NAME, changed(since=0, place=60, withdrawn=DAY))])
+    plain = state_of(ratings=[rating(times=1030)])
+    key = RatingKey(*NAME)
+    assert pooled(taken_back)[key] == pooled(plain)[key]
+    assert build_policy(taken_back, CONFIG).rows == build_policy(plain, CONFIG).rows
+    assert build_policy(taken_back, CONFIG).shaken == ()
+
+
+def test_where_the_last_change_is_none_the_one_before_it_is_the_last_again():
+    rows = [rating(times=1000), rating(times=30, epoch=1), rating(times=30, epoch=2)]
+    first = changed(n=20, quality=40, quality_squared=80)
+    second = changed(epoch=2, place=60)
+    again = first._replace(epoch=2, place=70)
+    found = fold(after(first, *rows), changes=[(NAME, second), (NAME, again)])
+    merged = [rating(times=1000), rating(times=60, epoch=1)]
+    assert pooled(found) == pooled(after(first, *merged))
+
+
+def test_a_withdrawn_change_keeps_its_number_for_what_is_decided_next():
+    found = after(changed(since=0, withdrawn=DAY), rating(times=30))
+    snapshot = build_snapshot(found, CONFIG)
+    assert snapshot.epochs == {NAME: 1}
+    (one,) = snapshot.changed
+    assert (one.day, one.withdrawn) == (None, "2026-09-04")
+    later = fold(
+        found,
+        ratings=[rating(times=500, epoch=1), rating(times=4, correct=0, epoch=2)],
+        changes=[(NAME, changed(epoch=2, place=70))],
+    )
+    assert means(later).value.n == pytest.approx(12, rel=1e-6)
+
+
 def test_changes_survive_a_round_trip():
     state = after(changed(n=24, quality=48, quality_squared=96), rating(epoch=1))
     assert from_json(to_json(state)) == state
+    back = fold(state, changes=[(NAME, changed(since=0, place=60, withdrawn=DAY))])
+    assert from_json(to_json(back)).changes == back.changes
 
 
 def test_another_number_of_kept_ratings_needs_a_fold_from_the_start():

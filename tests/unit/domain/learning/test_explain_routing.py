@@ -280,6 +280,16 @@ def test_a_model_that_changed_is_told_so():
     assert change["evidence"]["new"]["changed_on"] is None
 
 
+def test_a_change_that_was_taken_back_is_told_so():
+    facts = {"pattern": "code", "provider": "p", "model": "dear", "epoch": 1}
+    changed = ChangedModel(**facts, day=None, withdrawn="2026-09-02")
+    new = snapshot_of(DEAR, CHEAP).model_copy(update={"changed": (changed,)})
+    [change] = changes(None, new)
+    assert "A change of p/dear was taken back on 2026-09-02" in " ".join(change["notes"])
+    assert change["evidence"]["old"]["changed_on"] is None
+    assert change["evidence"]["old"]["withdrawn_on"] == "2026-09-02"
+
+
 def test_evidence_has_both_tiers_and_both_ends_of_correctness():
     [change] = changes(snapshot_of(rated("cheap", 4)), snapshot_of(DEAR, CHEAP))
     figures = change["evidence"]["new"]

@@ -206,6 +206,17 @@ def test_a_model_that_fell_is_told_with_the_evidence(tmp_path):
     playing(tmp_path, scenario, trial_scenario.changed)
 
 
+def test_a_change_that_was_taken_back_is_told_so_with_the_reason(tmp_path):
+    async def scenario(system, http, *_):
+        words = words_of((await http.get("/learning")).text)
+        assert "has fallen" not in words
+        assert "▼ fell" in words
+        assert "taken back The fall of" in words
+        assert re.search(r"as \d+ of the \d+ ratings that proved it were taken back", words)
+
+    playing(tmp_path, scenario, trial_scenario.changed, trial_scenario.changed_back)
+
+
 def test_where_no_model_has_changed_that_is_said(tmp_path):
     async def scenario(system, http):
         assert "every model answers as it did" in (await http.get("/learning")).text
