@@ -143,7 +143,8 @@ def put_in(proofs: Sequence[Proof], watch: Watch, kind: int, code: str) -> Proof
     """
     for proof in reversed(proofs):
         at = place_in(proof.gone, code)
-        if at >= 0 and watch.settle(code):
+        if at >= 0:
+            watch.settle(code)
             proof.provers, proof.gone = proof.provers + code, without(proof.gone, at)
             proof.after[kind] += 1
             return proof

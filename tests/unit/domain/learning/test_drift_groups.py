@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared.domain.learning.changes import DriftGroup, GroupName, as_evidence, new_group
 from shared.domain.learning.config import DriftConfig
-from shared.domain.learning.drift import CODE, LEAST_AFTER, Figures, code_of, figures
+from shared.domain.learning.drift import CODE, LEAST_AFTER, OWED, Figures, code_of, figures
 from shared.domain.learning.drift_groups import advance
 from shared.domain.learning.drift_words import told, told_change
 from shared.domain.learning.proofs import REMEMBERED
@@ -306,3 +306,16 @@ def test_a_group_needs_no_more_room_however_many_are_taken_back(times):
         rows += [*some, *back(some)]
     group = advance(group, placed(rows), CONFIG, NOW).group
     assert len(group.model_dump_json()) < 12_000
+
+
+def test_a_prover_that_is_put_back_after_many_others_is_in_its_proof_again():
+    chance = random.Random(6)
+    rows = rated(chance, 1, (300, "good", 0.9), (60, "good", 0.2))
+    group, (change,), _ = folded(rows)
+    prover = next(one for one in reversed(rows) if code_of(one) in codes(group.proofs[0].provers))
+    others = rated(chance, 2000, (OWED + 1, "late", 0.2))
+    moved = [replace(prover, sign=-1), *others, *back(others, "late"), prover]
+    group, (same,), proofs = folded([*rows, *moved])
+    assert same == change
+    assert proofs[-1].after == change.after
+    assert group.proofs[0].gone == ""
