@@ -172,7 +172,8 @@ def _outcome(learner: Feigned, world: World, target: int, count: int) -> Outcome
     over = learner.aside_at or end
     before = [one.correct for one in learner.seen if one.requests <= begin][-1]
     within = [one.correct for one in learner.seen if begin < one.requests < over]
-    later = [one for one in learner.seen if one.requests >= over]
+    runs = {one.requests: one for one in learner.seen if one.requests >= over}
+    later = list(runs.values())
     told = [
         one
         for one in learner.detectors.noted.changes.values()
@@ -237,7 +238,7 @@ def report(options: Options) -> list[str]:
         "",
         "Falls told: of that model in any pattern, in those days. Accuracy is on test, after a",
         f"run; runs are every {EVERY} requests and where a change is told or taken back. Once set",
-        "aside: at the first run after the last of them was, or after the attack where nobody was.",
+        "aside: at the first run after all of them were, or after the attack where nobody was.",
         f"Requests until back: rated ones from then until accuracy is within {CLOSE:g} of before",
         f"in {STEADY} runs in a row, the median of the plays; in brackets how many came back.",
         f"{seeds} seeds; ± is half of the 95 % interval of the mean.",
