@@ -59,7 +59,8 @@ def advance(
     withdrawn: dict[int, Withdrawal] = {}
     stands: list[DriftProof] = []
     for place, row in rows:
-        moved = _moved(group, place, row, config, now) if _may_move(group, row) else None
+        may = group.proofs and _may_move(group, row)
+        moved = _moved(group, place, row, config, now) if may else None
         alarm = None if moved else group.watch.take(row, place, config)
         if moved is not None:
             group, touched, fell = moved
@@ -69,7 +70,7 @@ def advance(
             group = _changed(group, alarm, config)
             changes[place] = _noted(group, alarm, config, now)
             stands.append(_standing(group, place))
-        if alarm is None and _recovered(group, config):
+        if alarm is None and group.fallen_from is not None and _recovered(group, config):
             group = group.model_copy(update={"fallen_from": None, "unsettled": True})
     noted = [
         one.model_copy(update={"withdrawn": withdrawn.pop(place, None)})
@@ -138,7 +139,7 @@ def _fallen_from(proof: Proof, config: DriftConfig) -> Figures | None:
 
 def _may_move(group: DriftGroup, row: RatingEvidence) -> bool:
     """Returns whether a row may change what is left of a proof."""
-    return bool(group.proofs and row.standing > 0 and (row.sign < 0 or group.watch.owed))
+    return row.standing > 0 and (row.sign < 0 or bool(group.watch.owed))
 
 
 class _Moved(NamedTuple):
