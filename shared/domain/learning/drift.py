@@ -201,8 +201,8 @@ class Watch:
     `kinds` counts the standing ratings by kind, `recent` spells the newest in order, a digit each;
     `raters` has who gave those, by a number of 16 bits, and `rated` the codes of them.
     `owed` has the codes of ratings that were taken back: where one is replaced or put back, that is
-    counted but not bet on, as its rater and request have been. `falls` and `rises` have what each
-    bet has earned.
+    counted but not bet on, as its rater and request have been. `undone` says that one of the newest
+    was, and not replaced. `falls` and `rises` have what each bet has earned.
     """
 
     kinds: list[int] = field(default_factory=lambda: [0] * KINDS)
@@ -210,6 +210,7 @@ class Watch:
     raters: list[int] = field(default_factory=list)
     rated: str = ""
     owed: str = ""
+    undone: bool = False
     falls: list[float] = field(default_factory=lambda: [0.0] * BETS)
     rises: list[float] = field(default_factory=lambda: [0.0] * BETS)
 
@@ -246,6 +247,8 @@ class Watch:
             return None
         self.recent = (self.recent + _DIGITS[kind])[-RECENT:]
         self.rated = (self.rated + code)[-CODE * RECENT :]
+        if self.undone:
+            self._start_anew()
         rank, stake = self._rank(kind, row.feedback_id), self._stake(row)
         self.falls = _earned(self.falls, rank, stake)
         self.rises = _earned(self.rises, 1.0 - rank, stake)
@@ -262,6 +265,7 @@ class Watch:
         self.owe(code)
         at = place_in(self.rated, code)
         if at >= 0:
+            self.undone = True
             self.recent = self.recent[:at] + self.recent[at + 1 :]
             self.raters = self.raters[:at] + self.raters[at + 1 :]
             self.rated = without(self.rated, at)
@@ -279,7 +283,7 @@ class Watch:
         at = place_in(self.owed, code)
         if at < 0:
             return False
-        self.owed = without(self.owed, at)
+        self.owed, self.undone = without(self.owed, at), False
         return True
 
     def regain(self, kinds: Sequence[int]) -> None:
@@ -288,7 +292,11 @@ class Watch:
         What they have earned was earned without those.
         """
         self.kinds = list(map(add, self.kinds, kinds))
-        self.falls, self.rises = [0.0] * BETS, [0.0] * BETS
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        """Forgets what the bets have earned, where that was earned by what is taken back."""
+        self.falls, self.rises, self.undone = [0.0] * BETS, [0.0] * BETS, False
 
     def _stake(self, row: RatingEvidence) -> float:
         """Returns how much of a bet a rating stakes, 0..1, and remembers who gave it.
@@ -344,7 +352,7 @@ class Watch:
         direction, found = self.leans, self.evidence
         earlier, later = self._parted()
         newest = sum(later)
-        self.falls, self.rises = [0.0] * BETS, [0.0] * BETS
+        self._start_anew()
         if not newest or change(direction, earlier, later) < config.min_change:
             return None
         provers = self.rated[-CODE * newest :]

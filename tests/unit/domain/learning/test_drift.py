@@ -155,6 +155,23 @@ def test_a_replaced_rating_is_counted_once_and_not_bet_on_again() -> None:
     assert watch.falls != earned
 
 
+def test_what_was_taken_back_for_good_has_earned_nothing() -> None:
+    """A replaced rating was bet on once, and that stands; of others the bets start anew."""
+    known, watch = stream(2, (300, 0.9)), Watch()
+    bad = [row(400 + place, correct=0, quality=1) for place in range(6)]
+    for place, one in enumerate([*known, *bad], start=1):
+        watch.take(one, place, CONFIG)
+    feared = watch.evidence
+    assert feared > 100
+    watch.take(replace(bad[0], sign=-1), 400, CONFIG)
+    watch.take(bad[0], 401, CONFIG)
+    assert watch.evidence == feared
+    for place, one in enumerate(bad, start=500):
+        watch.take(replace(one, sign=-1), place, CONFIG)
+    watch.take(row(600), 600, CONFIG)
+    assert watch.evidence < 2
+
+
 def test_taking_back_what_was_before_a_change_leaves_no_negative_count() -> None:
     watch = Watch()
     watch.take(row(1, sign=-1), 1, CONFIG)
