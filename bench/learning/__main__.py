@@ -20,6 +20,7 @@ from bench.learning.report import HERE, Options
 PARTS = {
     "ten_models": "routing between ten models that answer exam questions (MMLU-Pro)",
     "two_models": "routing between a cheap and an expensive model (MMLU)",
+    "worlds": "routing in made-up worlds, in which other things are true",
     "patterns": "which pattern a prompt is of, as labelled traffic has taught",
     "calibration": "how far predicted quality is from what comes",
     "canary": "how often a canary of a policy is right, and how many ratings it takes",
