@@ -11,7 +11,7 @@ from typing import NamedTuple
 from bench.learning.report import PRO, Options, spread, table
 from shared.cli.datasets import read_world
 from shared.cli.plots import Series, svg
-from shared.cli.simulate import WORTHS, config_for, singles
+from shared.cli.simulate import config_for, singles, worths
 from shared.domain.learning.baselines import (
     Bandit,
     Fixed,
@@ -77,7 +77,7 @@ def report(options: Options) -> list[str]:
     _plot(options.out, world, dots, {name: plays[0] for name, plays in played.items()})
     full = Whetstone(world, config_for(world, 1.0))
     tell_everything(full, world)
-    whole = _aiq(frontier(world.test, full, WORTHS), dots)
+    whole = _aiq(frontier(world.test, full, worths(world)), dots)
     return [
         "# Ten models, bandit feedback (MMLU-Pro)",
         "",
@@ -113,7 +113,7 @@ def one_play(world: World, learner: Learner, seed: int) -> Outcome:
     if not isinstance(learner, Whetstone):
         return Outcome(played.regret, served, (), None)
     within = measure(world.test, learner, _affordable(world, learner))
-    return Outcome(played.regret, served, frontier(world.test, learner, WORTHS), within)
+    return Outcome(played.regret, served, frontier(world.test, learner, worths(world)), within)
 
 
 def _affordable(world: World, learner: Whetstone) -> Preference:
@@ -129,10 +129,11 @@ def _affordable(world: World, learner: Whetstone) -> Preference:
         cost = math.fsum(learner.cost(task, learner.best(task, wanted)) for task in world.train)
         return cost > ceiling
 
-    above = bisect.bisect_left(WORTHS, x=True, key=dearer)
-    if above in {0, len(WORTHS)}:
-        return Preference(answer_worth_usd=WORTHS[max(0, above - 1)])
-    low, high = WORTHS[above - 1], WORTHS[above]
+    tried = worths(world)
+    above = bisect.bisect_left(tried, x=True, key=dearer)
+    if above in {0, len(tried)}:
+        return Preference(answer_worth_usd=tried[max(0, above - 1)])
+    low, high = tried[above - 1], tried[above]
     while high > _CLOSE * low:
         middle = math.sqrt(low * high)
         low, high = (low, middle) if dearer(middle) else (middle, high)

@@ -1,5 +1,6 @@
 """`whetstone simulate`: plays routing against full outcomes, or against the own log."""
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,8 +30,9 @@ from shared.domain.learning.simulation import (
     play,
 )
 
-WORTHS = tuple(0.0001 * 1.35**step for step in range(42))
-"""What an answer may be worth, in US dollars: from a hundredth of a cent to about 20 dollars."""
+_LEAST_WORTH, _MOST_WORTH, _STEP = 0.3, 30_000.0, 1.35
+"""What an answer may be worth: from so many times what the cheapest model's costs, by steps of so
+much, to so many times what the dearest model's costs."""
 
 EVERYONE = TierRule(n=5, quality=1, correctness=0)
 """A bar that every model with five ratings passes: the data sets' own shares are below HIGH's."""
@@ -78,6 +80,24 @@ def singles(world: World) -> list[Point]:
     ]
 
 
+def worths(world: World) -> list[float]:
+    """Returns what an answer may be worth, in US dollars, to play all trade-offs between models.
+
+    From so little that the cheapest model answers everything, as the area under a frontier counts
+    from there, to so much that cost hardly counts; by what the models' answers cost on train.
+    """
+    means = [
+        sum(task.cost_usd[place] for task in world.train) / len(world.train)
+        for place in range(len(world.models))
+    ]
+    costs = [mean for mean in means if mean > 0]
+    if not costs:
+        return [1.0]
+    least, most = _LEAST_WORTH * min(costs), _MOST_WORTH * max(costs)
+    steps = math.ceil(math.log(most / least) / math.log(_STEP))
+    return [least * _STEP**step for step in range(steps + 1)]
+
+
 @click.command()
 @click.argument(
     "folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)
@@ -121,7 +141,7 @@ def _play(world: World, seed: int, every: int, rate: float, plots: Path | None) 
         point = measure(world.test, learner)
         line = f"{played[name].regret[-1]:8.0f}{point.correct:10.4f}{point.cost_usd * 1000:9.3f}"
         if isinstance(learner, Whetstone):
-            curve = frontier(world.test, learner, WORTHS)
+            curve = frontier(world.test, learner, worths(world))
             line += f"{area(curve, least, most):8.4f}"
         click.echo(f"{name:36}{line}")
     click.echo(f"single models only: AIQ {area(dots, least, most):.4f}")

@@ -13,6 +13,7 @@ from shared.cli.datasets import read_world
 from shared.cli.main import main
 from shared.cli.plots import COLOURS, Series, svg
 from shared.cli.running import run
+from shared.cli.simulate import worths
 from shared.errors import InvalidInput
 from tests.support.logged import logged
 
@@ -42,6 +43,25 @@ def test_a_folder_is_played_and_plotted(folder):
     assert "accuracy on the test prompts: 0." in done.output
     for name in ("regret.svg", "frontier.svg", "learning_curve.svg"):
         assert ET.fromstring((plots / name).read_text()).tag.endswith("svg")
+
+
+def scaled(world, factor):
+    tasks = tuple(
+        one._replace(cost_usd=tuple(factor * cost for cost in one.cost_usd)) for one in world.train
+    )
+    return world._replace(train=tasks)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e-6, 1e6])
+def test_the_frontier_is_played_from_the_cheapest_model_on_whatever_answers_cost(folder, factor):
+    world = scaled(read_world(folder), factor)
+    found = worths(world)
+    cheap, dear = (sum(t.cost_usd[n] for t in world.train) / len(world.train) for n in (0, 1))
+    assert found == sorted(found)
+    assert found[0] < dear - cheap
+    assert found[0] == pytest.approx(0.3 * cheap)
+    assert 30_000 * dear <= found[-1] < 1.36 * 30_000 * dear
+    assert worths(scaled(world, 0.0)) == [1.0]
 
 
 def test_without_a_run_there_is_no_learning_curve(folder):
