@@ -14,6 +14,7 @@ from bench.learning.report import PRO, Options, spread, table
 from bench.learning.ten_models import SERVED
 from shared.cli.datasets import read_world
 from shared.cli.simulate import config_for
+from shared.domain.learning.baselines import most_right
 from shared.domain.learning.config import LearningConfig, RaterConfig
 from shared.domain.learning.simulation import Task, World, measure, play
 
@@ -119,7 +120,8 @@ class Feigned(Watched):
     def _who(self, place: int) -> tuple[str, Says]:
         share = self._attack.of_all or (self._attack.of_target if place == self._target else 0.0)
         if BEGIN <= self._days() < END and self._chance.random() < share:
-            return f"bad{self._chance.randrange(self._attack.people)}", _feigns
+            name = f"bad{self._chance.randrange(self._attack.people)}"
+            return name, lambda right, target, _: 0 if target else right
         return super()._who(place)
 
     def _aside(self, name: str) -> None:
@@ -131,10 +133,6 @@ class Feigned(Watched):
         super()._learn()
         if self._days() >= BEGIN - 1:
             self.seen.append(Seen(self._number, measure(self._world.test, self, SERVED).correct))
-
-
-def _feigns(right: int, target: bool, _: random.Random) -> int:  # noqa: FBT001 - a Says
-    return 0 if target else right
 
 
 class Outcome(NamedTuple):
@@ -201,16 +199,10 @@ def _back(later: Sequence[Seen], before: float, over: int) -> int | None:
     return None
 
 
-def best_of(world: World) -> int:
-    """Returns the place of the model that is right most often on train."""
-    shares = [sum(column) for column in zip(*(task.correct for task in world.train), strict=True)]
-    return shares.index(max(shares))
-
-
 def report(options: Options) -> list[str]:
     """Returns the page; see bench/learning/__main__.py."""
     world = read_world(PRO)
-    base, target = config_for(world, 1.0), best_of(world)
+    base, target = config_for(world, 1.0), most_right(world)
     seeds = min(MOST_SEEDS, options.seeds)
     rows = []
     for attack in ATTACKS:

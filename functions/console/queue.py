@@ -84,18 +84,19 @@ class Listed:
 async def queue(call: PageCall) -> Response:
     """Shows the list, and the entry that the address names; a script gets further items only."""
     wanted = call.query(QueueFilter)
-    since = await watching.newest(
-        bootstrap.deps(), call.caller.workspace
-    )  # before the list is read
+    deps, workspace = bootstrap.deps(), call.caller.workspace
+    # Before the list is read, so that the page is told what happens meanwhile; further items go
+    # into a page that is listening.
+    since = None if call.partial else await watching.newest(deps, workspace)
     found = await listed(call, wanted)
-    settings = await settings_of(bootstrap.deps(), call.caller.workspace)
+    settings = await settings_of(deps, workspace)
     return render(
         call,
         "_queue_items.html" if call.partial else "queue.html",
         wanted=wanted,
         found=found,
         since=since,
-        now=bootstrap.deps().clock.now_text(),
+        now=deps.clock.now_text(),
         blind=settings.blind_review,
         reasons=REASONS,
         claim_s=CLAIM_S,

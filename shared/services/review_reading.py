@@ -34,7 +34,7 @@ _ORDERS = {
 
 
 MOST_CONTENT = 5_000_000
-"""Characters of submitters in a page, up to 6 bytes each: Cloud Run sends 32 MiB at most."""
+"""Characters of content, tags and metadata in a page, of up to 6 bytes; Cloud Run sends 32 MiB."""
 
 
 async def queue(deps: Deps, caller: Caller, params: QueueParams) -> Queue:

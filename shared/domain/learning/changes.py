@@ -12,15 +12,9 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from shared.domain.learning.drift import (
-    Direction,
-    Figures,
-    Watch,
-)
+from shared.domain.learning.drift import Direction, Figures, Watch
 from shared.domain.learning.epochs import Changed
-from shared.domain.learning.proofs import (
-    Proof,
-)
+from shared.domain.learning.proofs import Proof
 from shared.domain.records import Collection, Query, Record
 from shared.domain.times import Timestamp
 

@@ -15,13 +15,10 @@ def told(group: DriftGroup, config: DriftConfig) -> str:
 
 def _stands(group: DriftGroup, config: DriftConfig) -> str:
     who = f"{group.provider}/{group.model} on {group.pattern}"
+    if group.fallen_from is not None:
+        was = shown(group.fallen_from)
+        return f"{who} fell from {was} and has not recovered: {shown(group.now)} since."
     match group.status:
-        case "fallen":
-            assert group.fallen_from is not None  # noqa: S101 -- that is what the status says
-            return (
-                f"{who} fell from {shown(group.fallen_from)} and has not recovered: "
-                f"{shown(group.now)} since."
-            )
         case "unproven":
             earned = FALLS * evidence(group.watch.falls)
             return (
@@ -33,7 +30,7 @@ def _stands(group: DriftGroup, config: DriftConfig) -> str:
             return f"{who} is better than it was: {shown(group.now)} since the change."
         case "new":
             return f"{who} has too few ratings to fall from anything: {shown(group.now)}."
-        case "stable":
+        case _:
             return f"{who} looks as it did: {shown(group.now)}."
 
 

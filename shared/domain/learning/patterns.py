@@ -243,16 +243,12 @@ def _card(found: Hypothesis, config: LearningConfig, *, told: bool) -> PatternCa
     low, high = wilson(rate * n, n, rules.confidence_level)
     margin = max(0.0, low - found.base_rate)
     state = _state(n, heading, rules)
+    words = _words(found, rate, low, rules.confidence_level)
     return PatternCard(
         key=":".join(filter(None, (found.category, found.recommendation_type, found.about))),
         category=found.category,
         recommendation_type=found.recommendation_type,
-        words=" ".join(
-            filter(
-                None,
-                (_words(found, rate, low, rules.confidence_level), _STATES[state] if told else ""),
-            )
-        ),
+        words=f"{words} {_STATES[state] if told else ''}".rstrip(),
         success_rate=rate,
         low=low,
         high=high,
