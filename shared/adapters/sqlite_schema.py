@@ -6,6 +6,7 @@ seen. A migration only adds: the previous version of the code still runs on the 
 """
 
 import sqlite3
+import time
 import zlib
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from shared.errors import CorruptData, Unavailable
 _MIGRATIONS = Path(__file__).parent / "sqlite_migrations"
 
 _PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA cache_size = -65536",
     "PRAGMA wal_autocheckpoint = 4000",
@@ -38,12 +38,27 @@ def connect(path: Path, *, busy_timeout_s: float = 15.0) -> sqlite3.Connection:
         cached_statements=512,
     )
     try:
+        _set_wal(connection, time.monotonic() + busy_timeout_s)
         for pragma in _PRAGMAS:
             connection.execute(pragma)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _set_wal(connection: sqlite3.Connection, until: float) -> None:
+    """Turns the log on; SQLite itself does not wait for another who does so in that moment."""
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() >= until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def open_current(path: Path) -> sqlite3.Connection:

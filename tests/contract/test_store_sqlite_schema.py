@@ -121,6 +121,37 @@ def test_many_who_open_a_new_file_at_once_migrate_it_once(tmp_path):
     assert errors == []
 
 
+@pytest.fixture
+def new_file_that_another_writes(tmp_path):
+    """Yields a file without a log, and its writer: the change to a log does not wait for it."""
+    path = tmp_path / "whetstone.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        yield path, writer
+
+
+def test_who_opens_a_file_that_another_is_making_waits_for_it(
+    new_file_that_another_writes, monkeypatch
+):
+    path, writer = new_file_that_another_writes
+    waited = []
+
+    def sleep(seconds):
+        waited.append(seconds)
+        writer.execute("COMMIT")
+
+    monkeypatch.setattr(sqlite_schema.time, "sleep", sleep)
+    with closing(sqlite_schema.connect(path)) as opened:
+        assert opened.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert len(waited) == 1
+
+
+def test_who_opens_a_file_that_stays_locked_is_told_so(new_file_that_another_writes):
+    path, _ = new_file_that_another_writes
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        sqlite_schema.connect(path, busy_timeout_s=0)
+
+
 def test_a_migration_that_fails_leaves_nothing(tmp_path, monkeypatch):
     path = tmp_path / "whetstone.db"
     known = sqlite_schema.migrations()
