@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Literal
+from urllib.parse import quote
 
 from pydantic import Field
 from starlette.responses import RedirectResponse, Response
@@ -129,13 +130,14 @@ async def rollback(call: PageCall) -> Response:
 @pages.get("/knowledge/{entry_id}")
 async def entry(call: PageCall) -> Response:
     """Shows an entry: every revision, decision, publication and what was done to it by whom."""
-    deps, entry_id = bootstrap.deps(), call.parts["entry_id"]
-    found = await submitting.view_entry(deps, call.caller, entry_id)
+    deps, entry_id, wanted = bootstrap.deps(), call.parts["entry_id"], call.query(PageParams)
+    found = await submitting.view_entry(deps, call.caller, entry_id, wanted)
     steps, records = await asyncio.gather(
         knowledge_versions.entry_versions(deps, call.caller, entry_id),
         auditing.list_audit(deps, call.caller, AuditParams(subject=entry_id, limit=100)),
     )
     decisions = {one.revision: one for one in found.decisions}
+    here = f"/knowledge/{quote(entry_id, safe='')}"
     return render(
         call,
         "entry.html",
@@ -145,6 +147,8 @@ async def entry(call: PageCall) -> Response:
         records=records.items,
         to_html=to_html,
         tones=TONES,
+        next_url=page_url(here, found.next_cursor),
+        first_url=here if wanted.cursor else None,
     )
 
 

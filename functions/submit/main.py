@@ -1,6 +1,7 @@
 """Submit: models hand in knowledge and recommendations; a person decides what becomes of them."""
 
 from shared import bootstrap
+from shared.messages.base import PageParams
 from shared.messages.submitting import (
     BatchResult,
     EntryView,
@@ -39,9 +40,9 @@ async def submit_entries(call: Call, body: SubmitBatch) -> BatchResult:
 
 
 @app.endpoint("GET", "/v1/entries/{entry_id}", needs=READER)
-async def view_entry(call: Call, entry_id: str) -> EntryView:
-    """Read an entry with its revisions and decisions."""
-    return await submitting.view_entry(bootstrap.deps(), call.caller, entry_id)
+async def view_entry(call: Call, entry_id: str, params: PageParams) -> EntryView:
+    """Read an entry with its revisions and decisions, the newest ones first."""
+    return await submitting.view_entry(bootstrap.deps(), call.caller, entry_id, params)
 
 
 @app.endpoint("PUT", "/v1/entries/{entry_id}", needs=SUBMITTER, status=202, answers=[409])

@@ -137,7 +137,11 @@ class BatchResult(Answer):
 
 
 class EntryView(Answer):
-    """An entry with its whole history, oldest revision first."""
+    """An entry with a page of its history: the newest revisions, the oldest of them first.
+
+    `decisions` are those on these revisions; `next_cursor` leads to the page before, and is null
+    where the first revision is shown.
+    """
 
     entry_id: str
     revision: int
@@ -156,6 +160,7 @@ class EntryView(Answer):
     near_duplicates: list[str]
     revisions: list[Revision]
     decisions: list[Decision]
+    next_cursor: str | None = None
 
 
 class SubmitRecommendation(Command):

@@ -1,13 +1,10 @@
 """What reviewers and operators look at: the queue, and figures of the decisions. Writes nothing."""
 
-from collections.abc import Sequence
 from datetime import timedelta
-
-from pydantic_core import to_json
 
 from shared.domain import claims, review_stats
 from shared.domain.access import Caller
-from shared.domain.entries import ENTRIES, Entry
+from shared.domain.entries import ENTRIES, Entry, fitting
 from shared.domain.records import Filter, Order
 from shared.domain.review_stats import Verdicts
 from shared.domain.times import Timestamp
@@ -33,10 +30,6 @@ _ORDERS = {
 }
 
 
-MOST_CONTENT = 5_000_000
-"""Characters of content, tags and metadata in a page, of up to 6 bytes; Cloud Run sends 32 MiB."""
-
-
 async def queue(deps: Deps, caller: Caller, params: QueueParams) -> Queue:
     """Returns one page of the entries that fit, and how many wait in all.
 
@@ -47,7 +40,7 @@ async def queue(deps: Deps, caller: Caller, params: QueueParams) -> Queue:
     """
     page = await _page(deps, caller, params, params.limit)
     short = page.next_cursor is not None and len(page.items) < params.limit
-    room = _room(page.items)
+    room = fitting(page.items)
     if room < len(page.items):
         page = await _page(deps, caller, params, room)
     totals = await deps.store.counter(caller.workspace, review_stats.TOTALS)
@@ -69,16 +62,6 @@ async def _page(deps: Deps, caller: Caller, params: QueueParams, limit: int) -> 
         limit=limit,
         cursor=params.cursor,
     )
-
-
-def _room(entries: Sequence[Entry]) -> int:
-    """Returns how many of these entries there is room for in an answer, one at least."""
-    total = 0
-    for place, entry in enumerate(entries):
-        total += len(entry.content) + sum(map(len, entry.tags)) + len(to_json(entry.metadata))
-        if total > MOST_CONTENT:
-            return max(1, place)
-    return len(entries)
 
 
 async def stats(deps: Deps, caller: Caller) -> ReviewStats:

@@ -7,6 +7,7 @@ import pytest
 from shared.domain.access import IdempotencyKey
 from shared.domain.entries import DECISIONS, ENTRIES, REVISIONS, revision_id
 from shared.errors import Conflict, InvalidInput, NotAllowed, NotFound, Unavailable
+from shared.messages.base import PageParams
 from shared.messages.reviewing import Approve, Reject, RequestRevision, Retract
 from shared.services import reviewing, submitting
 from tests.support.entries import MODEL, revise, submit
@@ -173,6 +174,52 @@ def test_a_rejected_new_revision_leaves_the_old_one_in_force(tmp_path):
             (2, "rejected"),
         ]
         assert view.published_revision == 1
+
+    play(tmp_path, scenario)
+
+
+async def revised_four_times(system):
+    """Returns an entry of which the fifth revision waits."""
+    entry_id = await submit(system)
+    for revision in range(1, 5):
+        await ask_again(system, entry_id)
+        await revise(system, entry_id, revision)
+    return entry_id
+
+
+def test_history_comes_in_pages_the_newest_first(tmp_path):
+    async def scenario(system):
+        entry_id = await revised_four_times(system)
+        found, cursor = [], None
+        while cursor is not None or not found:
+            page = PageParams(limit=2, cursor=cursor)
+            view = await submitting.view_entry(system.deps, ADA, entry_id, page)
+            assert view.revision == 5
+            numbers = [one.revision for one in view.revisions]
+            found.append((numbers, [one.revision for one in view.decisions]))
+            cursor = view.next_cursor
+        assert found == [([4, 5], [4]), ([2, 3], [2, 3]), ([1], [1])]
+
+    play(tmp_path, scenario)
+
+
+def test_a_page_of_history_ends_where_its_revisions_are_very_long(tmp_path, monkeypatch):
+    async def scenario(system):
+        entry_id = await revised_four_times(system)
+        monkeypatch.setattr("shared.domain.entries.MOST_CONTENT", 1)
+        view = await submitting.view_entry(system.deps, ADA, entry_id)
+        assert [one.revision for one in view.revisions] == [5]
+        assert (view.decisions, view.next_cursor) == ([], "5")
+
+    play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("cursor", ["1", "6", "-1", "x", "", "٣", "2.0"])
+def test_a_cursor_of_another_list_is_refused_by_name(tmp_path, cursor):
+    async def scenario(system):
+        entry_id = await revised_four_times(system)
+        with pytest.raises(InvalidInput, match=r"\?cursor"):
+            await submitting.view_entry(system.deps, ADA, entry_id, PageParams(cursor=cursor))
 
     play(tmp_path, scenario)
 

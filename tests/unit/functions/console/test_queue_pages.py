@@ -8,7 +8,7 @@ from functions.console.queue import PAGE, REASONS, QueueFilter
 from functions.console.queue_actions import RejectForm
 from shared.domain.entries import DECISIONS, ENTRIES
 from shared.messages.reviewing import MAX_BULK
-from shared.services import review_reading, review_search
+from shared.services import review_search
 from tests.support.entries import submit
 from tests.support.system import WORKSPACE, play
 from tests.unit.functions.console.test_pages import browser
@@ -302,7 +302,7 @@ def test_a_preview_says_when_there_is_more_than_one_decision_takes(tmp_path):
 
 
 def test_a_preview_of_very_long_entries_says_how_many_it_has_room_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(review_reading, "MOST_CONTENT", 1000)
+    monkeypatch.setattr("shared.domain.entries.MOST_CONTENT", 1000)
 
     async def scenario(system, http):
         for at in range(3):

@@ -16,11 +16,16 @@ from shared.domain.learning.runs import RUNS
 from shared.domain.operations import ALERTS
 from shared.errors import Unavailable
 from shared.messages.events import FunctionName
+from shared.messages.reviewing import RequestRevision
+from shared.services import reviewing
 from tests.support.console_scenario import HOSTILE, everything
+from tests.support.entries import revise, submit
 from tests.support.learning import evidence, head, run
 from tests.support.serving import make_current, snapshot
-from tests.support.system import WORKSPACE, play
+from tests.support.system import WORKSPACE, caller, play
 from tests.unit.functions.console.test_pages import browser
+
+ADA = caller("ada", role="reviewer")
 
 PAGES = (
     "/trust",
@@ -191,6 +196,27 @@ def test_an_entry_shows_its_whole_history(tmp_path):
         assert (await http.get("/knowledge/ent_unknown")).status_code == 404
 
     with_everything(tmp_path, scenario)
+
+
+def test_a_long_history_is_paged(tmp_path):
+    async def scenario(system):
+        http = await browser(system, role="admin")
+        entry_id = await submit(system)
+        asked = RequestRevision(notes="name the source")
+        await reviewing.decide(
+            system.deps, ADA, entry_id, asked, None, verdict="request_revision", notes=asked.notes
+        )
+        await revise(system, entry_id, 1)
+        first = (await http.get(f"/knowledge/{entry_id}?limit=1")).text
+        assert "Revision 2" in first
+        assert "Revision 1" not in first
+        (older,) = re.findall(r'rel="next" href="([^"]+)"', first)
+        second = (await http.get(older)).text
+        assert "Revision 1" in second
+        assert "name the source" in second
+        assert f'href="/knowledge/{entry_id}">First page' in second
+
+    play(tmp_path, scenario)
 
 
 def test_two_versions_are_compared(tmp_path):
