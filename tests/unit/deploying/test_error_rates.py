@@ -12,7 +12,7 @@ from tests.unit.deploying.releases import Release, Simulation, verdicts
 REPLICATIONS = 400
 FEWER = 120
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]  # the same lines, a million times
 
 
 def test_a_good_release_is_reverted_in_no_more_than_five_of_a_hundred():

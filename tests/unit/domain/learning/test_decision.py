@@ -70,6 +70,7 @@ def test_no_candidate_is_refused():
         greedy("code", [])
 
 
+@pytest.mark.no_cover
 @given(candidate_lists, rates, st.sampled_from(["code", "poetry"]))
 def test_propensities_sum_to_one_over_the_candidates(candidates, rate, pattern):
     found = {}
@@ -91,6 +92,7 @@ def test_any_random_number_decides_for_a_candidate(candidates, rate, u):
     assert choice.propensity >= least + (0 if choice.explored else 1 - float(rate)) - 1e-9
 
 
+@pytest.mark.no_cover
 def test_propensities_are_the_frequencies():
     chance, rounds = random.Random(11), 10_000
     seen, odds = Counter(), {}
