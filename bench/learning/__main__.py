@@ -20,6 +20,7 @@ from bench.learning.report import HERE, Options
 PARTS = {
     "ten_models": "routing between ten models that answer exam questions (MMLU-Pro)",
     "two_models": "routing between a cheap and an expensive model (MMLU)",
+    "ceilings": "what is to be had on these data sets at all",
     "worlds": "routing in made-up worlds, in which other things are true",
     "patterns": "which pattern a prompt is of, as labelled traffic has taught",
     "calibration": "how far predicted quality is from what comes",
@@ -34,7 +35,7 @@ PARTS = {
 """One line for each part: the module and what it shows."""
 
 
-LONGEST_FIRST = ("attacks", "feigned", "crowd")
+LONGEST_FIRST = ("attacks", "feigned", "crowd", "ceilings")
 """Parts that take longest, so that they are begun first where parts run side by side."""
 
 
