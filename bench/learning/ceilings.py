@@ -25,7 +25,7 @@ HASHES = 2048
 """Different hashes of words that the regression tells apart."""
 
 PENALTIES = 30.0, 100.0, 300.0, 1000.0
-"""What a squared weight costs, in squared errors of prompts whose words weigh 1 together."""
+"""What a squared weight costs, in squared errors; a prompt's words weigh 1 together, a mark 1."""
 
 FOLDS = 5
 
@@ -161,7 +161,7 @@ def _outcomes(tasks: Sequence[Task]) -> list[tuple[int, ...]]:
 
 
 class _Believed:
-    """What is believed of the tasks that were kept apart, with what words add to it."""
+    """What is believed of the tasks that were kept apart, with what text adds to it."""
 
     def __init__(self, world: World, chance: random.Random, *, whole: bool) -> None:
         """Learns from the train tasks: all outcomes, or one of each, drawn evenly."""
@@ -260,9 +260,9 @@ def marks(*parts: Sequence[Task]) -> Iterator[Floats]:
     for tasks in parts:
         texts = [(task.prompt or " ", task.prompt.lower().split() or [""]) for task in tasks]
         rows.append(np.array([[float(mark(*text)) for mark in MARKS.values()] for text in texts]))
-    middle, spread_ = rows[0].mean(axis=0), rows[0].std(axis=0)
+    middle, width = rows[0].mean(axis=0), rows[0].std(axis=0)
     for one in rows:
-        scaled = np.clip((one - middle) / np.maximum(1e-9, spread_), -3, 3)
+        scaled = np.clip((one - middle) / np.maximum(1e-9, width), -3, 3)
         yield np.hstack([scaled, np.ones((len(one), 1))])
 
 
