@@ -160,7 +160,7 @@ class Player:
 
     async def _view(self) -> object:
         entry_id = self.world.entry_id(self._number())
-        return await submitting.view_entry(self.deps, _CALLER, entry_id)
+        return await submitting.view_entry(self.deps, _CALLER, entry_id, PageParams())
 
     async def _search_rare(self) -> object:
         return await self._search(rare_word(self._number()))

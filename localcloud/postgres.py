@@ -8,27 +8,19 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from localcloud.process import HOST, READY_S, LocalProcess, StartError, free_port
+from localcloud.process import HOST, LocalProcess, StartError, free_port
 
 ROLE = "whetstone"
 """Logs in without a password, from this machine only."""
 
 _OWNER = "postgres"
-_STILL_THERE = "shared memory block"
-"""What it says where connections of the server before are not gone yet."""
-
 _DEBIAN = Path("/usr/lib/postgresql")
 _MISSING = "postgres: there is no PostgreSQL here; install the package `postgresql`"
 _SETUP = f"CREATE ROLE {ROLE} LOGIN CREATEDB; CREATE DATABASE {ROLE} OWNER {ROLE};"
-
-
-RETRY_S = 0.1
-"""Between two tries to start."""
 
 
 class LocalPostgres:
@@ -107,7 +99,7 @@ class LocalPostgres:
             self._answers,
             cwd=Path("/"),
         )
-        _start_when_free(self._process)
+        self._process.start()
         if fresh:
             for statement in _SETUP.split("; "):
                 self.execute(statement, role=_OWNER)
@@ -140,20 +132,6 @@ class LocalPostgres:
     def _answers(self) -> bool:
         asked = [_program("pg_isready"), "-q", "-h", HOST, "-p", str(self.port)]
         return subprocess.run(asked, check=False).returncode == 0
-
-
-def _start_when_free(process: LocalProcess) -> None:
-    """Starts it; connections of a server that was killed end a moment later than that server."""
-    until = time.monotonic() + READY_S
-    while True:
-        try:
-            process.start()
-        except StartError as error:
-            if _STILL_THERE not in str(error) or time.monotonic() > until:
-                raise
-            time.sleep(RETRY_S)
-        else:
-            return
 
 
 def _as_owner() -> list[str]:

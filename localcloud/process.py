@@ -6,6 +6,7 @@ that somebody else started.
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -69,6 +70,8 @@ class LocalProcess:
         self._environment = {**os.environ, **(environment or {})}
         self._cwd = cwd
         self.process: subprocess.Popen[bytes] | None = None
+        self._held: int | None = None
+        """The end of a pipe whose other end it and all that it starts hold while they live."""
 
     def __enter__(self) -> Self:
         self.start()
@@ -93,6 +96,8 @@ class LocalProcess:
             StartError: the program is missing.
         """
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._let_go()
+        self._held, holding = os.pipe()
         with self.log.open("ab") as log:
             try:
                 self.process = subprocess.Popen(
@@ -103,9 +108,13 @@ class LocalProcess:
                     stderr=log,
                     stdin=subprocess.DEVNULL,
                     start_new_session=True,
+                    pass_fds=[holding],
                 )
             except FileNotFoundError:
+                self._let_go()
                 raise StartError(f"{self.name}: there is no {self.command[0]} here") from None
+            finally:
+                os.close(holding)
         pids.write(self._pid_file, self.process.pid)
 
     def wait_ready(self) -> None:
@@ -132,8 +141,14 @@ class LocalProcess:
         return self.process is not None and self.process.poll() is None
 
     def kill(self) -> None:
-        """Ends it in the middle of whatever it does, with everything that it started."""
+        """Ends it in the middle of whatever it does, and waits for everything that it started.
+
+        What has left its process group, as a database's connections, ends by itself when it finds
+        that this one has.
+        """
         self._signal(signal.SIGKILL)
+        if self._held is not None:
+            select.select([self._held], [], [], END_S)
         self._wait(END_S)
 
     def stop(self) -> None:
@@ -166,7 +181,13 @@ class LocalProcess:
         except subprocess.TimeoutExpired:
             return False
         self._pid_file.unlink(missing_ok=True)
+        self._let_go()
         return True
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
 
 def answers(port: int) -> bool:

@@ -8,15 +8,17 @@ prompts alone, in five folds. They are a trial, and serve nothing.
 import math
 import random
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.learning.report import PRO, TWO, Options, spread, table
+from bench.learning.ten_models import aiq
 from shared.cli.datasets import read_world
 from shared.cli.simulate import config_for, singles, worths
-from shared.domain.learning.gains import Point, apgr, area
+from shared.domain.learning.gains import Point, apgr
 from shared.domain.learning.labels import words_of
 from shared.domain.learning.prompts import read
 from shared.domain.learning.simulation import WRONG, Task, Whetstone, World, pattern_means
@@ -122,8 +124,7 @@ def _area(world: World, values: Floats, costs: Floats) -> float:
                 sum(task.correct[place] for task, place in pairs) / len(pairs),
             )
         )
-    dots = singles(world)
-    return area(points, min(dots).cost_usd, max(dots).cost_usd)
+    return aiq(points, singles(world))
 
 
 def least_regret(world: World) -> tuple[float, float]:
@@ -133,9 +134,7 @@ def least_regret(world: World) -> tuple[float, float]:
     efficient adaptive allocation rules", Advances in Applied Mathematics 6, 1985).
     """
     alone = [statistics.fmean(column) for column in zip(*_outcomes(world.train), strict=True)]
-    sizes: dict[str, int] = {}
-    for task in world.train:
-        sizes[task.pattern] = sizes.get(task.pattern, 0) + 1
+    sizes = Counter(task.pattern for task in world.train)
     means = pattern_means(world)
     return _bound(alone, len(world.train)), math.fsum(
         _bound(means[pattern], size) for pattern, size in sizes.items()

@@ -77,13 +77,13 @@ def report(options: Options) -> list[str]:
     _plot(options.out, world, dots, {name: plays[0] for name, plays in played.items()})
     full = Whetstone(world, config_for(world, 1.0))
     tell_everything(full, world)
-    whole = _aiq(frontier(world.test, full, worths(world)), dots)
+    whole = aiq(frontier(world.test, full, worths(world)), dots)
     return [
         "# Ten models, bandit feedback (MMLU-Pro)",
         "",
         *table(HEAD, [_row(*one, dots) for one in played.items()]),
         "",
-        f"AIQ with full information {whole:.4f}; single models only {_aiq(dots, dots):.4f}.",
+        f"AIQ with full information {whole:.4f}; single models only {aiq(dots, dots):.4f}.",
         "The last column's trade-off is the highest worth of an answer whose foreseen cost on the",
         "train prompts is at most what the best by pattern costs there.",
         "Regret is in right answers against each pattern's best model in hindsight.",
@@ -148,7 +148,7 @@ def tell_everything(learner: Whetstone, world: World) -> None:
     learner.retrain()
 
 
-def _aiq(points: Sequence[Point], dots: Sequence[Point]) -> float:
+def aiq(points: Sequence[Point], dots: Sequence[Point]) -> float:
     """Returns the area over the costs of the cheapest to the dearest single model."""
     return area(points, min(dots).cost_usd, max(dots).cost_usd)
 
@@ -164,7 +164,7 @@ def _row(name: str, plays: Sequence[Outcome], dots: Sequence[Point]) -> list[str
     if not within:
         return [*shown, "", ""]
     held = f"{spread([one.correct for one in within])} at ${_mean_cost(within):.3f}"
-    return [*shown, spread([_aiq(one.points, dots) for one in plays]), held]
+    return [*shown, spread([aiq(one.points, dots) for one in plays]), held]
 
 
 def _mean_cost(points: Sequence[Point]) -> float:

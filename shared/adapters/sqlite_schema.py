@@ -6,16 +6,17 @@ seen. A migration only adds: the previous version of the code still runs on the 
 """
 
 import sqlite3
-import time
 import zlib
 from pathlib import Path
 
+from shared.adapters.local_files import exclusive
 from shared.domain import collections
 from shared.errors import CorruptData, Unavailable
 
 _MIGRATIONS = Path(__file__).parent / "sqlite_migrations"
 
 _PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA cache_size = -65536",
     "PRAGMA wal_autocheckpoint = 4000",
@@ -38,7 +39,6 @@ def connect(path: Path, *, busy_timeout_s: float = 15.0) -> sqlite3.Connection:
         cached_statements=512,
     )
     try:
-        _set_wal(connection, time.monotonic() + busy_timeout_s)
         for pragma in _PRAGMAS:
             connection.execute(pragma)
     except BaseException:
@@ -47,27 +47,23 @@ def connect(path: Path, *, busy_timeout_s: float = 15.0) -> sqlite3.Connection:
     return connection
 
 
-def _set_wal(connection: sqlite3.Connection, until: float) -> None:
-    """Turns the log on; SQLite itself does not wait for another who does so in that moment."""
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-            if not busy or time.monotonic() >= until:
-                raise
-            time.sleep(0.01)
-        else:
-            return
-
-
 def open_current(path: Path) -> sqlite3.Connection:
     """Returns a connection to the file, made where it is missing, at the newest schema.
+
+    One at a time makes the file: SQLite's change to a log does not wait for others.
 
     Raises:
         Unavailable: the file is of a newer version than this code knows, or cannot be opened.
         CorruptData: it is not an SQLite database.
     """
+    try:
+        with exclusive(path.with_name(path.name + ".lock")):
+            return _current(path)
+    except OSError as error:
+        raise Unavailable(f"the database {path} cannot be opened: {error}") from error
+
+
+def _current(path: Path) -> sqlite3.Connection:
     try:
         connection = connect(path)
     except sqlite3.OperationalError as error:

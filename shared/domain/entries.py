@@ -12,12 +12,10 @@ the new one is approved.
 Invariant: one decision a revision; the submitter of a revision never decides it.
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
 from pydantic import Field, JsonValue, computed_field
-from pydantic_core import to_json
 
 from shared.domain.records import Collection, Query, Record, Unit
 from shared.domain.times import Timestamp, plus
@@ -198,17 +196,3 @@ NEAR_BANDS = Collection("near_bands", NearBand)
 def revision_id(entry_id: str, revision: int) -> str:
     """Returns the id of one revision of one entry; ids of an entry sort by revision."""
     return f"{entry_id}:{revision:06d}"
-
-
-MOST_CONTENT = 5_000_000
-"""Characters of content, tags and metadata in a page, of up to 6 bytes; Cloud Run sends 32 MiB."""
-
-
-def fitting(page: Sequence[Entry | Revision]) -> int:
-    """Returns how many of the first ones an answer has room for: one at least."""
-    total = 0
-    for place, one in enumerate(page):
-        total += len(one.content) + sum(map(len, one.tags)) + len(to_json(one.metadata))
-        if total > MOST_CONTENT:
-            return max(1, place)
-    return len(page)

@@ -8,10 +8,10 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 from shared.domain.access import Caller
 from shared.domain.audit import AuditRecord, ChainCheck
-from shared.errors import InvalidInput
 from shared.messages.auditing import AuditParams, AuditVerified, AuditView
 from shared.messages.base import Page
 from shared.services.deps import Deps
+from shared.services.paging import foreign_cursor
 
 CHAIN_PAGE = 1_000
 """Links read at a time: what is held in memory."""
@@ -77,8 +77,7 @@ def _opened(cursor: str, question: str) -> str:
     except (UnicodeError, binascii.Error):
         asked = behind = ""
     if asked != question:
-        detail = "is not a cursor of this list; ask for the first page without it"
-        raise InvalidInput.field("?cursor", detail)
+        raise foreign_cursor()
     return behind
 
 

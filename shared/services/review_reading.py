@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from shared.domain import claims, review_stats
 from shared.domain.access import Caller
-from shared.domain.entries import ENTRIES, Entry, fitting
+from shared.domain.entries import ENTRIES, Entry
 from shared.domain.records import Filter, Order
 from shared.domain.review_stats import Verdicts
 from shared.domain.times import Timestamp
@@ -21,6 +21,7 @@ from shared.messages.reviewing import (
 )
 from shared.ports import MOST_LOOKED_THROUGH
 from shared.services.deps import Deps
+from shared.services.paging import fitting
 
 _ORDERS = {
     "oldest": Order("submitted_at"),

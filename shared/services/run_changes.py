@@ -15,10 +15,11 @@ from shared.domain.access import Caller
 from shared.domain.learning.runs import RUNS, TrainingRun
 from shared.domain.learning.snapshot import checksum
 from shared.domain.learning.wording import Change
-from shared.errors import InvalidInput, NotFound
+from shared.errors import NotFound
 from shared.messages.base import PageParams
 from shared.messages.training import RunChanges
 from shared.services.deps import Deps
+from shared.services.paging import number_of
 from shared.services.snapshots import keep_blob
 
 KEPT = 100
@@ -59,21 +60,14 @@ async def list_changes(deps: Deps, caller: Caller, run_id: str, params: PagePara
     run = await deps.store.get(caller.workspace, RUNS, run_id)
     if run is None:
         raise NotFound(f"there is no run {run_id} in this workspace")
-    start = _place(params.cursor, run.changes_total)
-    end = min(start + params.limit, run.changes_total)
+    total = run.changes_total
+    start = 0 if params.cursor is None else number_of(params.cursor, range(total))
+    end = min(start + params.limit, total)
     return RunChanges(
         items=await _between(deps, run, start, end),
-        total=run.changes_total,
-        next_cursor=str(end) if end < run.changes_total else None,
+        total=total,
+        next_cursor=str(end) if end < total else None,
     )
-
-
-def _place(cursor: str | None, total: int) -> int:
-    if cursor is None:
-        return 0
-    if not (cursor.isascii() and cursor.isdecimal() and int(cursor) < total):
-        raise InvalidInput.field("?cursor", "is not a cursor of this list; leave it out")
-    return int(cursor)
 
 
 async def _between(deps: Deps, run: TrainingRun, start: int, end: int) -> list[Change]:

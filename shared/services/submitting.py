@@ -18,12 +18,11 @@ from shared.domain.entries import (
     ContentKey,
     Entry,
     NearBand,
-    fitting,
     revision_id,
 )
 from shared.domain.knowledge import sketch
 from shared.domain.reviewing import archived
-from shared.errors import Conflict, InvalidInput, NotFound, WhetstoneError
+from shared.errors import Conflict, NotFound, WhetstoneError
 from shared.messages.base import PageParams
 from shared.messages.problems import item_problem
 from shared.messages.submitting import (
@@ -38,12 +37,11 @@ from shared.messages.submitting import (
 from shared.ports import Transaction
 from shared.services.calibrating import borne_out
 from shared.services.deps import Deps
+from shared.services.paging import fitting, number_of
 from shared.services.unit import audited, event, item_keys, once, writable
 
 NEAR_SHOWN = 5
 """Near duplicates named in an answer, at most."""
-
-_NEWEST = PageParams()
 
 
 def content_hash(topic: str, content: str) -> str:
@@ -187,9 +185,7 @@ async def revise_entry(
     return await once(deps, caller, key, Submitted, work)
 
 
-async def view_entry(
-    deps: Deps, caller: Caller, entry_id: str, params: PageParams = _NEWEST
-) -> EntryView:
+async def view_entry(deps: Deps, caller: Caller, entry_id: str, params: PageParams) -> EntryView:
     """Returns an entry with a page of its revisions and their decisions, the newest page first.
 
     A page ends before `limit` where revisions are very long.
@@ -202,38 +198,23 @@ async def view_entry(
     entry = await store.get(workspace, ENTRIES, entry_id)
     if entry is None:
         raise NotFound(f"there is no entry {entry_id} in this workspace")
-    below = _below(params.cursor, entry.revision)
+    newest = entry.revision
+    below = newest + 1 if params.cursor is None else number_of(params.cursor, range(2, newest + 1))
     numbers = range(below - 1, max(0, below - 1 - params.limit), -1)
     ids = [revision_id(entry_id, number) for number in numbers]
-    kept = await store.get_many(workspace, REVISIONS, ids)
-    revisions = [
-        archived(entry) if number == entry.revision else one
-        for number, one in zip(numbers, kept, strict=True)
-    ]
-    shown = [one for one in revisions if one is not None]
-    shown = shown[: fitting(shown)]
-    decisions = await store.get_many(workspace, DECISIONS, ids[: len(shown)])
+    history = [one for one in await store.get_many(workspace, REVISIONS, ids) if one is not None]
+    if params.cursor is None:
+        history = [archived(entry), *(one for one in history if one.revision < newest)]
+    shown = history[: fitting(history)]
+    decisions = await store.get_many(workspace, DECISIONS, [one.id for one in shown])
     oldest = shown[-1].revision if shown else 1
-    fields = entry.model_dump(
-        include=EntryView.model_fields.keys()
-        - {"entry_id", "revisions", "decisions", "next_cursor"}
-    )
     return EntryView(
         entry_id=entry.id,
-        **fields,
+        **entry.model_dump(include=set(EntryView.model_fields)),
         revisions=shown[::-1],
         decisions=[one for one in reversed(decisions) if one is not None],
         next_cursor=str(oldest) if oldest > 1 else None,
     )
-
-
-def _below(cursor: str | None, newest: int) -> int:
-    """Returns the revision that all of the page are older than."""
-    if cursor is None:
-        return newest + 1
-    if not (cursor.isascii() and cursor.isdecimal() and 1 < int(cursor) <= newest):
-        raise InvalidInput.field("?cursor", "is not a cursor of this list; leave it out")
-    return int(cursor)
 
 
 def _new_entry(

@@ -6,12 +6,13 @@ from shared.domain.learning.runs import TRUST_ROWS, TrustRow
 from shared.domain.learning.snapshot import Snapshot
 from shared.domain.learning.trust import ALL_TYPES, TrustCard, neutral
 from shared.domain.records import Order
-from shared.errors import InvalidInput, NotFound
+from shared.errors import NotFound
 from shared.messages.base import Page, PageParams
 from shared.messages.learning import AgentDetail, AgentView, Patterns, PatternsPage
 from shared.messages.training import TrustInitialized
 from shared.ports import Transaction
 from shared.services.deps import Deps
+from shared.services.paging import foreign_cursor
 from shared.services.snapshots import open_current
 from shared.services.unit import audited, once, writable
 
@@ -68,7 +69,7 @@ async def patterns(deps: Deps, caller: Caller, params: PatternsPage) -> Patterns
     ]
     if params.cursor is not None:
         if params.cursor not in {one.key for one in found}:
-            raise InvalidInput.field("?cursor", "is not a cursor of this list; leave it out")
+            raise foreign_cursor()
         found = [one for one in found if one.key > params.cursor]
     shown = found[: params.limit]
     return Patterns(

@@ -4,12 +4,13 @@ import asyncio
 import shutil
 import sqlite3
 import threading
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 
 from shared.adapters import sqlite_schema
 from shared.adapters.analytics_sqlite import SqliteAnalytics
+from shared.adapters.local_files import exclusive
 from shared.adapters.sqlite_statements import listing
 from shared.adapters.store_sqlite import SqliteStore
 from shared.domain import collections
@@ -121,35 +122,30 @@ def test_many_who_open_a_new_file_at_once_migrate_it_once(tmp_path):
     assert errors == []
 
 
-@pytest.fixture
-def new_file_that_another_writes(tmp_path):
-    """Yields a file without a log, and its writer: the change to a log does not wait for it."""
+def test_who_opens_a_file_that_another_is_making_waits_for_it(tmp_path, monkeypatch):
     path = tmp_path / "whetstone.db"
-    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
-        writer.execute("BEGIN IMMEDIATE")
-        yield path, writer
+    tries, opened = threading.Event(), []
 
+    @contextmanager
+    def told(lock):
+        tries.set()
+        with exclusive(lock):
+            yield
 
-def test_who_opens_a_file_that_another_is_making_waits_for_it(
-    new_file_that_another_writes, monkeypatch
-):
-    path, writer = new_file_that_another_writes
-    waited = []
+    def open_it():
+        with closing(sqlite_schema.open_current(path)) as connection:
+            opened.append(connection.execute("PRAGMA journal_mode").fetchone())
 
-    def sleep(seconds):
-        waited.append(seconds)
-        writer.execute("COMMIT")
-
-    monkeypatch.setattr(sqlite_schema.time, "sleep", sleep)
-    with closing(sqlite_schema.connect(path)) as opened:
-        assert opened.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert len(waited) == 1
-
-
-def test_who_opens_a_file_that_stays_locked_is_told_so(new_file_that_another_writes):
-    path, _ = new_file_that_another_writes
-    with pytest.raises(sqlite3.OperationalError, match="locked"):
-        sqlite_schema.connect(path, busy_timeout_s=0)
+    monkeypatch.setattr(sqlite_schema, "exclusive", told)
+    with closing(sqlite3.connect(path, isolation_level=None)) as first:
+        with exclusive(path.with_name("whetstone.db.lock")):
+            first.execute("BEGIN IMMEDIATE")  # for which a change to a log would not wait
+            second = threading.Thread(target=open_it)
+            second.start()
+            assert tries.wait(60)
+            first.execute("COMMIT")
+        second.join()
+    assert opened == [("wal",)]
 
 
 def test_a_migration_that_fails_leaves_nothing(tmp_path, monkeypatch):

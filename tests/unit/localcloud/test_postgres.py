@@ -1,10 +1,6 @@
 """The throwaway PostgreSQL server."""
 
-import contextlib
-import os
-import signal
 import tempfile
-import time
 from pathlib import Path
 
 import psycopg
@@ -68,30 +64,6 @@ def test_what_is_committed_outlives_a_stop_and_a_kill_on_the_same_port(server):
             assert not server.running()
         server.start()
         assert ask(dsn, ask_rows) == (number + 1,)
-
-
-def test_a_start_waits_for_the_connections_of_the_server_that_was_killed(server, monkeypatch):
-    with psycopg.connect(server.dsn) as connection:
-        backend = connection.info.backend_pid
-        os.kill(backend, signal.SIGSTOP)
-        waited = []
-
-        def sleep(seconds):
-            if seconds == postgres.RETRY_S:
-                waited.append(seconds)
-                os.kill(backend, signal.SIGCONT)
-            real_sleep(seconds)
-
-        real_sleep = time.sleep
-        server.kill()
-        monkeypatch.setattr(postgres.time, "sleep", sleep)
-        try:
-            server.start()
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(backend, signal.SIGCONT)
-    assert waited
-    assert ask(server.dsn, "SELECT 1") == (1,)
 
 
 def test_a_statement_that_fails_tells_why(server):

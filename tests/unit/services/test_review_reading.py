@@ -81,7 +81,7 @@ def test_a_page_of_long_entries_ends_early_and_goes_on(tmp_path, monkeypatch):
         ids = await fill(system)
         long = len((await system.store.get(WORKSPACE, ENTRIES, ids[0])).content) + len("ab{}")
         for room, sizes in ((2 * long + 1, [2, 2]), (1, [1, 1, 1, 1]), (4 * long, [4])):
-            monkeypatch.setattr("shared.domain.entries.MOST_CONTENT", room)
+            monkeypatch.setattr("shared.services.paging.MOST_CONTENT", room)
             seen, found, cursor = [], [], None
             while not seen or cursor is not None:
                 params = QueueParams(limit=500, cursor=cursor)
@@ -97,7 +97,7 @@ def test_a_page_of_long_entries_ends_early_and_goes_on(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("more", [{"metadata": {"a": "m" * 600}}, {"tags": ["t" * 90] * 7}])
 def test_a_page_has_room_for_all_that_submitters_say(tmp_path, monkeypatch, more):
-    monkeypatch.setattr("shared.domain.entries.MOST_CONTENT", 1500)
+    monkeypatch.setattr("shared.services.paging.MOST_CONTENT", 1500)
 
     async def scenario(system):
         for number in range(3):

@@ -151,7 +151,7 @@ def test_a_new_approved_revision_supersedes_the_old_one(tmp_path):
         entry = await system.store.get(WORKSPACE, ENTRIES, entry_id)
         assert (entry.state, entry.published_revision) == ("pending_approval", 1)
         await approve(system, entry_id, BOB)
-        view = await submitting.view_entry(system.deps, ADA, entry_id)
+        view = await submitting.view_entry(system.deps, ADA, entry_id, PageParams())
         assert [(one.revision, one.state) for one in view.revisions] == [
             (1, "superseded"),
             (2, "approved"),
@@ -168,7 +168,7 @@ def test_a_rejected_new_revision_leaves_the_old_one_in_force(tmp_path):
         await approve(system, entry_id)
         await revise(system, entry_id, 1)
         await reject(system, entry_id, BOB)
-        view = await submitting.view_entry(system.deps, ADA, entry_id)
+        view = await submitting.view_entry(system.deps, ADA, entry_id, PageParams())
         assert [(one.revision, one.state) for one in view.revisions] == [
             (1, "approved"),
             (2, "rejected"),
@@ -206,8 +206,8 @@ def test_history_comes_in_pages_the_newest_first(tmp_path):
 def test_a_page_of_history_ends_where_its_revisions_are_very_long(tmp_path, monkeypatch):
     async def scenario(system):
         entry_id = await revised_four_times(system)
-        monkeypatch.setattr("shared.domain.entries.MOST_CONTENT", 1)
-        view = await submitting.view_entry(system.deps, ADA, entry_id)
+        monkeypatch.setattr("shared.services.paging.MOST_CONTENT", 1)
+        view = await submitting.view_entry(system.deps, ADA, entry_id, PageParams())
         assert [one.revision for one in view.revisions] == [5]
         assert (view.decisions, view.next_cursor) == ([], "5")
 

@@ -1,6 +1,7 @@
 """The tests' own system: what it promises to every other test."""
 
 from functions.submit.main import app as submit
+from shared.messages.base import PageParams
 from shared.services import submitting
 from shared.services.unit import settings_of
 from tests.support.system import WORKSPACE, caller, play
@@ -46,7 +47,9 @@ def test_a_second_system_goes_on_from_the_first_ones_data(tmp_path):
     entry_id = play(tmp_path, first)
 
     async def second(system):
-        found = await submitting.view_entry(system.deps, caller(role="viewer"), entry_id)
+        found = await submitting.view_entry(
+            system.deps, caller(role="viewer"), entry_id, PageParams()
+        )
         assert found.content == ENTRY["content"]
 
     play(tmp_path, second, seed=1)

@@ -302,7 +302,7 @@ def test_a_preview_says_when_there_is_more_than_one_decision_takes(tmp_path):
 
 
 def test_a_preview_of_very_long_entries_says_how_many_it_has_room_for(tmp_path, monkeypatch):
-    monkeypatch.setattr("shared.domain.entries.MOST_CONTENT", 1000)
+    monkeypatch.setattr("shared.services.paging.MOST_CONTENT", 1000)
 
     async def scenario(system, http):
         for at in range(3):
